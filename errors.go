@@ -33,6 +33,7 @@ const (
 	Disagreement                 // holders have different files under one name
 	LocalFile                    // a file on this machine cannot be read or written
 	Canceled                     // the caller gave up, or its time ran out
+	NodeInUse                    // this node is connected as a user already
 	kindCount
 )
 
@@ -54,6 +55,7 @@ var kindTexts = [kindCount]string{
 	Disagreement:     "holders have different files",
 	LocalFile:        "local file",
 	Canceled:         "canceled",
+	NodeInUse:        "a user is connected here already",
 }
 
 // Kinds returns every kind, for tables that must be complete.

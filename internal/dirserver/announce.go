@@ -1,0 +1,99 @@
+package dirserver
+
+import (
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"lonja"
+	"lonja/internal/classic"
+)
+
+// maxUnwritten bounds the lines that wait for a reader of our output.
+const maxUnwritten = 1 << 20
+
+// An announcer writes a line for each request. Lines that come while a write
+// is under way share the next one, so thousands of requests a second cost a
+// few writes, and a single one is written at once.
+type announcer struct {
+	w   io.Writer
+	log *slog.Logger
+
+	mu      sync.Mutex
+	waiting []byte
+	spare   []byte // the buffer that was written last, to be filled next
+	lost    int
+	wake    chan struct{} // holds one token while something waits
+}
+
+func newAnnouncer(w io.Writer, log *slog.Logger) *announcer {
+	return &announcer{w: w, log: log, wake: make(chan struct{}, 1)}
+}
+
+// lastFlush bounds the wait for a stuck reader of our output at the end.
+const lastFlush = time.Second
+
+// start begins to write. The function it returns writes what waits and ends.
+func (a *announcer) start() (stop func()) {
+	done, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-a.wake:
+				a.flush()
+			case <-done:
+				a.flush()
+				return
+			}
+		}
+	}()
+	return func() {
+		close(done)
+		select {
+		case <-ended:
+		case <-time.After(lastFlush):
+			a.log.Warn("nobody reads the output: its last lines are lost")
+		}
+	}
+}
+
+// request adds the line of one request.
+func (a *announcer) request(req *classic.Request) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.waiting) > maxUnwritten {
+		a.lost++
+		return
+	}
+	b := append(a.waiting, "s> OPERATION "...)
+	b = append(b, lonja.Printable(req.OpName)...)
+	b = append(b, " FROM "...)
+	b = append(b, lonja.Printable(string(req.User))...)
+	b = append(b, " AT "...)
+	b = append(b, lonja.Printable(req.Timestamp)...)
+	a.waiting = append(b, '\n')
+	select {
+	case a.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (a *announcer) flush() {
+	a.mu.Lock()
+	lines, lost := a.waiting, a.lost
+	a.waiting, a.lost = a.spare[:0], 0
+	a.mu.Unlock()
+	if lost > 0 {
+		a.log.Warn("nobody reads the output: lines were dropped", slog.Int("lines", lost))
+	}
+	if len(lines) > 0 {
+		if _, err := a.w.Write(lines); err != nil {
+			a.log.Warn("cannot write the operations", slog.Any("error", err))
+		}
+	}
+	a.mu.Lock()
+	a.spare = lines
+	a.mu.Unlock()
+}

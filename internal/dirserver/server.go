@@ -1,0 +1,163 @@
+// Package dirserver carries a directory's operations over the classic
+// protocol: it listens, reads requests, has a lonja.Directory perform them and
+// answers.
+//
+// It keeps no rule of the directory and no byte of the format: package
+// directory and package classic do. What it owns is the patience with clients:
+// a client that is slow, silent or gone costs one goroutine and one small
+// buffer until its time is up, and nobody else notices.
+package dirserver
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"lonja"
+)
+
+// The defaults of Options.
+const (
+	DefaultMaxConns       = 8192
+	DefaultRequestTimeout = 10 * time.Second
+	DefaultStopTimeout    = 3 * time.Second
+)
+
+// Options is what a Server works with. Directory must be set.
+type Options struct {
+	Directory lonja.Directory
+
+	// Record is told of each request that named an operation, after its
+	// answer has gone. It must not block. Nil: nobody is told.
+	Record func(lonja.OperationRecord)
+	// Announce gets the lines that the protocol wants on standard output.
+	// A reader that stops reading loses lines, never holds up a request.
+	Announce io.Writer
+	Log      *slog.Logger
+
+	// MaxConns bounds the connections being served. Further ones wait in the
+	// kernel's queue.
+	MaxConns int
+	// RequestTimeout bounds the reading of a request, and each step of
+	// writing its answer.
+	RequestTimeout time.Duration
+	// StopTimeout bounds how long Serve waits for clients once it is stopped.
+	StopTimeout time.Duration
+}
+
+// withDefaults returns the options with what was left out filled in.
+func (o Options) withDefaults() Options {
+	if o.Record == nil {
+		o.Record = func(lonja.OperationRecord) {}
+	}
+	if o.Announce == nil {
+		o.Announce = io.Discard
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.MaxConns <= 0 {
+		o.MaxConns = DefaultMaxConns
+	}
+	if o.RequestTimeout <= 0 {
+		o.RequestTimeout = DefaultRequestTimeout
+	}
+	if o.StopTimeout <= 0 {
+		o.StopTimeout = DefaultStopTimeout
+	}
+	return o
+}
+
+// A Server serves one directory on any number of listeners.
+type Server struct {
+	opts     Options
+	slots    chan struct{} // one token for each connection being served
+	handlers sync.WaitGroup
+	open     *openConns
+	announce *announcer
+}
+
+// New returns a Server. It does nothing until Serve is called.
+func New(opts Options) *Server {
+	opts = opts.withDefaults()
+	return &Server{
+		opts:     opts,
+		slots:    make(chan struct{}, opts.MaxConns),
+		open:     newOpenConns(),
+		announce: newAnnouncer(opts.Announce, opts.Log),
+	}
+}
+
+// Serve accepts connections from ln until ctx ends, and closes ln. Then it
+// finishes what was accepted, for at most StopTimeout, and returns nil. An
+// error means that ln broke. When Serve has returned, no goroutine of it is
+// left and all lines have been written, unless nobody takes them. Serve is
+// called once.
+func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
+	stopAnnouncing := s.announce.start()
+	defer stopAnnouncing()
+	stopWatch := context.AfterFunc(ctx, func() { s.stopAccepting(ln) })
+	defer stopWatch()
+
+	err := s.acceptAll(ctx, ln)
+	_ = ln.Close() // its end is what we want; it may be closed already
+	s.open.expire(time.Now().Add(s.opts.StopTimeout))
+	s.handlers.Wait()
+	return err
+}
+
+// queueGrace is how long connections that the kernel has already accepted for
+// us are still taken over when the server stops.
+const queueGrace = 20 * time.Millisecond
+
+// stopAccepting lets the accept loop empty the kernel's queue and then fail.
+func (s *Server) stopAccepting(ln net.Listener) {
+	if d, ok := ln.(interface{ SetDeadline(t time.Time) error }); ok {
+		if err := d.SetDeadline(time.Now().Add(queueGrace)); err == nil {
+			return
+		}
+	}
+	_ = ln.Close()
+}
+
+// acceptAll serves each connection in a goroutine of its own, until ctx ends
+// (nil) or ln breaks (its error).
+func (s *Server) acceptAll(ctx context.Context, ln net.Listener) error {
+	pause := newPause()
+	for {
+		s.slots <- struct{}{} // handlers end by themselves, so this does too
+		conn, err := ln.Accept()
+		if err != nil {
+			<-s.slots
+			switch {
+			case ctx.Err() != nil:
+				return nil
+			case errors.Is(err, net.ErrClosed):
+				return err
+			}
+			// Out of file descriptors or memory, or a client that gave up
+			// already: serve the others, and try again.
+			s.opts.Log.Warn("cannot accept a connection", slog.Any("error", err))
+			pause.wait(ctx)
+			continue
+		}
+		pause.reset()
+		s.handlers.Add(1)
+		go s.serveConn(ctx, conn)
+	}
+}
+
+func (s *Server) serveConn(ctx context.Context, conn net.Conn) {
+	defer func() {
+		s.open.remove(conn)
+		_ = conn.Close()
+		<-s.slots
+		s.handlers.Done()
+	}()
+	s.open.add(conn, time.Now().Add(s.opts.RequestTimeout))
+	s.exchange(ctx, conn)
+}

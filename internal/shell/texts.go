@@ -1,0 +1,133 @@
+package shell
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"lonja"
+)
+
+// A texts table gives the result lines of one verb.
+type texts struct {
+	ok       string
+	failed   string
+	failures map[lonja.Kind]string
+}
+
+const (
+	noSuchUser   = "USER DOES NOT EXIST"
+	notConnected = "USER NOT CONNECTED"
+)
+
+var results = map[Verb]texts{
+	Register: {"REGISTER OK", "REGISTER FAIL", map[lonja.Kind]string{
+		lonja.NameInUse: "USERNAME IN USE",
+	}},
+	Unregister: {"UNREGISTER OK", "UNREGISTER FAIL", map[lonja.Kind]string{
+		lonja.NoSuchUser: noSuchUser,
+	}},
+	Connect: {"CONNECT OK", "CONNECT FAIL", map[lonja.Kind]string{
+		lonja.NoSuchUser:       "CONNECT FAIL, " + noSuchUser,
+		lonja.AlreadyConnected: "USER ALREADY CONNECTED",
+		lonja.NodeInUse:        "CONNECT FAIL, USER ALREADY CONNECTED",
+	}},
+	Disconnect: {"DISCONNECT OK", "DISCONNECT FAIL", map[lonja.Kind]string{
+		// The blank before the comma is in the original.
+		lonja.NoSuchUser:   "DISCONNECT FAIL , " + noSuchUser,
+		lonja.NotConnected: "DISCONNECT FAIL , " + notConnected,
+	}},
+	Publish: {"PUBLISH OK", "PUBLISH FAIL", map[lonja.Kind]string{
+		lonja.NoSuchUser:       "PUBLISH FAIL, " + noSuchUser,
+		lonja.NotConnected:     "PUBLISH FAIL, " + notConnected,
+		lonja.AlreadyPublished: "PUBLISH FAIL, CONTENT ALREADY PUBLISHED",
+	}},
+	Delete: {"DELETE OK", "DELETE FAIL", map[lonja.Kind]string{
+		lonja.NoSuchUser:   "DELETE FAIL, " + noSuchUser,
+		lonja.NotConnected: "DELETE FAIL, " + notConnected,
+		lonja.NotPublished: "DELETE FAIL, CONTENT NOT PUBLISHED",
+	}},
+	ListUsers: {"LIST_USERS OK", "LIST_USERS FAIL", map[lonja.Kind]string{
+		lonja.NoSuchUser:   "LIST_USERS FAIL, " + noSuchUser,
+		lonja.NotConnected: "LIST_USERS FAIL, " + notConnected,
+	}},
+	ListContent: {"LIST_CONTENT OK", "LIST_CONTENT FAIL", map[lonja.Kind]string{
+		lonja.NoSuchUser:   "LIST_CONTENT FAIL, " + noSuchUser,
+		lonja.NotConnected: "LIST_CONTENT FAIL, " + notConnected,
+		lonja.NoSuchOwner:  "LIST_CONTENT FAIL, REMOTE USER DOES NOT EXIST",
+	}},
+	GetFile: {"GET_FILE OK", "GET_FILE FAIL", map[lonja.Kind]string{
+		lonja.NoSuchFile:   "GET_FILE FAIL, FILE DOES NOT EXIST",
+		lonja.NotConnected: "GET_FILE FAIL, " + notConnected,
+	}},
+	GetMultifile: {"GET_MULTIFILE OK", "GET_MULTIFILE FAIL", map[lonja.Kind]string{
+		lonja.NoHolder:     "GET_MULTIFILE FAIL, NO USER CONNECTED HAVE FILE",
+		lonja.NotConnected: "GET_MULTIFILE FAIL, " + notConnected,
+	}},
+}
+
+// Result returns what is shown of the outcome of a command, without a line
+// end. An error of kind Invalid is a bad argument, told before anything was
+// sent; any other is told in the protocol's words.
+func Result(cmd Command, err error) string {
+	t := results[cmd.Verb]
+	kind := lonja.KindOf(err)
+	switch {
+	case err == nil:
+		return Prompt + t.ok
+	case kind == lonja.Invalid:
+		return badArgument(err).Error()
+	case cmd.Verb == GetFile && kind == lonja.NoSuchOwner:
+		return Prompt + "GET_FILE FAIL, USER " + lonja.Printable(string(cmd.User)) + " NOT FOUND"
+	}
+	if text, ok := t.failures[kind]; ok {
+		return Prompt + text
+	}
+	return Prompt + t.failed
+}
+
+// badArgument is the line for an argument that cannot be used. It leaves out
+// which part of the program found that.
+func badArgument(err error) error {
+	if e, ok := errors.AsType[*lonja.Error](err); ok && e.Err != nil {
+		err = e.Err
+	}
+	return fmt.Errorf("Error: %s", lonja.Printable(err.Error())) //nolint:staticcheck // shown as it is
+}
+
+// Users returns the lines below LIST_USERS OK, each with its line end.
+func Users(peers []lonja.Peer) string {
+	names, addrs := make([]string, len(peers)), make([]string, len(peers))
+	wideName, wideAddr := 0, 0
+	for i, p := range peers {
+		names[i] = lonja.Printable(string(p.User))
+		addrs[i] = p.At.Addr().String()
+		wideName = max(wideName, utf8.RuneCountInString(names[i]))
+		wideAddr = max(wideAddr, utf8.RuneCountInString(addrs[i]))
+	}
+	var b strings.Builder
+	for i, p := range peers {
+		fmt.Fprintf(&b, "\tUSER%d: %-*s\t%-*s\t%d\n", i, wideName, names[i], wideAddr, addrs[i], p.At.Port())
+	}
+	return b.String()
+}
+
+// Content returns the lines below LIST_CONTENT OK, each with its line end.
+func Content(listings []lonja.Listing) string {
+	var b strings.Builder
+	for i, l := range listings {
+		fmt.Fprintf(&b, "\tFILE%d: %s\n", i, lonja.Printable(string(l.Name)))
+	}
+	return b.String()
+}
+
+// HelpText returns the lines of HELP.
+func HelpText() string {
+	var b strings.Builder
+	b.WriteString("Commands:\n")
+	for _, g := range grammar {
+		b.WriteString("  " + strings.TrimSpace(g.word+" "+g.show) + "\n")
+	}
+	return b.String()
+}
