@@ -48,6 +48,9 @@ func ParseFileName(s string) (FileName, error) {
 	return FileName(s), nil
 }
 
+// String returns the name as it is; Printable makes it fit to be shown.
+func (n FileName) String() string { return string(n) }
+
 // Base returns what follows the last '/' or '\': the part that makes two
 // published files "the same" for Holders. It is empty for a name that ends in
 // one of them.

@@ -1,0 +1,98 @@
+#!/usr/bin/env bash
+# Runs every test: format, static checks, unit and race tests, the functional
+# battery through the real binaries, interoperability with programs that are
+# not ours, and each fuzz target for a moment. Ends with "N passed, N failed".
+#
+#   ./test.sh          everything
+#   FUZZTIME=30s ./test.sh
+set -uo pipefail
+cd "$(dirname "$0")"
+
+packages=(gcc libc6-dev rpcbind rpcsvc-proto libtirpc-dev pkg-config tshark
+	python3 python3-zeep python3-pysimplesoap gsoap libgsoap-dev iproute2 util-linux)
+
+passed=0 failed=0
+log=$(mktemp -d)
+trap 'rm -rf "$log"' EXIT
+
+install_packages() {
+	local missing=()
+	for p in "${packages[@]}"; do
+		dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing+=("$p")
+	done
+	[ ${#missing[@]} -eq 0 ] && return
+	if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+		echo "test.sh: missing Debian packages; as root: apt-get install ${missing[*]}" >&2
+		exit 1
+	fi
+	echo "installing ${missing[*]}"
+	export DEBIAN_FRONTEND=noninteractive
+	if ! { apt-get update -q && apt-get install -q -y --no-install-recommends "${missing[@]}"; } >"$log/apt" 2>&1; then
+		tail -n 20 "$log/apt" >&2
+		echo "test.sh: cannot install ${missing[*]}" >&2
+		exit 1
+	fi
+}
+
+tool() { go tool -modfile=tools.mod "$@"; }
+
+# check NAME COMMAND...: one test, passed if the command succeeds silently.
+check() {
+	local name=$1 out
+	shift
+	if out=$("$@" 2>&1) && [ -z "$out" ]; then
+		passed=$((passed + 1))
+		echo "ok    $name"
+	else
+		failed=$((failed + 1))
+		printf 'FAIL  %s\n%s\n' "$name" "$out"
+	fi
+}
+
+# gotest NAME ARGUMENTS...: go test, each test and subtest counted.
+gotest() {
+	local name=$1 status=0 p f
+	shift
+	echo "== $name"
+	tool gotestsum --format pkgname --jsonfile "$log/json" -- "$@" || status=$?
+	p=$(grep -c '"Action":"pass".*"Test":' "$log/json")
+	f=$(grep -c '"Action":"fail".*"Test":' "$log/json")
+	if [ "$status" -ne 0 ] && [ "$f" -eq 0 ] || [ "$p" -eq 0 ]; then f=$((f + 1)); fi
+	passed=$((passed + p)) failed=$((failed + f))
+}
+
+formatted() { tool gofumpt -l .; }
+vetted() { go vet ./... && go vet -tags interop ./...; }
+linted() { tool staticcheck ./... && tool staticcheck -tags interop ./...; }
+
+# fuzzed runs each fuzz target for a moment; their seeds run with the tests.
+fuzzed() {
+	local package target out
+	for package in $(go list -f '{{.Dir}}' ./...); do
+		for target in $(grep -hoE '^func Fuzz[A-Za-z0-9_]*' "$package"/*_test.go 2>/dev/null | cut -d' ' -f2); do
+			out=$(go test -run '^$' -fuzz "^$target\$" -fuzztime "${FUZZTIME:-2s}" "$package" 2>&1)
+			if [ $? -eq 0 ]; then
+				passed=$((passed + 1))
+			else
+				failed=$((failed + 1))
+				printf 'FAIL  %s\n%s\n' "$target" "$out"
+			fi
+		done
+	done
+}
+
+command -v go >/dev/null || { echo "test.sh: go is not installed; lonja needs Go 1.26 or newer" >&2; exit 1; }
+install_packages
+./app.sh -b || failed=$((failed + 1))
+
+check "gofumpt" formatted
+check "go mod tidy" go mod tidy -diff
+check "go vet" vetted
+check "staticcheck" linted
+gotest "unit and functional tests, with the race detector" -race -shuffle=on -timeout 10m ./...
+gotest "interoperability" -tags interop -run Interop -timeout 10m ./...
+echo "== fuzz targets, ${FUZZTIME:-2s} each"
+fuzzed
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
