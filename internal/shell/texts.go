@@ -87,13 +87,27 @@ func Result(cmd Command, err error) string {
 	return Prompt + t.failed
 }
 
-// badArgument is the line for an argument that cannot be used. It leaves out
-// which part of the program found that.
+// NeedsExplanation reports whether the text of Result for err says no more
+// than that it failed, so that the error itself is worth showing beside it.
+func NeedsExplanation(cmd Command, err error) bool {
+	return err != nil && Result(cmd, err) == Prompt+results[cmd.Verb].failed
+}
+
+// badArgument is the line for an argument that cannot be used: what is wrong
+// with which file, and not which parts of the program found that.
 func badArgument(err error) error {
-	if e, ok := errors.AsType[*lonja.Error](err); ok && e.Err != nil {
-		err = e.Err
+	text := err.Error()
+	for {
+		e, ok := errors.AsType[*lonja.Error](err)
+		if !ok || e.Err == nil {
+			break
+		}
+		err, text = e.Err, e.Err.Error()
+		if e.File != "" {
+			text = string(e.File) + ": " + text
+		}
 	}
-	return fmt.Errorf("Error: %s", lonja.Printable(err.Error())) //nolint:staticcheck // shown as it is
+	return fmt.Errorf("Error: %s", lonja.Printable(text)) //nolint:staticcheck // shown as it is
 }
 
 // Users returns the lines below LIST_USERS OK, each with its line end.

@@ -13,14 +13,10 @@ import (
 	"golang.org/x/term"
 )
 
-// NewLog returns a logger that writes to w a line for each event: informative
-// ones and worse, or, if verbose, all. Colours are used on a terminal only,
-// and never where NO_COLOR is set.
-func NewLog(w io.Writer, verbose bool) *slog.Logger {
-	level := slog.LevelInfo
-	if verbose {
-		level = slog.LevelDebug
-	}
+// NewLog returns a logger that writes to w a line for each event of that level
+// or worse. Colours are used on a terminal only, and never where NO_COLOR is
+// set.
+func NewLog(w io.Writer, level slog.Level) *slog.Logger {
 	return slog.New(tint.NewHandler(w, &tint.Options{
 		Level: level, TimeFormat: time.DateTime, NoColor: !IsTerminal(w) || os.Getenv("NO_COLOR") != "",
 	}))

@@ -1,0 +1,227 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/spf13/cobra"
+
+	"lonja"
+)
+
+// run runs lonja to its end.
+func runToEnd(t *testing.T, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	p := start(t, nil, args...)
+	_ = p.stdin.Close()
+	status = p.wait()
+	return status, p.output(), p.stderr.String()
+}
+
+// TestWrongUseIsOneClearLine: what is said and which status ends it.
+func TestWrongUseIsOneClearLine(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	_, port, err := net.SplitHostPort(taken.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args   string
+		status int
+		says   string
+	}{
+		{"server -p 70000", 2, "port 70000 is not between 0 and 65535"},
+		{"server -p -1", 2, "port -1 is not between"},
+		{"server -p many", 2, "invalid argument"},
+		{"server --max-connections 0", 2, "must be above zero"},
+		{"server --nonsense", 2, "unknown flag"},
+		{"server extra", 2, "unknown command"},
+		{"server --host 127.0.0.1 -p " + port, 1, "is in use"},
+		{"server --host 192.0.2.1 -p 0", 1, "does not have that address"},
+		{"logger --host 127.0.0.1 --port " + port, 1, "in use"},
+		{"logger --port 70000", 2, "70000"},
+		{"datetime --host 127.0.0.1 --port " + port, 1, "in use"},
+		{"datetime --port 70000", 2, "70000"},
+		{"client", 2, "-s HOST is missing"},
+		{"client -s localhost -p 0", 2, "port 0 is not between 1 and 65535"},
+		{"client -s localhost --input-file /nonexistent", 2, "no such file"},
+		{"client -s localhost --listen nowhere", 2, "--listen"},
+		{"client -s localhost --datetime gopher://x", 2, "--datetime"},
+		{"bench directory --clients none", 2, "none"},
+		{"fly", 2, "has no command"},
+	} {
+		t.Run(c.args, func(t *testing.T) {
+			status, stdout, stderr := runToEnd(t, strings.Fields(c.args)...)
+			if status != c.status || !strings.Contains(stderr, c.says) {
+				t.Errorf("got status %d and %q; want %d and %q", status, stderr, c.status, c.says)
+			}
+			if strings.Count(stderr, "\n") != 1 || !strings.HasPrefix(stderr, "lonja: ") || stdout != "" {
+				t.Errorf("want one line on standard error only; got %q and %q on standard output", stderr, stdout)
+			}
+		})
+	}
+}
+
+// TestNoRightToListen takes the right away from the program, if we have it.
+func TestNoRightToListen(t *testing.T) {
+	public := filepath.Join(t.TempDir(), "lonja")
+	if err := exec.Command("install", "-m", "755", binary, public).Run(); err != nil {
+		t.Fatal(err)
+	}
+	for dir := filepath.Dir(public); dir != os.TempDir(); dir = filepath.Dir(dir) {
+		if err := os.Chmod(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.Command(public, "server", "-p", "80")
+	if os.Getuid() == 0 {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	}
+	out, err := cmd.CombinedOutput()
+	exit, ok := errors.AsType[*exec.ExitError](err)
+	if !ok || exit.ExitCode() != 1 || !strings.Contains(string(out), "no right to listen on port 80") {
+		t.Errorf("got %v and %q", err, out)
+	}
+}
+
+// TestHelpIsComplete: each subcommand has an example and tells exit statuses.
+func TestHelpIsComplete(t *testing.T) {
+	var check func(cmd *cobra.Command)
+	check = func(cmd *cobra.Command) {
+		if cmd.Hidden {
+			return
+		}
+		if cmd.Short == "" || !cmd.HasSubCommands() && (cmd.Example == "" || !strings.Contains(cmd.Long, "Exit status")) {
+			t.Errorf("%s lacks a summary, an example or its exit statuses", cmd.CommandPath())
+		}
+		for _, sub := range cmd.Commands() {
+			check(sub)
+		}
+	}
+	check(newRootCommand())
+}
+
+func TestExitStatuses(t *testing.T) {
+	for _, kind := range lonja.Kinds() {
+		want := exitError
+		if kind == lonja.Invalid {
+			want = exitUsage
+		}
+		if got := exitStatus(fmt.Errorf("x: %w", kind)); got != want {
+			t.Errorf("%v: got %d, want %d", kind, got, want)
+		}
+	}
+}
+
+// TestServerEndsCleanly: by either signal, with nothing said on standard error.
+func TestServerEndsCleanly(t *testing.T) {
+	for _, signal := range []os.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		p := start(t, nil, "server", "-p", "0")
+		if line := p.firstLine(); !strings.HasPrefix(line, "s> init server ") {
+			t.Errorf("got %q first", line)
+		}
+		if status := p.end(signal); status != 0 || p.stderr.String() != "" {
+			t.Errorf("%v: got status %d and %q", signal, status, p.stderr.String())
+		}
+	}
+}
+
+// TestUpOnce is the README's first command.
+func TestUpOnce(t *testing.T) {
+	status, stdout, stderr := runToEnd(t, "up", "--once")
+	for _, want := range []string{"ana", "luis", "eva", "GET_FILE from ana", "GET_MULTIFILE from ana and luis", "identical"} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("no %q in\n%s", want, stdout)
+		}
+	}
+	if status != 0 || stderr != "" {
+		t.Errorf("got status %d and %q", status, stderr)
+	}
+}
+
+// TestUpStaysForUse: others can use what is up, until it is told to end.
+func TestUpStaysForUse(t *testing.T) {
+	up := start(t, nil, "up")
+	out := up.waitOutput("the invitation", func(out []byte) bool { return strings.Contains(string(out), "Ctrl-C") })
+	var command []string
+	for line := range strings.Lines(out) {
+		if after, ok := strings.CutPrefix(strings.TrimSpace(line), "lonja client"); ok {
+			command = append([]string{"client"}, strings.Fields(after)...)
+		}
+	}
+	target := filepath.Join(t.TempDir(), "poem.txt")
+	client := start(t, nil, command...)
+	if _, err := fmt.Fprintf(client.stdin, "register me\nconnect me\nget_multifile ozymandias.txt %s\nquit\n", target); err != nil {
+		t.Fatal(err)
+	}
+	if status := client.wait(); status != 0 || !strings.Contains(client.output(), "GET_MULTIFILE OK") {
+		t.Errorf("got status %d and\n%s", status, client.output())
+	}
+	if status := up.end(syscall.SIGINT); status != 0 {
+		t.Errorf("up ended with status %d", status)
+	}
+}
+
+// TestInputFile: commands are shown as if typed, and without QUIT the client
+// goes on serving until it is told to end.
+func TestInputFile(t *testing.T) {
+	server := start(t, nil, "server", "--host", "127.0.0.1", "-p", "0")
+	line := server.firstLine()
+	port := line[strings.LastIndexByte(line, ':')+1:]
+	dir := t.TempDir()
+	commands := filepath.Join(dir, "commands.txt")
+	write := func(text string) {
+		if err := os.WriteFile(commands, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	args := []string{"client", "-s", "127.0.0.1", "-p", port, "--datetime", "http://127.0.0.1:1", "--input-file", commands}
+
+	write("register ana\n\nconnect ana\r\npublish " + commands + " words and words")
+	stays := start(t, nil, args...)
+	want := "c> register ana\nc> REGISTER OK\nc> \nc> connect ana\nc> CONNECT OK\n" +
+		"c> publish " + commands + " words and words\nc> PUBLISH OK\nc> "
+	stays.waitOutput("all results", func(out []byte) bool { return string(out) == want })
+
+	write("register luis\nconnect luis\nget_file ana " + commands + " " + dir + "/got\nquit\nregister never\n")
+	quits := start(t, nil, args...)
+	want2 := "c> register luis\nc> REGISTER OK\nc> connect luis\nc> CONNECT OK\nc> get_file ana " + commands + " " + dir +
+		"/got\nc> GET_FILE OK\nc> quit\n\n+++ FINISHED +++\n"
+	if status := quits.wait(); status != 0 || quits.output() != want2 {
+		t.Errorf("got status %d and\n%q\nwant\n%q", status, quits.output(), want2)
+	}
+	if status := stays.end(syscall.SIGTERM); status != 0 || stays.output() != want+"\n+++ FINISHED +++\n" {
+		t.Errorf("got status %d and\n%q", status, stays.output())
+	}
+	status, out, _ := runToEnd(t, "client", "-s", "127.0.0.1", "-p", port, "--datetime", "http://127.0.0.1:1")
+	if status != 0 || out != "c> \n+++ FINISHED +++\n" {
+		t.Errorf("no input: got status %d and %q", status, out)
+	}
+}
+
+// TestSignalDisconnects: who is interrupted leaves no ghost behind.
+func TestSignalDisconnects(t *testing.T) {
+	server := start(t, nil, "server", "--host", "127.0.0.1", "-p", "0")
+	line := server.firstLine()
+	port := line[strings.LastIndexByte(line, ':')+1:]
+	client := start(t, nil, "client", "-s", "127.0.0.1", "-p", port, "--datetime", "http://127.0.0.1:1")
+	if _, err := fmt.Fprint(client.stdin, "register ana\nconnect ana\n"); err != nil {
+		t.Fatal(err)
+	}
+	client.waitOutput("the prompt", func(out []byte) bool { return strings.HasSuffix(string(out), "CONNECT OK\nc> ") })
+	if status := client.end(syscall.SIGINT); status != 0 {
+		t.Errorf("got status %d", status)
+	}
+	server.waitOutput("the farewell", func(out []byte) bool { return strings.Contains(string(out), "OPERATION DISCONNECT FROM ana") })
+}

@@ -1,0 +1,133 @@
+// Command lonja lets people share files straight from their own machines
+// through a directory that they run themselves.
+//
+// This package reads flags and environment, wires the parts together and turns
+// errors into exit statuses. There is one file for each subcommand.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"lonja"
+)
+
+// The exit statuses of every subcommand.
+const (
+	exitOK    = 0
+	exitError = 1 // what was asked could not be done
+	exitUsage = 2 // what was asked makes no sense
+)
+
+// exitHelp ends the help of every subcommand.
+const exitHelp = `
+Exit status: 0 done, 1 it could not be done (standard error says why),
+2 wrong flags or arguments.`
+
+// version is set by app.sh to what git describes.
+var version = "dev"
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+func run(args []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	root := newRootCommand()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	fmt.Fprintln(os.Stderr, "lonja:", err)
+	return exitStatus(err)
+}
+
+func newRootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "lonja",
+		Short: "share files straight from your own machines",
+		Long: `lonja lets people share files straight from their own machines, through a
+directory that they run themselves. The directory knows who is there and what
+each one publishes; the files never pass through it.
+
+Start with "lonja up": everything on this machine, for a first look.
+` + exitHelp,
+		Version:       version,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.ArbitraryArgs,
+		RunE:          runGroup,
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w (see %q)", err, cmd.CommandPath()+" --help")}
+	})
+	root.AddCommand(newServerCommand(), newClientCommand(), newUpCommand(),
+		newLoggerCommand(), newDatetimeCommand(), newBenchCommand())
+	completeHelp(root.Commands())
+	return root
+}
+
+// completeHelp gives each command what all commands have in common.
+func completeHelp(cmds []*cobra.Command) {
+	for _, cmd := range cmds {
+		if cmd.HasSubCommands() {
+			completeHelp(cmd.Commands())
+			continue
+		}
+		cmd.Args = asUsage(cmd.Args)
+		cmd.Long += "\n" + exitHelp
+	}
+}
+
+// runGroup is what a command does that only groups others.
+func runGroup(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef("%s has no command %q (see %q)", cmd.CommandPath(), args[0], cmd.CommandPath()+" --help")
+	}
+	return cmd.Help()
+}
+
+// A usageError is what a person must type differently.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func usagef(format string, args ...any) error {
+	return usageError{fmt.Errorf(format, args...)}
+}
+
+// asUsage makes wrong arguments usage errors.
+func asUsage(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if check == nil {
+			check = cobra.NoArgs
+		}
+		if err := check(cmd, args); err != nil {
+			return usageError{fmt.Errorf("%w (see %q)", err, cmd.CommandPath()+" --help")}
+		}
+		return nil
+	}
+}
+
+// logLevel returns what --verbose makes of a program's usual log level.
+func logLevel(usual slog.Level, verbose bool) slog.Level {
+	if verbose {
+		return slog.LevelDebug
+	}
+	return usual
+}
+
+// exitStatus is the table from errors to exit statuses.
+func exitStatus(err error) int {
+	if _, ok := errors.AsType[usageError](err); ok || errors.Is(err, lonja.Invalid) {
+		return exitUsage
+	}
+	return exitError
+}

@@ -1,0 +1,193 @@
+package download
+
+import (
+	"fmt"
+
+	"lonja"
+)
+
+// wantSize tells the plan that somebody needs the size of the file.
+func (p *plan) wantSize() { p.wanted = true }
+
+// sliceDelivered tells the plan that a holder sent a slice, of that length.
+func (p *plan) sliceDelivered(j job, got length) {
+	p.end(j)
+	s := &p.slices[j.slice]
+	s.state, s.got = delivered, got
+	p.holders[j.holder].standing = proven
+	p.review()
+}
+
+// sliceFailed tells the plan that a holder did not deliver a slice. The
+// connection had brought content or not: a holder whose connection breaks in
+// the middle may be of use later, when there is no better one.
+func (p *plan) sliceFailed(j job, begun bool, err error) {
+	p.end(j)
+	p.slices[j.slice].state = open
+	h := &p.holders[j.holder]
+	h.cause = err
+	h.standing = out
+	if begun {
+		h.standing = doubtful
+	}
+}
+
+// sizeTold tells the plan what size the file has by a holder's word.
+func (p *plan) sizeTold(j job, size int64) {
+	p.end(j)
+	h := &p.holders[j.holder]
+	h.claim, h.size = told, size
+	if p.size == unknown && p.wanted && !p.disputed && p.consistent(j.holder) {
+		p.size = size
+	}
+	p.review()
+}
+
+// sizeFailed tells the plan that a holder did not tell the size. By itself
+// that is no fault: it may be busy, or serve one connection at a time.
+func (p *plan) sizeFailed(j job, err error) {
+	p.end(j)
+	h := &p.holders[j.holder]
+	h.claim = failed
+	h.cause = fmt.Errorf("did not tell the size: %w", err)
+	p.review()
+}
+
+func (p *plan) end(j job) {
+	p.running--
+	if j.slice != theSize {
+		p.holders[j.holder].running--
+	}
+}
+
+// review judges every holder whose slice does not fit the size, if it has been
+// asked for its own idea of it. One that claims a size which its slice does
+// not fit, or none, is faulty and replaced. One that claims another size, and
+// keeps to it, starts a dispute.
+func (p *plan) review() {
+	for i, s := range p.slices {
+		if s.state != delivered || !p.misfits(i) {
+			continue
+		}
+		switch claim := p.holders[s.holder].claim; {
+		case claim == failed, claim == told && !p.consistent(s.holder):
+			p.dismiss(s.holder)
+		case claim == told:
+			p.disputed = true
+		}
+	}
+}
+
+// consistent reports whether all that a holder delivered fits the size that it
+// claims.
+func (p *plan) consistent(h int) bool {
+	for i, s := range p.slices {
+		if s.state == delivered && s.holder == h && !s.got.fits(p.slice(i), p.holders[h].size) {
+			return false
+		}
+	}
+	return true
+}
+
+// dismiss has no further use for a holder, nor for anything that it sent.
+func (p *plan) dismiss(h int) {
+	holder := &p.holders[h]
+	holder.standing = out
+	for i, s := range p.slices {
+		if s.state != delivered || s.holder != h {
+			continue
+		}
+		p.slices[i].state = open
+		if holder.claim == told && !s.got.fits(p.slice(i), holder.size) {
+			_, want := p.slice(i).Range(holder.size)
+			holder.cause = lonja.E(lonja.Malformed, "", fmt.Errorf(
+				"sent %s as slice %d, not the %d that it has by its own word", s.got, i, want))
+		}
+	}
+}
+
+func (l length) String() string {
+	if l.more {
+		return fmt.Sprintf("more than %d bytes", l.bytes)
+	}
+	return fmt.Sprintf("%d bytes", l.bytes)
+}
+
+// settle decides what follows when there is nothing more to do. If every slice
+// is there and the lengths fit one size, the file is. If they do not, those who
+// delivered are asked what size they have, and the answers decide.
+func (p *plan) settle() {
+	if p.disputed {
+		p.resolve()
+		return
+	}
+	if i := p.missing(); i >= 0 {
+		p.err = p.exhausted(i)
+		return
+	}
+	if p.size == unknown {
+		p.size = p.sizeByLengths()
+	}
+	p.done = p.size != unknown
+	p.disputed = !p.done
+}
+
+// sizeByLengths returns the size that the lengths of all slices add up to if
+// one file can have slices of these lengths, or else unknown.
+func (p *plan) sizeByLengths() int64 {
+	var size int64
+	for _, s := range p.slices {
+		size += s.got.bytes
+	}
+	for i, s := range p.slices {
+		if !s.got.fits(p.slice(i), size) {
+			return unknown
+		}
+	}
+	return size
+}
+
+// resolve ends a dispute, when all who delivered have been asked for the size.
+// Those whose own slices do not fit their own claim are dismissed; if the
+// others do not agree there really are different files. Who has once been
+// consistent counts even when nothing that it sent is in use any more.
+func (p *plan) resolve() {
+	for _, s := range p.slices {
+		if s.state != delivered {
+			continue
+		}
+		h := &p.holders[s.holder]
+		if h.claim == told && p.consistent(s.holder) {
+			h.vouched = true
+		} else {
+			p.dismiss(s.holder)
+		}
+	}
+	agreed := unknown
+	for _, h := range p.holders {
+		if !h.vouched || h.standing == out {
+			continue
+		}
+		if agreed != unknown && agreed != h.size {
+			p.err = p.disagreement()
+			return
+		}
+		agreed = h.size
+	}
+	p.disputed = false
+	p.adopt(agreed)
+}
+
+// adopt goes on with another size. What was delivered for a different one, or
+// not to its end, is asked for again: it may stand in the wrong place.
+func (p *plan) adopt(size int64) {
+	moved := p.size != unknown && p.size != size
+	p.size = size
+	for i := range p.slices {
+		s := &p.slices[i]
+		if s.state == delivered && (moved || s.got.more) {
+			s.state = open
+			delete(s.tried, s.holder)
+		}
+	}
+}

@@ -1,0 +1,297 @@
+// Package node is one running program of one user: it speaks to a directory
+// for the user, serves what the user published while connected, and fetches
+// from others.
+//
+// It composes; the parts decide: the directory's rules are behind
+// lonja.Directory, files are opened by share and received by partial, and the
+// bytes move in upload and download. It shows nothing to anybody: see package
+// console.
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"lonja"
+	"lonja/internal/share"
+	"lonja/internal/upload"
+)
+
+// Options is what a Node works with. Directory and DirectoryName must be set.
+type Options struct {
+	Directory lonja.Directory
+	// DirectoryName tells directories apart in the node's state: host and port.
+	DirectoryName string
+	// StateDir is where the node remembers what its users published. Empty:
+	// nowhere.
+	StateDir string
+	// Listen is the address on which published files are served while a user
+	// is connected. Empty: any free port, on all addresses.
+	Listen string
+	// SendSize makes the node send a file's size before its content.
+	SendSize bool
+	Log      *slog.Logger
+}
+
+// A Node has at most one connected user. Its methods may be called from any
+// number of goroutines; Connect, Disconnect, Unregister and Close wait for
+// each other. Close must be called.
+type Node struct {
+	opts Options
+
+	changing sync.Mutex // held while a user comes or goes
+
+	mu      sync.Mutex // guards session
+	session *session   // nil while no user is connected
+}
+
+// A session is a connected user.
+type session struct {
+	user  lonja.UserName
+	files *share.Set
+	stop  func() // ends the serving of files and waits for it
+}
+
+// New returns a Node with no user.
+func New(opts Options) *Node {
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	if opts.Listen == "" {
+		opts.Listen = ":0"
+	}
+	return &Node{opts: opts}
+}
+
+// User returns the connected user, or "".
+func (n *Node) User() lonja.UserName {
+	if s := n.current(); s != nil {
+		return s.user
+	}
+	return ""
+}
+
+func (n *Node) current() *session {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.session
+}
+
+func (n *Node) setCurrent(s *session) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.session = s
+}
+
+// connected returns the session, or an error of kind NotConnected: operations
+// that need a connected user are not sent without one.
+func (n *Node) connected(op lonja.Operation) (*session, error) {
+	if s := n.current(); s != nil {
+		return s, nil
+	}
+	return nil, lonja.E(lonja.NotConnected, op.String(), errors.New("no user is connected here"))
+}
+
+// Register creates an account. What an account of that name once published
+// from here is forgotten: it was another account.
+func (n *Node) Register(ctx context.Context, user lonja.UserName) error {
+	if err := n.opts.Directory.Register(ctx, user); err != nil {
+		return err
+	}
+	n.forget(user)
+	return nil
+}
+
+// Unregister removes an account. If it is the connected one, its files are
+// served no more.
+func (n *Node) Unregister(ctx context.Context, user lonja.UserName) error {
+	n.changing.Lock()
+	defer n.changing.Unlock()
+	if err := n.opts.Directory.Unregister(ctx, user); err != nil {
+		return err
+	}
+	n.leave(user)
+	n.forget(user)
+	return nil
+}
+
+// forget clears what user published from here. The directory has done its
+// part already, so a failure is only logged: such files are served again only
+// if the same name connects from here.
+func (n *Node) forget(user lonja.UserName) {
+	files, err := n.openFiles(user)
+	if err == nil {
+		err = files.Clear()
+	}
+	if err != nil {
+		n.opts.Log.Warn("cannot forget what was published", slog.Any("user", user), slog.Any("error", err))
+	}
+}
+
+func (n *Node) openFiles(user lonja.UserName) (*share.Set, error) {
+	if n.opts.StateDir == "" {
+		return share.New(), nil
+	}
+	return share.Open(n.opts.StateDir, share.Key{Directory: n.opts.DirectoryName, User: user})
+}
+
+// Connect makes user the connected one: its files are served, those published
+// before a restart among them. NodeInUse if there is one already.
+func (n *Node) Connect(ctx context.Context, user lonja.UserName) error {
+	n.changing.Lock()
+	defer n.changing.Unlock()
+	if s := n.current(); s != nil {
+		return &lonja.Error{Kind: lonja.NodeInUse, Op: lonja.OpConnect.String(), User: s.user}
+	}
+	s, port, err := n.serve(user)
+	if err != nil {
+		return &lonja.Error{Kind: lonja.LocalFile, Op: lonja.OpConnect.String(), User: user, Err: err}
+	}
+	at := lonja.EndpointFrom(port.Addr(), port.Port())
+	if err := n.opts.Directory.Connect(ctx, user, at); err != nil {
+		s.stop()
+		return err
+	}
+	n.setCurrent(s)
+	return nil
+}
+
+// Disconnect ends the presence of user. If it is the connected one, its files
+// are served no more, whatever the directory answers: a directory that cannot
+// be reached does not keep a user here.
+func (n *Node) Disconnect(ctx context.Context, user lonja.UserName) error {
+	n.changing.Lock()
+	defer n.changing.Unlock()
+	err := n.opts.Directory.Disconnect(ctx, user)
+	n.leave(user)
+	return err
+}
+
+// leave ends the session if it is that of user.
+func (n *Node) leave(user lonja.UserName) {
+	if s := n.current(); s != nil && s.user == user {
+		n.setCurrent(nil)
+		s.stop()
+	}
+}
+
+// closeTimeout bounds the farewell to the directory.
+const closeTimeout = 3 * time.Second
+
+// Close disconnects the user, if there is one, and ends all that the node
+// does. It tells nobody of failures: there is nothing left to be done about
+// them.
+func (n *Node) Close() {
+	user := n.User()
+	if user == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	if err := n.Disconnect(ctx, user); err != nil {
+		n.opts.Log.Debug("cannot disconnect", slog.Any("user", user), slog.Any("error", err))
+	}
+}
+
+// serve begins to serve what user published.
+func (n *Node) serve(user lonja.UserName) (*session, lonja.Endpoint, error) {
+	files, err := n.openFiles(user)
+	if err != nil {
+		return nil, lonja.Endpoint{}, err
+	}
+	ln, err := net.Listen("tcp", n.opts.Listen)
+	if err != nil {
+		return nil, lonja.Endpoint{}, fmt.Errorf("cannot serve files: %w", err)
+	}
+	uploads := upload.New(upload.Options{Files: files, SendSize: n.opts.SendSize, Log: n.opts.Log})
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := uploads.Serve(ctx, ln); err != nil {
+			n.opts.Log.Error("files are served no more", slog.Any("error", err))
+		}
+	}()
+	stop := func() {
+		cancel()
+		<-ended
+	}
+	addr := ln.Addr().(*net.TCPAddr).AddrPort()
+	return &session{user, files, stop}, lonja.EndpointFrom(addr.Addr(), addr.Port()), nil
+}
+
+// Publish lists a file of this machine under its absolute path and serves it.
+// An unusable path is of kind Invalid.
+func (n *Node) Publish(ctx context.Context, path string, description lonja.Description) error {
+	s, err := n.connected(lonja.OpPublish)
+	if err != nil {
+		return err
+	}
+	name, path, err := publishedName(path)
+	if err != nil {
+		return err
+	}
+	// Served first, then listed: who sees it in the list can have it.
+	served := s.files.Contains(name)
+	if err := s.files.Add(name, path); err != nil {
+		return &lonja.Error{Kind: lonja.Invalid, Op: lonja.OpPublish.String(), Err: err}
+	}
+	err = n.opts.Directory.Publish(ctx, s.user, lonja.Listing{Name: name, Description: description})
+	if err != nil && !served && !errors.Is(err, lonja.AlreadyPublished) {
+		// Not listed, so not offered either.
+		return errors.Join(err, s.files.Remove(name))
+	}
+	return err
+}
+
+// Delete takes a file off the list and serves it no more.
+func (n *Node) Delete(ctx context.Context, path string) error {
+	s, err := n.connected(lonja.OpDelete)
+	if err != nil {
+		return err
+	}
+	name, _, err := publishedName(path)
+	if err != nil {
+		return err
+	}
+	err = n.opts.Directory.Delete(ctx, s.user, name)
+	if err == nil || errors.Is(err, lonja.NotPublished) {
+		return errors.Join(err, s.files.Remove(name))
+	}
+	return err
+}
+
+// publishedName returns the name under which the classic dialect publishes a
+// local file: its absolute path.
+func publishedName(path string) (lonja.FileName, string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", "", lonja.E(lonja.Invalid, "publish", err)
+	}
+	name, err := lonja.ParseFileName(path)
+	return name, path, err
+}
+
+// ListUsers returns the connected users.
+func (n *Node) ListUsers(ctx context.Context) ([]lonja.Peer, error) {
+	s, err := n.connected(lonja.OpListUsers)
+	if err != nil {
+		return nil, err
+	}
+	return n.opts.Directory.ListUsers(ctx, s.user)
+}
+
+// ListContent returns what owner has published.
+func (n *Node) ListContent(ctx context.Context, owner lonja.UserName) ([]lonja.Listing, error) {
+	s, err := n.connected(lonja.OpListContent)
+	if err != nil {
+		return nil, err
+	}
+	return n.opts.Directory.ListContent(ctx, s.user, owner)
+}
