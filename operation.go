@@ -3,7 +3,7 @@ package lonja
 // An Operation is one of the things that a user asks of a directory.
 type Operation uint8
 
-// The operations, in the order in which PROTOCOL lists them. NoOperation
+// The operations, in the order of docs/protocol.md. NoOperation
 // stands for a request that named none of them.
 const (
 	NoOperation Operation = iota

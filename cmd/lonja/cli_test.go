@@ -156,7 +156,7 @@ func TestUpStaysForUse(t *testing.T) {
 	out := up.waitOutput("the invitation", func(out []byte) bool { return strings.Contains(string(out), "Ctrl-C") })
 	var command []string
 	for line := range strings.Lines(out) {
-		if after, ok := strings.CutPrefix(strings.TrimSpace(line), "lonja client"); ok {
+		if _, after, ok := strings.Cut(line, "lonja client "); ok {
 			command = append([]string{"client"}, strings.Fields(after)...)
 		}
 	}

@@ -109,7 +109,7 @@ func runCase(t *testing.T, input, datetimeURL string) string {
 	if err := os.CopyFS(s.work, os.DirFS(battery+"/files")); err != nil {
 		t.Fatal(err)
 	}
-	s.oplog = start(t, nil, "logger", "--host", "127.0.0.1", "--port", "0")
+	s.oplog = start(t, nil, "logger", "--host", "127.0.0.1", "--port", "0", "--rpcbind=false")
 	listens := s.oplog.waitStderr("listening on port ")
 	s.oplogAt = "127.0.0.1:" + regexp.MustCompile(`port (\d+)`).FindStringSubmatch(listens)[1]
 	s.startServer("0")

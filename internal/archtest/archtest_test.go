@@ -44,7 +44,7 @@ var pureExceptions = map[string][]string{
 
 type goPackage struct {
 	ImportPath string
-	Name       string
+	Dir        string
 	Doc        string
 	Imports    []string
 	GoFiles    []string
@@ -52,7 +52,7 @@ type goPackage struct {
 
 func packages(t *testing.T) []goPackage {
 	t.Helper()
-	out, err := exec.Command("go", "list", "-json=ImportPath,Name,Doc,Imports,GoFiles", "lonja/...").Output()
+	out, err := exec.Command("go", "list", "-json=ImportPath,Dir,Doc,Imports,GoFiles", "lonja/...").Output()
 	if err != nil {
 		t.Fatalf("go list: %v", err)
 	}

@@ -13,11 +13,12 @@ import (
 	"lonja/internal/classic"
 )
 
-// A clock is the date-time service as the clients ask it. It is used by all of
-// them at once.
+// A clock is the date-time service as one client asks it: over a connection of
+// its own that is kept, as a client program does.
 type clock interface {
 	// Now returns the time, or lonja.NoTimestamp without it.
 	Now(ctx context.Context) string
+	Close()
 }
 
 // readSize is the memory that each client reads answers into. Long lists pass

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -47,17 +48,61 @@ func realDirectory(t *testing.T) string {
 	return serving(t, dirserver.New(dirserver.Options{Directory: directory.New()}).Serve)
 }
 
+// testClient returns one client of a load, at work within a window.
+func testClient(t *testing.T, l load, i int, w window) *client {
+	t.Helper()
+	c, err := l.client(i)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.window = w
+	return c
+}
+
+func TestPrepareAsksForTheTimeOnce(t *testing.T) {
+	var made, asked, closed atomic.Int32
+	l := load{clients: 40, newClock: func() (clock, error) {
+		made.Add(1)
+		return countingClock{&asked, &closed}, nil
+	}}
+	clients, err := l.prepare(t.Context())
+	if err != nil || len(clients) != 40 || made.Load() != 40 || asked.Load() != 40 {
+		t.Errorf("%d clients, %d clocks, asked %d times, %v", len(clients), made.Load(), asked.Load(), err)
+	}
+	closeClocks(clients)
+	if closed.Load() != 40 {
+		t.Errorf("%d clocks closed", closed.Load())
+	}
+	broken := errors.New("broken")
+	l.newClock = func() (clock, error) {
+		if made.Add(1)%3 == 0 {
+			return nil, broken
+		}
+		return countingClock{&asked, &closed}, nil
+	}
+	closed.Store(0)
+	if _, err := l.prepare(t.Context()); !errors.Is(err, broken) || closed.Load() == 0 {
+		t.Errorf("error %v, %d clocks closed", err, closed.Load())
+	}
+}
+
+type countingClock struct{ asked, closed *atomic.Int32 }
+
+func (c countingClock) Now(context.Context) string { c.asked.Add(1); return lonja.NoTimestamp }
+
+func (c countingClock) Close() { c.closed.Add(1) }
+
 // TestEveryStatusOccursAndIsRight is about the script as much as about the
 // directory: each status of each operation comes up, and the clients, who work
 // at the same time, find no answer wrong.
 func TestEveryStatusOccursAndIsRight(t *testing.T) {
 	const clients, steps = 8, 2500
-	l := load{directory: realDirectory(t), clients: clients, seed: 1, timeout: time.Minute, window: forever()}
+	l := load{directory: realDirectory(t), clients: clients, seed: 1, timeout: time.Minute}
 	var tallies [clients]Tally
 	var working sync.WaitGroup
 	for i := range clients {
 		working.Go(func() {
-			c := l.client(i)
+			c := testClient(t, l, i, forever())
 			for range steps {
 				c.step(t.Context(), time.Now())
 			}
@@ -100,7 +145,7 @@ func TestLoadCountsWhatFallsIntoItsWindow(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			c := load{directory: realDirectory(t), clients: 1, timeout: time.Minute, window: test.window}.client(0)
+			c := testClient(t, load{directory: realDirectory(t), clients: 1, timeout: time.Minute}, 0, test.window)
 			c.step(t.Context(), now)
 			if c.tally.Done != test.done || len(c.tally.Latencies) != test.sample {
 				t.Errorf("done %d, samples %d, want %d and %d",
@@ -173,7 +218,7 @@ func TestClientTellsFailuresApart(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.want.String(), func(t *testing.T) {
-			c := load{directory: test.address(t), clients: 1, timeout: test.timeout, window: forever()}.client(0)
+			c := testClient(t, load{directory: test.address(t), clients: 1, timeout: test.timeout}, 0, forever())
 			c.step(t.Context(), time.Now())
 			var want [failureCount]int
 			want[test.want] = 1
@@ -191,7 +236,7 @@ func TestClientTellsFailuresApart(t *testing.T) {
 // TestWrongAnswersAreNoticed has clients believe that a limit server, which
 // says yes to everything, is a directory.
 func TestWrongAnswersAreNoticed(t *testing.T) {
-	c := load{directory: serving(t, ServeLimit), clients: 1, timeout: time.Minute, window: forever()}.client(0)
+	c := testClient(t, load{directory: serving(t, ServeLimit), clients: 1, timeout: time.Minute}, 0, forever())
 	for range 100 {
 		c.step(t.Context(), time.Now())
 	}
@@ -205,11 +250,13 @@ type stoppedClock struct{}
 
 func (stoppedClock) Now(context.Context) string { return lonja.NoTimestamp }
 
+func (stoppedClock) Close() {}
+
 func TestClientCountsWhatHasNoTime(t *testing.T) {
-	c := load{
+	c := testClient(t, load{
 		directory: realDirectory(t), clients: 1, timeout: time.Minute,
-		clock: stoppedClock{}, window: forever(),
-	}.client(0)
+		newClock: func() (clock, error) { return stoppedClock{}, nil },
+	}, 0, forever())
 	c.step(t.Context(), time.Now())
 	if c.tally.Undated != 1 || c.tally.Done != 1 {
 		t.Errorf("undated %d, done %d, want 1 and 1", c.tally.Undated, c.tally.Done)
@@ -230,10 +277,11 @@ func TestLoadEndsWithItsContext(t *testing.T) {
 		<-accepted
 		cancel()
 	}()
-	_, err := load{directory: address, clients: 3, limit: true, timeout: time.Minute, window: forever()}.run(ctx)
-	if !errors.Is(err, context.Canceled) {
-		t.Errorf("run returned %v, want the end of its context", err)
+	clients, err := load{directory: address, clients: 3, limit: true, timeout: time.Minute}.prepare(ctx)
+	if err != nil {
+		t.Fatal(err)
 	}
+	work(ctx, clients, forever()) // the test times out if it does not end
 }
 
 func TestTimeoutIsRecognised(t *testing.T) {

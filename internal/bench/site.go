@@ -5,7 +5,6 @@ import (
 	"errors"
 	"regexp"
 
-	"lonja"
 	"lonja/internal/datetime"
 )
 
@@ -111,19 +110,13 @@ func listening(ctx context.Context, where *regexp.Regexp, program string, env []
 	return address, p, nil
 }
 
-// newClock returns a client of the site's date-time service, which the clients
-// of the directory share. It has learned how to ask: a thousand clients that do
-// that at once would be the first thing measured. The caller closes it.
-func (s *site) newClock(ctx context.Context) (*datetime.Client, error) {
-	clients, err := datetime.NewClient(datetime.Options{URL: s.url})
+// newClock returns a client of the site's date-time service.
+func (s *site) newClock() (clock, error) {
+	c, err := datetime.NewClient(datetime.Options{URL: s.url})
 	if err != nil {
-		return nil, err
+		return nil, err // and not a clock that is a nil *Client
 	}
-	if clients.Now(ctx) == lonja.NoTimestamp {
-		clients.Close()
-		return nil, s.datetime.failed(errors.New("it does not tell the time"))
-	}
-	return clients, nil
+	return c, nil
 }
 
 // terminate asks all processes to end.

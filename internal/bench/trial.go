@@ -63,26 +63,28 @@ func runTrial(ctx context.Context, opts Options, t Trial) (_ *Result, err error)
 	// Clients wait for their answers, not for ctx.
 	defer context.AfterFunc(ctx, s.terminate)()
 
-	runtime.GC() // the clients of each trial begin with the same heap
-	begin := time.Now().Add(opts.Warmup)
 	l := load{
 		directory: s.address, clients: t.Clients, seed: opts.Seed, timeout: opts.Timeout,
-		limit: t.Target == Limit, window: window{begin, begin.Add(opts.Duration)},
+		limit: t.Target == Limit,
 	}
 	if t.Services.Datetime {
-		clients, err := s.newClock(ctx)
-		if err != nil {
-			return nil, err
-		}
-		defer clients.Close()
-		l.clock = clients
+		l.newClock = s.newClock
 	}
-	metered := make(chan *meter, 1)
-	go func() { metered <- runMeter(ctx, s, l.window) }()
-	tally, err := l.run(ctx)
-	used := <-metered
+	clients, err := l.prepare(ctx)
 	if err != nil {
 		return nil, err
+	}
+	defer closeClocks(clients)
+
+	runtime.GC() // the clients of each trial begin with the same heap
+	begin := time.Now().Add(opts.Warmup)
+	w := window{begin, begin.Add(opts.Duration)}
+	metered := make(chan *meter, 1)
+	go func() { metered <- runMeter(ctx, s, w) }()
+	tally := work(ctx, clients, w)
+	used := <-metered
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
 	}
 	if used.err != nil {
 		return nil, fmt.Errorf("measure the processes: %w", used.err)

@@ -71,15 +71,18 @@ func (s *stream) close() {
 // read reads at least one byte into b, or returns io.EOF.
 func (s *stream) read(b []byte) (int, error) {
 	_ = s.conn.SetReadDeadline(s.lastByte.Add(s.stall))
-	n, err := s.conn.Read(b)
-	if n > 0 {
-		s.lastByte = time.Now()
-		return n, nil
+	for {
+		n, err := s.conn.Read(b)
+		switch {
+		case n > 0:
+			s.lastByte = time.Now()
+			return n, nil
+		case err == io.EOF:
+			return 0, io.EOF
+		case err != nil:
+			return 0, s.failed(err)
+		}
 	}
-	if err == io.EOF {
-		return 0, io.EOF
-	}
-	return 0, s.failed(err)
 }
 
 // lookEvery bounds how long receive works without returning what it has, so

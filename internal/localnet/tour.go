@@ -42,10 +42,14 @@ const (
 	thirdPeer  = lonja.UserName("eva")
 )
 
+func (t *Tour) users() []lonja.UserName {
+	return []lonja.UserName{firstPeer, secondPeer, thirdPeer}
+}
+
 // Run takes the tour. Its users stay connected, and serve their files, until
 // Close.
 func (t *Tour) Run(ctx context.Context) error {
-	for _, user := range []lonja.UserName{firstPeer, secondPeer, thirdPeer} {
+	for _, user := range t.users() {
 		if err := t.join(ctx, user); err != nil {
 			return err
 		}
@@ -124,7 +128,9 @@ func (t *Tour) path(user lonja.UserName, name string) string {
 
 // Close disconnects the users.
 func (t *Tour) Close() {
-	for _, n := range t.nodes {
-		n.Close()
+	for _, user := range t.users() {
+		if n := t.nodes[user]; n != nil {
+			n.Close()
+		}
 	}
 }

@@ -1,7 +1,7 @@
 // Package oncrpc is the wire format of ONC remote procedure calls, as far as
 // the operation log needs it: the messages of RPC version 2 (RFC 5531) and
 // their record marking over TCP, the XDR of their parts (RFC 4506), the one
-// procedure of the operation log (PROTOCOL §4), and what is asked of rpcbind
+// procedure of the operation log (docs/protocol.md §4), and what is asked of rpcbind
 // (RFC 1833).
 //
 // It is a codec: it opens no socket, keeps no time and starts no goroutine;

@@ -2,7 +2,7 @@ package oncrpc
 
 import "lonja"
 
-// The operation log's program (PROTOCOL §4): one version, and one procedure
+// The operation log's program (docs/protocol.md §4): one version, and one procedure
 // besides the null one, which takes a log_entry and returns nothing.
 const (
 	LoggerProgram = 0x20000001
@@ -19,7 +19,7 @@ const (
 )
 
 // MaxLogMessage bounds a log call, in bytes: the largest credential, verifier
-// and entry that RFC 5531 and PROTOCOL allow.
+// and entry that RFC 5531 and docs/protocol.md allow.
 const MaxLogMessage = 6*unit + 2*(2*unit+maxAuth) +
 	(unit + maxLogUser + 1) + (unit + maxLogOperation) + (unit + maxLogFile + 1) + (unit + maxLogTimestamp)
 

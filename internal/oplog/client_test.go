@@ -233,7 +233,7 @@ func TestParseTarget(t *testing.T) {
 			t.Errorf("%q: got %+v, %v; want %+v", text, got, err, want)
 		}
 	}
-	for _, text := range []string{"host:", "host:0", "host:65536", "host:http", ":5000", "a:b:c", "[::1", "[::1]5000"} {
+	for _, text := range []string{"host:", "host:0", "host:65536", "host:http", ":5000", "a:b:c", "[::1", "[::1]5000", "[:]", "[a:b]:1"} {
 		if _, err := NewClient(ClientOptions{Target: text}); !errors.Is(err, lonja.Invalid) {
 			t.Errorf("%q: got %v, want kind %v", text, err, lonja.Invalid)
 		}

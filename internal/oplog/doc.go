@@ -1,4 +1,4 @@
-// Package oplog is the operation log of PROTOCOL §4, both sides of it.
+// Package oplog is the operation log of docs/protocol.md §4, both sides of it.
 //
 // Service is the log: it takes calls over TCP and UDP and prints a line for
 // each. Register makes it known to the machine's rpcbind.

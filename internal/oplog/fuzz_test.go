@@ -29,7 +29,7 @@ func FuzzAnswer(f *testing.F) {
 			t.Errorf("it is printed, and answered with %v", reply.Status)
 		}
 		text, ok := strings.CutSuffix(string(appendLine(nil, a.entry)), "\n")
-		if !ok || strings.ReplaceAll(lonja.Printable(text), "\ufffd", "?") != strings.ReplaceAll(text, "\ufffd", "?") {
+		if !ok || lonja.Printable(text) != text {
 			t.Errorf("line %q", text)
 		}
 	})

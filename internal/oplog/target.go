@@ -19,23 +19,32 @@ type target struct {
 	port uint16 // 0: rpcbind knows
 }
 
-// parseTarget reads HOST or HOST:PORT.
+// parseTarget reads HOST or HOST:PORT. An IPv6 address may stand in brackets,
+// and must before a port.
 func parseTarget(s string) (target, error) {
-	if _, err := netip.ParseAddr(s); err == nil || !strings.Contains(s, ":") {
+	if inner, ok := strings.CutPrefix(s, "["); ok && strings.HasSuffix(inner, "]") {
+		s = strings.TrimSuffix(inner, "]")
+		if !isIPv6(s) {
+			return target{}, fmt.Errorf("%q is not an IPv6 address", s)
+		}
+	}
+	if isIPv6(s) || !strings.Contains(s, ":") {
 		return target{host: s}, nil
 	}
-	if inner, ok := strings.CutPrefix(s, "["); ok && strings.HasSuffix(inner, "]") {
-		return target{host: strings.TrimSuffix(inner, "]")}, nil
-	}
 	host, port, err := net.SplitHostPort(s)
-	if err != nil {
+	if err != nil || host == "" || strings.Contains(host, ":") && !isIPv6(host) {
 		return target{}, fmt.Errorf("%q is neither HOST nor HOST:PORT", s)
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
-	if err != nil || n == 0 || host == "" {
-		return target{}, fmt.Errorf("%q is neither HOST nor HOST:PORT with a port from 1 to 65535", s)
+	if err != nil || n == 0 {
+		return target{}, fmt.Errorf("%q does not end in a port from 1 to 65535", s)
 	}
 	return target{host: host, port: uint16(n)}, nil
+}
+
+func isIPv6(s string) bool {
+	addr, err := netip.ParseAddr(s)
+	return err == nil && addr.Is6()
 }
 
 // String is the target as it was given.

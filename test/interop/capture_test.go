@@ -29,13 +29,16 @@ type capture struct {
 // once it has opened the interface. The options are more ones of dumpcap's.
 func startCapture(t *testing.T, in *namespace, options ...string) *capture {
 	t.Helper()
-	argv := []string{require(t, "dumpcap", "wireshark-common"), "-q", "-i", "lo", "-P", "-w", "-"}
+	// Room for 512 packets of any size (-B is in MiB, -s in bytes), in the old
+	// format (-P), on standard output.
+	argv := []string{require(t, "dumpcap", "wireshark-common"), "-q", "-i", "lo", "-B", "32", "-s", "65600", "-P", "-w", "-"}
 	p := start(t, program{argv: append(argv, options...), in: in})
 	p.waitErrorLine(`^File: `)
 	return &capture{t: t, in: in, dumpcap: p}
 }
 
-// stop ends the capture and returns what reads it.
+// stop ends the capture and returns what reads it. A capture that has not every
+// packet fails the test.
 func (c *capture) stop() *recording {
 	c.t.Helper()
 	const send = "import socket, sys\n" +
@@ -46,6 +49,9 @@ func (c *capture) stop() *recording {
 	}
 	c.dumpcap.waitBytes([]byte(endMarker))
 	c.dumpcap.stop()
+	if lost := c.dumpcap.waitErrorLine(`^Packets received/dropped .*: \d+/(\d+) \(`)[1]; lost != "0" {
+		c.t.Fatalf("%s packets were not captured", lost)
+	}
 	return newRecording(c.t, c.dumpcap.stdout.bytes())
 }
 
@@ -77,6 +83,13 @@ func newRecording(t *testing.T, packets []byte) *recording {
 	r.load = []string{"-X", "lua_script:" + r.file("lonja.lua", dissectorText(t))}
 	r.mustCope()
 	return r
+}
+
+// within returns the same recording for use by a subtest.
+func (r *recording) within(t *testing.T) *recording {
+	sub := *r
+	sub.t = t
+	return &sub
 }
 
 // dissectorText returns the dissector as it stands in the repository.

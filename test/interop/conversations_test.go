@@ -51,7 +51,7 @@ const anyPort = "5999" // one that the dissector was told nothing of
 var cutConversations = []conversation{
 	{
 		name:  "request cut short by the client's end",
-		turns: slices.Concat(client("PUBLISH\x00d\x00ana\x00/pa"), end("client", "fin"), server("\x04"), end("server", "fin")),
+		turns: slices.Concat(client("PUBLISH\x00d\x00ana\x00/pa"), end("client", "fin"), server("\x04"), end("client", "reset")),
 		want: []string{
 			"PUBLISH ana [request cut short] ! The request is cut short or too long: 3 of 5 strings",
 			"PUBLISH answer: 4 other error ! The operation failed: other error",
@@ -100,6 +100,12 @@ var cutConversations = []conversation{
 			"GET_FILE /f", "GET_FILE answer: 0 done", "GET_FILE answer, 12 bytes of content",
 			"[transfer broken off] ! The transfer was broken off by a reset",
 		},
+	},
+	{
+		name:  "reset behind a whole transfer",
+		port:  anyPort,
+		turns: slices.Concat(client(text("GET_FILE", "/f")), server("\x00", "content"), end("server", "fin"), end("client", "reset")),
+		want:  []string{"GET_FILE /f", "GET_FILE answer: 0 done", "GET_FILE answer, 7 bytes of content"},
 	},
 }
 
@@ -184,6 +190,15 @@ var oddConversations = []conversation{
 		want:  []string{"LIST_CONTENT ana eva", "LIST_CONTENT answer: 0 done, malformed list ! The count is not a number"},
 	},
 	{
+		name:  "list without end",
+		turns: slices.Concat(client(text("LIST_CONTENT", "d", "ana", "eva")), server("\x009999\x00"+long(1<<20-7), "x", "y")),
+		want: []string{
+			"LIST_CONTENT ana eva",
+			"LIST_CONTENT answer: 0 done, 9999 files [answer cut short] ! The answer is cut short or too long: 0 of 9999 strings",
+			"bytes after the LIST_CONTENT answer ! Bytes after the end of the message",
+		},
+	},
+	{
 		name:  "entries that a directory should not have",
 		turns: slices.Concat(client(text("LIST_USERS", "d", "ana")), server("\x00"+text("1", "", "::1", "99999"))),
 		want: []string{
@@ -260,6 +275,15 @@ var foundConversations = []conversation{
 		port:  anyPort,
 		turns: slices.Concat(client(text("GET_FILE", "/f")), server("\x0012", "34"), end("server", "fin")),
 		want:  []string{"GET_FILE /f", "GET_FILE answer: 0 done", "GET_FILE answer, 4 bytes of content"},
+	},
+	{
+		name:  "content of more digits than a size has",
+		port:  anyPort,
+		turns: slices.Concat(client(text("GET_FILE", "/f")), server("\x00", strings.Repeat("7", 20), "8")),
+		want: []string{
+			"GET_FILE /f", "GET_FILE answer: 0 done", "GET_FILE answer, 20 bytes of content",
+			"GET_FILE answer, 1 byte of content",
+		},
 	},
 	{
 		name:  "empty file",

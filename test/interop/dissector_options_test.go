@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -19,7 +20,11 @@ var given = []conversation{
 	{port: "5999", turns: slices.Concat(client(text("FROB")), server("\x02"))},
 	{port: "5998", turns: slices.Concat(client(text("GET_MULTIFILE", wireTime, "1", "3")), server("\x01"))},
 	{port: wirePort, turns: slices.Concat(client(text("FROB")), server("\x02"))},
+	{port: portOfIRC, turns: slices.Concat(client(text("DISCONNECT", "d", "ana")), server("\x00"))},
 }
+
+// portOfIRC is one that Wireshark reserves for another protocol.
+const portOfIRC = "57000"
 
 func TestDissectorIsTold(t *testing.T) {
 	r := play(t, given)
@@ -32,20 +37,22 @@ func TestDissectorIsTold(t *testing.T) {
 		"GET_MULTIFILE " + wireTime + " slice 1 of 3 ! The path has a blank in it",
 		"GET_MULTIFILE answer: 1 no such file ! The operation failed: no such file",
 	}
+	taken := []string{"DISCONNECT ana", "DISCONNECT answer: 0 done"}
 	for _, tc := range []struct {
 		name    string
 		options []string
 		want    [][]string // for each of given
 	}{
-		{"nothing", nil, [][]string{nil, holders, frob}},
-		{"a directory's port", []string{"-d", "tcp.port==5999,lonja"}, [][]string{frob, holders, frob}},
-		{"a peer's port", []string{"-d", "tcp.port==5998,lonja_peer"}, [][]string{nil, slice, frob}},
-		{"all directories' ports", []string{"-o", "lonja.ports:5999"}, [][]string{frob, holders, nil}},
-		{"ranges of ports", []string{"-o", "lonja.ports:4000-4500,5990-6000"}, [][]string{frob, holders, frob}},
-		{"no port at all", []string{"-o", "lonja.ports:"}, [][]string{nil, holders, nil}},
+		{"nothing", nil, [][]string{nil, holders, frob, nil}},
+		{"a directory's port", []string{"-d", "tcp.port==5999,lonja"}, [][]string{frob, holders, frob, nil}},
+		{"a peer's port", []string{"-d", "tcp.port==5998,lonja_peer"}, [][]string{nil, slice, frob, nil}},
+		{"all directories' ports", []string{"-o", "lonja.ports:5999"}, [][]string{frob, holders, nil, nil}},
+		{"ranges of ports", []string{"-o", "lonja.ports:4000-4500,5990-6000"}, [][]string{frob, holders, frob, nil}},
+		{"no port at all", []string{"-o", "lonja.ports:"}, [][]string{nil, holders, nil, nil}},
+		{"to look at the bytes first", []string{"-o", "tcp.try_heuristic_first:TRUE"}, [][]string{nil, holders, frob, taken}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			r.t = t
+			r := r.within(t)
 			r.mustCope(tc.options...)
 			got := shown(t, r, tc.options...)
 			for i, want := range tc.want {
@@ -59,9 +66,9 @@ func TestDissectorIsTold(t *testing.T) {
 
 // The file works where docs/wire.md says that it is to be put.
 func TestDissectorInstalled(t *testing.T) {
-	r := play(t, given[2:])
+	r := play(t, given[2:3])
 	r.load = nil
-	if got := r.tshark("-Y", "tcp.payload"); bytes.Contains([]byte(got), []byte("FROB")) {
+	if got := r.tshark("-Y", "tcp.payload"); strings.Contains(got, "FROB") {
 		t.Fatalf("dissected without the dissector:\n%s", got)
 	}
 	r.file(".local/lib/wireshark/plugins/lonja.lua", dissectorText(t))

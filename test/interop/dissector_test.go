@@ -151,9 +151,9 @@ func TestDissector(t *testing.T) {
 			r, exchanges := record(t, s.options, content)
 			rows := r.rows(anyOurs, slices.Concat(frameFields, watchedFields))
 			checkExchanges(t, streamsOf(t, rows), exchanges, len(content))
-			t.Run("two passes", func(t *testing.T) { checkTwoPasses(t, r, rows) })
-			t.Run("filters", func(t *testing.T) { checkFilters(t, r, exchanges) })
-			t.Run("subtrees", func(t *testing.T) { checkSubtrees(t, r) })
+			t.Run("two passes", func(t *testing.T) { checkTwoPasses(t, r.within(t), rows) })
+			t.Run("filters", func(t *testing.T) { checkFilters(t, r.within(t), exchanges) })
+			t.Run("subtrees", func(t *testing.T) { checkSubtrees(t, r.within(t)) })
 			if s.options != nil {
 				checkSpread(t, r, exchanges)
 			}
