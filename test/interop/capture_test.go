@@ -118,13 +118,18 @@ func (r *recording) tshark(options ...string) string {
 	argv := []string{require(r.t, "tshark", "tshark"), "-n", "-r", r.pcap}
 	got := run(r.t, program{
 		argv:         append(append(argv, r.load...), options...),
-		env:          []string{"HOME=" + r.dir, "XDG_CONFIG_HOME=" + r.dir},
+		env:          r.env(),
 		unprivileged: true,
 	})
 	if got.status != 0 || got.stderr != "" {
 		r.t.Fatalf("tshark %q: status %d, it says: %s", options, got.status, got.stderr)
 	}
 	return got.stdout
+}
+
+// env keeps tshark away from the settings and plugins of whoever runs the test.
+func (r *recording) env() []string {
+	return []string{"HOME=" + r.dir, "XDG_CONFIG_HOME=" + r.dir}
 }
 
 // A row has the named values of one frame. A field that is there more than

@@ -21,8 +21,8 @@ type turn struct {
 	End  string `json:"end,omitempty"` // "fin" or "reset"
 }
 
-func client(sends ...string) []turn { return turnsOf("client", sends) }
-func server(sends ...string) []turn { return turnsOf("server", sends) }
+func fromClient(sends ...string) []turn { return turnsOf("client", sends) }
+func fromServer(sends ...string) []turn { return turnsOf("server", sends) }
 
 func turnsOf(from string, sends []string) []turn {
 	turns := make([]turn, len(sends))
@@ -32,10 +32,10 @@ func turnsOf(from string, sends []string) []turn {
 	return turns
 }
 
-func end(from, how string) []turn { return []turn{{From: from, End: how}} }
+func endOf(from, how string) []turn { return []turn{{From: from, End: how}} }
 
-// text joins strings of the protocol, each with its NUL.
-func text(fields ...string) string { return strings.Join(fields, "\x00") + "\x00" }
+// wireStrings joins strings of the protocol, each with its NUL.
+func wireStrings(fields ...string) string { return strings.Join(fields, "\x00") + "\x00" }
 
 // A conversation and its frames as shown: the Info column, and behind " ! "
 // what the experts say.
@@ -51,7 +51,7 @@ const anyPort = "5999" // one that the dissector was told nothing of
 var cutConversations = []conversation{
 	{
 		name:  "request cut short by the client's end",
-		turns: slices.Concat(client("PUBLISH\x00d\x00ana\x00/pa"), end("client", "fin"), server("\x04"), end("client", "reset")),
+		turns: slices.Concat(fromClient("PUBLISH\x00d\x00ana\x00/pa"), endOf("client", "fin"), fromServer("\x04"), endOf("client", "reset")),
 		want: []string{
 			"PUBLISH ana [request cut short] ! The request is cut short or too long: 3 of 5 strings",
 			"PUBLISH answer: 4 other error ! The operation failed: other error",
@@ -59,7 +59,7 @@ var cutConversations = []conversation{
 	},
 	{
 		name:  "request cut short within the operation",
-		turns: slices.Concat(client("RE", "GIS"), end("client", "fin"), server("\x02"), end("server", "fin")),
+		turns: slices.Concat(fromClient("RE", "GIS"), endOf("client", "fin"), fromServer("\x02"), endOf("server", "fin")),
 		want: []string{
 			"unnamed [request cut short] ! The request is cut short or too long: 0 of 1 strings",
 			"unknown answer: 2 other error ! The operation failed: other error",
@@ -68,17 +68,17 @@ var cutConversations = []conversation{
 	{
 		name:  "request cut short by a reset",
 		port:  anyPort,
-		turns: slices.Concat(client(text("DELETE", "d")), end("client", "reset")),
+		turns: slices.Concat(fromClient(wireStrings("DELETE", "d")), endOf("client", "reset")),
 		want:  []string{"DELETE [request cut short] ! The request is cut short or too long: 2 of 4 strings"},
 	},
 	{
 		name:  "closed without a status",
-		turns: slices.Concat(client(text("REGISTER", "d", "ana")), end("server", "fin")),
+		turns: slices.Concat(fromClient(wireStrings("REGISTER", "d", "ana")), endOf("server", "fin")),
 		want:  []string{"REGISTER ana", "[closed without a status] ! Closed without a status"},
 	},
 	{
 		name:  "list cut short",
-		turns: slices.Concat(client(text("LIST_USERS", "d", "ana")), server("\x00", text("2"), text("ana"), "127."), end("server", "fin")),
+		turns: slices.Concat(fromClient(wireStrings("LIST_USERS", "d", "ana")), fromServer("\x00", wireStrings("2"), wireStrings("ana"), "127."), endOf("server", "fin")),
 		want: []string{
 			"LIST_USERS ana",
 			"LIST_USERS answer: 0 done, 2 users [answer cut short] ! The answer is cut short or too long: 1 of 6 strings",
@@ -86,7 +86,7 @@ var cutConversations = []conversation{
 	},
 	{
 		name:  "list cut short before its count",
-		turns: slices.Concat(client(text("GET_MULTIFILE", "d", "ana", "f")), server("\x00"), end("server", "fin")),
+		turns: slices.Concat(fromClient(wireStrings("GET_MULTIFILE", "d", "ana", "f")), fromServer("\x00"), endOf("server", "fin")),
 		want: []string{
 			"GET_MULTIFILE ana f",
 			"GET_MULTIFILE answer: 0 done [answer cut short] ! The answer is cut short or too long: 0 of 1 strings",
@@ -95,7 +95,7 @@ var cutConversations = []conversation{
 	{
 		name:  "transfer broken off",
 		port:  anyPort,
-		turns: slices.Concat(client(text("GET_FILE", "/f")), server("\x00", "some content"), end("server", "reset")),
+		turns: slices.Concat(fromClient(wireStrings("GET_FILE", "/f")), fromServer("\x00", "some content"), endOf("server", "reset")),
 		want: []string{
 			"GET_FILE /f", "GET_FILE answer: 0 done", "GET_FILE answer, 12 bytes of content",
 			"[transfer broken off] ! The transfer was broken off by a reset",
@@ -104,7 +104,7 @@ var cutConversations = []conversation{
 	{
 		name:  "reset behind a whole transfer",
 		port:  anyPort,
-		turns: slices.Concat(client(text("GET_FILE", "/f")), server("\x00", "content"), end("server", "fin"), end("client", "reset")),
+		turns: slices.Concat(fromClient(wireStrings("GET_FILE", "/f")), fromServer("\x00", "content"), endOf("server", "fin"), endOf("client", "reset")),
 		want:  []string{"GET_FILE /f", "GET_FILE answer: 0 done", "GET_FILE answer, 7 bytes of content"},
 	},
 }
@@ -112,7 +112,7 @@ var cutConversations = []conversation{
 var oddConversations = []conversation{
 	{
 		name:  "unknown operation",
-		turns: slices.Concat(client(text("FROB"), text("d", "ana")), server("\x02"), end("server", "fin")),
+		turns: slices.Concat(fromClient(wireStrings("FROB"), wireStrings("d", "ana")), fromServer("\x02"), endOf("server", "fin")),
 		want: []string{
 			"FROB ! Unknown operation", "bytes after the FROB request",
 			"FROB answer: 2 other error ! The operation failed: other error",
@@ -120,7 +120,7 @@ var oddConversations = []conversation{
 	},
 	{
 		name:  "values over their limits",
-		turns: slices.Concat(client(text("PUBLISH", long(64), long(256), "/"+long(255), long(256))), server("\x04")),
+		turns: slices.Concat(fromClient(wireStrings("PUBLISH", long(64), long(256), "/"+long(255), long(256))), fromServer("\x04")),
 		want: []string{
 			"PUBLISH " + long(256) + " /" + long(255) +
 				" ! The timestamp has 64 bytes, at most 63 are allowed;The user has 256 bytes, at most 255 are allowed;" +
@@ -130,7 +130,7 @@ var oddConversations = []conversation{
 	},
 	{
 		name:  "empty names and blanks",
-		turns: slices.Concat(client(text("DELETE", "", "", "/a b")), server("\x04")),
+		turns: slices.Concat(fromClient(wireStrings("DELETE", "", "", "/a b")), fromServer("\x04")),
 		want: []string{
 			"DELETE  /a b ! The user is empty;The path has a blank in it",
 			"DELETE answer: 4 other error ! The operation failed: other error",
@@ -138,7 +138,7 @@ var oddConversations = []conversation{
 	},
 	{
 		name:  "port out of range",
-		turns: slices.Concat(client(text("CONNECT", "d", "ana", "80")), server("\x03")),
+		turns: slices.Concat(fromClient(wireStrings("CONNECT", "d", "ana", "80")), fromServer("\x03")),
 		want: []string{
 			"CONNECT ana 80 ! The port is 80, allowed are 1024 to 65535",
 			"CONNECT answer: 3 other error ! The operation failed: other error",
@@ -146,7 +146,7 @@ var oddConversations = []conversation{
 	},
 	{
 		name:  "port that is no number",
-		turns: slices.Concat(client(text("CONNECT", "d", "ana", "50x1")), server("\x03")),
+		turns: slices.Concat(fromClient(wireStrings("CONNECT", "d", "ana", "50x1")), fromServer("\x03")),
 		want: []string{
 			"CONNECT ana 50x1 ! The port is not a number",
 			"CONNECT answer: 3 other error ! The operation failed: other error",
@@ -154,7 +154,7 @@ var oddConversations = []conversation{
 	},
 	{
 		name:  "answered before the request is whole",
-		turns: slices.Concat(client(text("REGISTER", "d")+long(300)), server("\x02"), end("client", "fin")),
+		turns: slices.Concat(fromClient(wireStrings("REGISTER", "d")+long(300)), fromServer("\x02"), endOf("client", "fin")),
 		want: []string{
 			"REGISTER answer: 2 other error ! The operation failed: other error",
 			"REGISTER [request cut short] ! The user has 300 bytes, at most 255 are allowed;The request is cut short or too long: 2 of 3 strings",
@@ -162,7 +162,7 @@ var oddConversations = []conversation{
 	},
 	{
 		name:  "request without end",
-		turns: slices.Concat(client(text("REGISTER", "d")+long(4000), long(200), "more"), server("\x02")),
+		turns: slices.Concat(fromClient(wireStrings("REGISTER", "d")+long(4000), long(200), "more"), fromServer("\x02")),
 		want: []string{
 			"REGISTER [request cut short] ! The user has 4085 bytes, at most 255 are allowed;The request is cut short or too long: 2 of 3 strings",
 			"bytes after the REGISTER request ! Bytes after the end of the message",
@@ -171,7 +171,7 @@ var oddConversations = []conversation{
 	},
 	{
 		name:  "bytes behind request and answer",
-		turns: slices.Concat(client(text("REGISTER", "d", "ana")+"x", "y"), server("\x00z", "z")),
+		turns: slices.Concat(fromClient(wireStrings("REGISTER", "d", "ana")+"x", "y"), fromServer("\x00z", "z")),
 		want: []string{
 			"REGISTER ana ! Bytes after the end of the message",
 			"bytes after the REGISTER request ! Bytes after the end of the message",
@@ -181,17 +181,17 @@ var oddConversations = []conversation{
 	},
 	{
 		name:  "status that the operation has not",
-		turns: slices.Concat(client(text("REGISTER", "d", "ana")), server("\x07")),
+		turns: slices.Concat(fromClient(wireStrings("REGISTER", "d", "ana")), fromServer("\x07")),
 		want:  []string{"REGISTER ana", "REGISTER answer: 7 not a status of this operation ! Not a status of this operation"},
 	},
 	{
 		name:  "count that is no number",
-		turns: slices.Concat(client(text("LIST_CONTENT", "d", "ana", "eva")), server("\x00"+text("-1", "/f"))),
+		turns: slices.Concat(fromClient(wireStrings("LIST_CONTENT", "d", "ana", "eva")), fromServer("\x00"+wireStrings("-1", "/f"))),
 		want:  []string{"LIST_CONTENT ana eva", "LIST_CONTENT answer: 0 done, malformed list ! The count is not a number"},
 	},
 	{
 		name:  "list without end",
-		turns: slices.Concat(client(text("LIST_CONTENT", "d", "ana", "eva")), server("\x009999\x00"+long(1<<20-7), "x", "y")),
+		turns: slices.Concat(fromClient(wireStrings("LIST_CONTENT", "d", "ana", "eva")), fromServer("\x009999\x00"+long(1<<20-7), "x", "y")),
 		want: []string{
 			"LIST_CONTENT ana eva",
 			"LIST_CONTENT answer: 0 done, 9999 files [answer cut short] ! The answer is cut short or too long: 0 of 9999 strings",
@@ -200,7 +200,7 @@ var oddConversations = []conversation{
 	},
 	{
 		name:  "entries that a directory should not have",
-		turns: slices.Concat(client(text("LIST_USERS", "d", "ana")), server("\x00"+text("1", "", "::1", "99999"))),
+		turns: slices.Concat(fromClient(wireStrings("LIST_USERS", "d", "ana")), fromServer("\x00"+wireStrings("1", "", "::1", "99999"))),
 		want: []string{
 			"LIST_USERS ana",
 			"LIST_USERS answer: 0 done, 1 user ! The user is empty;The port is 99999, allowed are 1024 to 65535",
@@ -208,7 +208,7 @@ var oddConversations = []conversation{
 	},
 	{
 		name:  "commands for a terminal in a name",
-		turns: slices.Concat(client(text("REGISTER", "d", "a\x1b[31m\xc2\x9b\xe2\x80\xae\xff")), server("\x00")),
+		turns: slices.Concat(fromClient(wireStrings("REGISTER", "d", "a\x1b[31m\xc2\x9b\xe2\x80\xae\xff")), fromServer("\x00")),
 		want:  []string{"REGISTER a\ufffd[31m\ufffd\ufffd\ufffd", "REGISTER answer: 0 done"},
 	},
 }
@@ -217,13 +217,13 @@ var foundConversations = []conversation{
 	{
 		name:  "found on any port, byte by byte",
 		port:  anyPort,
-		turns: slices.Concat(client(strings.Split(text("UNREGISTER", "", "eva"), "")...), server("\x01")),
+		turns: slices.Concat(fromClient(strings.Split(wireStrings("UNREGISTER", "", "eva"), "")...), fromServer("\x01")),
 		want:  []string{"UNREGISTER eva", "UNREGISTER answer: 1 no such user ! The operation failed: no such user"},
 	},
 	{
 		name:  "the directory's GET_MULTIFILE on any port",
 		port:  anyPort,
-		turns: slices.Concat(client("GET_MULTIFILE\x00", text(wireTime), text("1"), text("3")), server("\x01")),
+		turns: slices.Concat(fromClient("GET_MULTIFILE\x00", wireStrings(wireTime), wireStrings("1"), wireStrings("3")), fromServer("\x01")),
 		want: []string{
 			"GET_MULTIFILE 1 3",
 			"GET_MULTIFILE answer: 1 no connected user has that file ! The operation failed: no connected user has that file",
@@ -231,7 +231,7 @@ var foundConversations = []conversation{
 	},
 	{
 		name:  "a peer's GET_MULTIFILE on the directory's port",
-		turns: slices.Concat(client("GET_MULTIFILE\x00", text("/f"), text("1"), text("3")), server("\x01")),
+		turns: slices.Concat(fromClient("GET_MULTIFILE\x00", wireStrings("/f"), wireStrings("1"), wireStrings("3")), fromServer("\x01")),
 		want: []string{
 			"GET_MULTIFILE /f slice 1 of 3",
 			"GET_MULTIFILE answer: 1 no such file ! The operation failed: no such file",
@@ -240,7 +240,7 @@ var foundConversations = []conversation{
 	{
 		name:  "slices that cannot be",
 		port:  anyPort,
-		turns: slices.Concat(client(text("GET_MULTIFILE", "/f", "3", "300")), server("\x02")),
+		turns: slices.Concat(fromClient(wireStrings("GET_MULTIFILE", "/f", "3", "300")), fromServer("\x02")),
 		want: []string{
 			"GET_MULTIFILE /f slice 3 of 300 ! The number of slices is 300, allowed are 1 to 255",
 			"GET_MULTIFILE answer: 2 other error ! The operation failed: other error",
@@ -249,7 +249,7 @@ var foundConversations = []conversation{
 	{
 		name:  "slice beyond the last",
 		port:  anyPort,
-		turns: slices.Concat(client(text("GET_MULTIFILE", "/f", "3", "3")), server("\x02")),
+		turns: slices.Concat(fromClient(wireStrings("GET_MULTIFILE", "/f", "3", "3")), fromServer("\x02")),
 		want: []string{
 			"GET_MULTIFILE /f slice 3 of 3 ! Slices are counted from 0: there is none of that number",
 			"GET_MULTIFILE answer: 2 other error ! The operation failed: other error",
@@ -258,7 +258,7 @@ var foundConversations = []conversation{
 	{
 		name:  "size announced, in pieces",
 		port:  anyPort,
-		turns: slices.Concat(client(text("GET_FILE", "/f")), server("\x00", "1", "2\x00", "twelve ", "bytes"), end("server", "fin")),
+		turns: slices.Concat(fromClient(wireStrings("GET_FILE", "/f")), fromServer("\x00", "1", "2\x00", "twelve ", "bytes"), endOf("server", "fin")),
 		want: []string{
 			"GET_FILE /f", "GET_FILE answer: 0 done", "GET_FILE answer, size 12 announced, 0 bytes of content",
 			"GET_FILE answer, 7 bytes of content", "GET_FILE answer, 5 bytes of content",
@@ -267,19 +267,19 @@ var foundConversations = []conversation{
 	{
 		name:  "size announced, all at once",
 		port:  anyPort,
-		turns: slices.Concat(client(text("GET_FILE", "/f")), server("\x0012\x00twelve bytes"), end("server", "fin")),
+		turns: slices.Concat(fromClient(wireStrings("GET_FILE", "/f")), fromServer("\x0012\x00twelve bytes"), endOf("server", "fin")),
 		want:  []string{"GET_FILE /f", "GET_FILE answer: 0 done, size 12 announced, 12 bytes of content"},
 	},
 	{
 		name:  "content of nothing but digits",
 		port:  anyPort,
-		turns: slices.Concat(client(text("GET_FILE", "/f")), server("\x0012", "34"), end("server", "fin")),
+		turns: slices.Concat(fromClient(wireStrings("GET_FILE", "/f")), fromServer("\x0012", "34"), endOf("server", "fin")),
 		want:  []string{"GET_FILE /f", "GET_FILE answer: 0 done", "GET_FILE answer, 4 bytes of content"},
 	},
 	{
 		name:  "content of more digits than a size has",
 		port:  anyPort,
-		turns: slices.Concat(client(text("GET_FILE", "/f")), server("\x00", strings.Repeat("7", 20), "8")),
+		turns: slices.Concat(fromClient(wireStrings("GET_FILE", "/f")), fromServer("\x00", strings.Repeat("7", 20), "8")),
 		want: []string{
 			"GET_FILE /f", "GET_FILE answer: 0 done", "GET_FILE answer, 20 bytes of content",
 			"GET_FILE answer, 1 byte of content",
@@ -288,18 +288,18 @@ var foundConversations = []conversation{
 	{
 		name:  "empty file",
 		port:  anyPort,
-		turns: slices.Concat(client(text("GET_FILE", "/f")), server("\x00"), end("server", "fin")),
+		turns: slices.Concat(fromClient(wireStrings("GET_FILE", "/f")), fromServer("\x00"), endOf("server", "fin")),
 		want:  []string{"GET_FILE /f", "GET_FILE answer: 0 done"},
 	},
 	{
 		name:  "another protocol that begins alike",
 		port:  anyPort,
-		turns: slices.Concat(client("G", "ET", " / HTTP/1.0\r\n\r\n"), server("HTTP/1.0 200 OK\r\n\r\n")),
+		turns: slices.Concat(fromClient("G", "ET", " / HTTP/1.0\r\n\r\n"), fromServer("HTTP/1.0 200 OK\r\n\r\n")),
 	},
 	{
 		name:  "another protocol with the same word",
 		port:  anyPort,
-		turns: slices.Concat(client("REGISTER sip:ana@example.org SIP/2.0\r\n\r\n"), server("SIP/2.0 200 OK\r\n\r\n")),
+		turns: slices.Concat(fromClient("REGISTER sip:ana@example.org SIP/2.0\r\n\r\n"), fromServer("SIP/2.0 200 OK\r\n\r\n")),
 	},
 }
 

@@ -17,10 +17,10 @@ import (
 // given are conversations that the dissector takes for others, or for none,
 // until it is told what runs on their ports.
 var given = []conversation{
-	{port: "5999", turns: slices.Concat(client(text("FROB")), server("\x02"))},
-	{port: "5998", turns: slices.Concat(client(text("GET_MULTIFILE", wireTime, "1", "3")), server("\x01"))},
-	{port: wirePort, turns: slices.Concat(client(text("FROB")), server("\x02"))},
-	{port: portOfIRC, turns: slices.Concat(client(text("DISCONNECT", "d", "ana")), server("\x00"))},
+	{port: "5999", turns: slices.Concat(fromClient(wireStrings("FROB")), fromServer("\x02"))},
+	{port: "5998", turns: slices.Concat(fromClient(wireStrings("GET_MULTIFILE", wireTime, "1", "3")), fromServer("\x01"))},
+	{port: wirePort, turns: slices.Concat(fromClient(wireStrings("FROB")), fromServer("\x02"))},
+	{port: portOfIRC, turns: slices.Concat(fromClient(wireStrings("DISCONNECT", "d", "ana")), fromServer("\x00"))},
 }
 
 // portOfIRC is one that Wireshark reserves for another protocol.
@@ -79,7 +79,7 @@ func TestDissectorInstalled(t *testing.T) {
 
 // spread is a conversation in which every string is a segment.
 var spread = []conversation{{turns: slices.Concat(
-	client(text("LIST_CONTENT"), text("d"), text("ana"), text("eva")), server("\x00", text("1"), text("/f")),
+	fromClient(wireStrings("LIST_CONTENT"), wireStrings("d"), wireStrings("ana"), wireStrings("eva")), fromServer("\x00", wireStrings("1"), wireStrings("/f")),
 )}}
 
 // Without reassembly each segment shows what it has.

@@ -39,73 +39,105 @@ type exchange struct {
 	asked, answered row
 }
 
-// said is a directory request's fields.
-func said(operation, user string, more row) row {
-	r := row{"lonja.operation": operation, "lonja.user": user, "lonja.timestamp": wireTime}
-	maps.Copy(r, more)
-	return r
+// thirdField is where an operation of the directory has what comes behind its
+// user.
+var thirdField = map[string]string{
+	"CONNECT": "lonja.port", "PUBLISH": "lonja.path", "DELETE": "lonja.path",
+	"LIST_CONTENT": "lonja.owner", "GET_MULTIFILE": "lonja.path",
 }
 
-func status(code, words string, more row) row {
-	r := row{"lonja.status": code, "lonja.status_text": words}
-	maps.Copy(r, more)
-	return r
+// exchangeOf makes the exchange of one operation: line is its name, its user and
+// what comes behind, with blanks between, which is also how it is shown. The
+// answer is a status byte and its words. more are further fields of the
+// request, or of the answer.
+func exchangeOf(line, answer string, more row) exchange {
+	words := strings.Fields(line)
+	code, meaning, _ := strings.Cut(answer, " ")
+	x := exchange{
+		words: words, request: line, answer: words[0] + " answer: " + answer,
+		asked:    row{"lonja.operation": words[0], "lonja.user": words[1], "lonja.timestamp": wireTime},
+		answered: row{"lonja.status": code, "lonja.status_text": meaning},
+	}
+	if len(words) > 2 {
+		x.asked[thirdField[words[0]]] = words[2]
+	}
+	if description, ok := more["lonja.description"]; ok {
+		x.words, x.asked = append(words, description), x.asked.with(more)
+	} else {
+		x.answered = x.answered.with(more)
+	}
+	return x
 }
 
-func done(more row) row { return status("0", "done", more) }
+// listExchange makes the exchange of an operation that succeeds with a list, of which
+// summary is shown.
+func listExchange(line, summary string, more row) exchange {
+	x := exchangeOf(line, "0 done", more)
+	x.answer += ", " + summary
+	return x
+}
+
+func (r row) with(more row) row {
+	both := maps.Clone(r)
+	maps.Copy(both, more)
+	return both
+}
+
+func about(description string) row { return row{"lonja.description": description} }
 
 // exchangesWith are the requests to a directory, for a user who has the file
 // of this path and serves it on this port.
 func exchangesWith(path, port string) []exchange {
-	holder := row{"lonja.list.ip": "127.0.0.1", "lonja.list.port": port, "lonja.list.path": path}
 	return []exchange{
-		{[]string{"REGISTER", "ana"}, "REGISTER ana", "REGISTER answer: 0 done", said("REGISTER", "ana", nil), done(nil)},
-		{[]string{"REGISTER", "ana"}, "REGISTER ana", "REGISTER answer: 1 name in use", said("REGISTER", "ana", nil), status("1", "name in use", nil)},
-		{[]string{"REGISTER", "luís"}, "REGISTER luís", "REGISTER answer: 0 done", said("REGISTER", "luís", nil), done(nil)},
-		{[]string{"CONNECT", "eva", "5003"}, "CONNECT eva 5003", "CONNECT answer: 1 no such user", said("CONNECT", "eva", row{"lonja.port": "5003"}), status("1", "no such user", nil)},
-		{[]string{"LIST_USERS", "ana"}, "LIST_USERS ana", "LIST_USERS answer: 2 not connected", said("LIST_USERS", "ana", nil), status("2", "not connected", nil)},
-		{[]string{"CONNECT", "ana", port}, "CONNECT ana " + port, "CONNECT answer: 0 done", said("CONNECT", "ana", row{"lonja.port": port}), done(nil)},
-		{[]string{"CONNECT", "ana", port}, "CONNECT ana " + port, "CONNECT answer: 2 already connected", said("CONNECT", "ana", row{"lonja.port": port}), status("2", "already connected", nil)},
-		{[]string{"CONNECT", "luís", "5002"}, "CONNECT luís 5002", "CONNECT answer: 0 done", said("CONNECT", "luís", row{"lonja.port": "5002"}), done(nil)},
-		{[]string{"PUBLISH", "ana", path, "a poem, ñandú"}, "PUBLISH ana " + path, "PUBLISH answer: 0 done", said("PUBLISH", "ana", row{"lonja.path": path, "lonja.description": "a poem, ñandú"}), done(nil)},
-		{[]string{"PUBLISH", "ana", path, "again"}, "PUBLISH ana " + path, "PUBLISH answer: 3 already published", said("PUBLISH", "ana", row{"lonja.path": path, "lonja.description": "again"}), status("3", "already published", nil)},
-		{[]string{"LIST_USERS", "ana"}, "LIST_USERS ana", "LIST_USERS answer: 0 done, 2 users", said("LIST_USERS", "ana", nil), done(row{
-			"lonja.count": "2", "lonja.list.user": "luís;ana", "lonja.list.ip": "127.0.0.1;127.0.0.1", "lonja.list.port": "5002;" + port,
-		})},
-		{[]string{"LIST_CONTENT", "luís", "ana"}, "LIST_CONTENT luís ana", "LIST_CONTENT answer: 0 done, 1 file", said("LIST_CONTENT", "luís", row{"lonja.owner": "ana"}), done(row{"lonja.count": "1", "lonja.list.path": path})},
-		{[]string{"LIST_CONTENT", "ana", "luís"}, "LIST_CONTENT ana luís", "LIST_CONTENT answer: 0 done, 0 files", said("LIST_CONTENT", "ana", row{"lonja.owner": "luís"}), done(row{"lonja.count": "0"})},
-		{[]string{"LIST_CONTENT", "ana", "eva"}, "LIST_CONTENT ana eva", "LIST_CONTENT answer: 3 owner does not exist", said("LIST_CONTENT", "ana", row{"lonja.owner": "eva"}), status("3", "owner does not exist", nil)},
-		{[]string{"GET_MULTIFILE", "luís", "poem.txt"}, "GET_MULTIFILE luís poem.txt", "GET_MULTIFILE answer: 0 done, 1 holder", said("GET_MULTIFILE", "luís", row{"lonja.path": "poem.txt"}), done(row{"lonja.count": "1"}.with(holder))},
-		{[]string{"GET_MULTIFILE", "luís", "prose.txt"}, "GET_MULTIFILE luís prose.txt", "GET_MULTIFILE answer: 1 no connected user has that file", said("GET_MULTIFILE", "luís", row{"lonja.path": "prose.txt"}), status("1", "no connected user has that file", nil)},
-		{[]string{"DELETE", "ana", path}, "DELETE ana " + path, "DELETE answer: 0 done", said("DELETE", "ana", row{"lonja.path": path}), done(nil)},
-		{[]string{"DELETE", "ana", path}, "DELETE ana " + path, "DELETE answer: 3 not published", said("DELETE", "ana", row{"lonja.path": path}), status("3", "not published", nil)},
-		{[]string{"DISCONNECT", "luís"}, "DISCONNECT luís", "DISCONNECT answer: 0 done", said("DISCONNECT", "luís", nil), done(nil)},
-		{[]string{"DISCONNECT", "luís"}, "DISCONNECT luís", "DISCONNECT answer: 2 not connected", said("DISCONNECT", "luís", nil), status("2", "not connected", nil)},
-		{[]string{"UNREGISTER", "luís"}, "UNREGISTER luís", "UNREGISTER answer: 0 done", said("UNREGISTER", "luís", nil), done(nil)},
-		{[]string{"UNREGISTER", "luís"}, "UNREGISTER luís", "UNREGISTER answer: 1 no such user", said("UNREGISTER", "luís", nil), status("1", "no such user", nil)},
+		exchangeOf("REGISTER ana", "0 done", nil),
+		exchangeOf("REGISTER ana", "1 name in use", nil),
+		exchangeOf("REGISTER luís", "0 done", nil),
+		exchangeOf("CONNECT eva 5003", "1 no such user", nil),
+		exchangeOf("LIST_USERS ana", "2 not connected", nil),
+		exchangeOf("CONNECT ana "+port, "0 done", nil),
+		exchangeOf("CONNECT ana "+port, "2 already connected", nil),
+		exchangeOf("CONNECT luís 5002", "0 done", nil),
+		exchangeOf("PUBLISH ana "+path, "0 done", about("a poem, ñandú")),
+		exchangeOf("PUBLISH ana "+path, "3 already published", about("")),
+		listExchange("LIST_USERS ana", "2 users", row{
+			"lonja.count": "2", "lonja.list.user": "luís;ana",
+			"lonja.list.ip": "127.0.0.1;127.0.0.1", "lonja.list.port": "5002;" + port,
+		}),
+		listExchange("LIST_CONTENT luís ana", "1 file", row{"lonja.count": "1", "lonja.list.path": path}),
+		listExchange("LIST_CONTENT ana luís", "0 files", row{"lonja.count": "0"}),
+		exchangeOf("LIST_CONTENT ana eva", "3 owner does not exist", nil),
+		listExchange("GET_MULTIFILE luís poem.txt", "1 holder", row{
+			"lonja.count": "1", "lonja.list.ip": "127.0.0.1", "lonja.list.port": port, "lonja.list.path": path,
+		}),
+		exchangeOf("GET_MULTIFILE luís prose.txt", "1 no connected user has that file", nil),
+		exchangeOf("DELETE ana "+path, "0 done", nil),
+		exchangeOf("DELETE ana "+path, "3 not published", nil),
+		exchangeOf("DISCONNECT luís", "0 done", nil),
+		exchangeOf("DISCONNECT luís", "2 not connected", nil),
+		exchangeOf("UNREGISTER luís", "0 done", nil),
+		exchangeOf("UNREGISTER luís", "1 no such user", nil),
 	}
-}
-
-func (r row) with(more row) row {
-	maps.Copy(r, more)
-	return r
 }
 
 // transfersOf are the requests to a peer. The content of an answer comes in
 // frames of its own, in any number.
 func transfersOf(path, port, out string) []exchange {
-	peer := func(operation string, fields ...string) []string {
-		return append([]string{operation, "127.0.0.1", port}, fields...)
+	transfer := func(request, answer string, asked row, fields ...string) exchange {
+		code, meaning, _ := strings.Cut(answer, " ")
+		name, _, _ := strings.Cut(request, " ")
+		return exchange{
+			words:   append([]string{name, "127.0.0.1", port}, fields...),
+			request: request, answer: name + " answer: " + answer,
+			asked:    row{"lonja.operation": name, "lonja.path": fields[0]}.with(asked),
+			answered: row{"lonja.status": code, "lonja.status_text": meaning},
+		}
 	}
-	file := row{"lonja.operation": "GET_FILE", "lonja.path": path}
-	slice := func(i, n string) row {
-		return row{"lonja.operation": "GET_MULTIFILE", "lonja.path": path, "lonja.slice": i, "lonja.total": n}
-	}
+	slice := func(i, n string) row { return row{"lonja.slice": i, "lonja.total": n} }
 	return []exchange{
-		{peer("GET_FILE", path, out), "GET_FILE " + path, "GET_FILE answer: 0 done", file, done(nil)},
-		{peer("GET_FILE", "/x", out), "GET_FILE /x", "GET_FILE answer: 1 no such file", row{"lonja.operation": "GET_FILE", "lonja.path": "/x"}, status("1", "no such file", nil)},
-		{peer("GET_MULTIFILE", path, "1", "3", out), "GET_MULTIFILE " + path + " slice 1 of 3", "GET_MULTIFILE answer: 0 done", slice("1", "3"), done(nil)},
-		{peer("GET_MULTIFILE", path, "3", "3", out), "GET_MULTIFILE " + path + " slice 3 of 3", "GET_MULTIFILE answer: 2 other error", slice("3", "3"), status("2", "other error", nil)},
+		transfer("GET_FILE "+path, "0 done", nil, path, out),
+		transfer("GET_FILE /x", "1 no such file", nil, "/x", out),
+		transfer("GET_MULTIFILE "+path+" slice 1 of 3", "0 done", slice("1", "3"), path, "1", "3", out),
+		transfer("GET_MULTIFILE "+path+" slice 3 of 3", "2 other error", slice("3", "3"), path, "3", "3", out),
 	}
 }
 

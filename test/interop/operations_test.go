@@ -32,7 +32,7 @@ func long(n int) string { return strings.Repeat("n", n) }
 // the first one, through every operation and every status code.
 var operationSteps = slices.Concat(
 	accountSteps, presenceSteps, publicationSteps, userListSteps, contentListSteps, holderSteps,
-	departureSteps,
+	departureSteps, precedenceSteps,
 )
 
 var accountSteps = []step{
@@ -143,6 +143,26 @@ var departureSteps = []step{
 	{operation: "REGISTER", user: "ana", status: 0},
 	{operation: "DISCONNECT", user: "ana", status: 2},
 	{operation: "LIST_CONTENT", user: "eva", fields: []string{"ana"}, count: `"0"`},
+}
+
+// What fails two checks is answered with the code of the earlier one. Here ana
+// and luís are not connected, and luís has published files.
+var precedenceSteps = []step{
+	{operation: "PUBLISH", user: "luís", fields: []string{"/l/b/one.txt", "again"}, status: 2},
+	{operation: "DELETE", user: "nobody", fields: []string{"/x"}, status: 1},
+	{operation: "DELETE", user: "luís", fields: []string{"/x"}, status: 2},
+	{operation: "LIST_CONTENT", user: "nobody", fields: []string{"nobody"}, status: 1},
+	{operation: "LIST_CONTENT", user: "luís", fields: []string{"nobody"}, status: 2},
+	{operation: "GET_MULTIFILE", user: "nobody", fields: []string{"nothing.txt"}, status: 2},
+	{operation: "GET_MULTIFILE", user: "luís", fields: []string{"nothing.txt"}, status: 2},
+	{operation: "CONNECT", user: "eva", fields: []string{"5004"}, status: 2},
+	{operation: "LIST_USERS", user: "eva", count: `"1"`, entries: [][]string{{"eva", "127.0.0.1", "5003"}}},
+	// The newest publication first, also when it was there before.
+	{operation: "PUBLISH", user: "eva", fields: []string{"/e/a", "d"}, status: 0},
+	{operation: "PUBLISH", user: "eva", fields: []string{"/e/b", "d"}, status: 0},
+	{operation: "DELETE", user: "eva", fields: []string{"/e/a"}, status: 0},
+	{operation: "PUBLISH", user: "eva", fields: []string{"/e/a", "d"}, status: 0},
+	{operation: "LIST_CONTENT", user: "eva", fields: []string{"eva"}, count: `"2"`, entries: [][]string{{"/e/a"}, {"/e/b"}}},
 }
 
 // walkOperations leads a directory through operationSteps. It must be empty.

@@ -55,7 +55,7 @@ func walkTransfers(t *testing.T, client pythonClient, peer netip.AddrPort, path 
 			t.Errorf("slice %q of %q: status %d, want 2", s.index, s.total, got.Status)
 		}
 	}
-	unpublished := filepath.Join(filepath.Dir(path), ".", "other.bin")
+	unpublished := filepath.Join(filepath.Dir(path), "other.bin")
 	if err := os.WriteFile(unpublished, content, 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import threading
 import classic_wire as wire
 
 MAX_HOLDERS = 255  # their number is one byte
+PATIENCE = 5  # seconds that a client may be silent within its request
 DONE = 0
 
 
@@ -177,7 +178,7 @@ def answer(directory, connection, ip):
         timestamp = connection.read_string(wire.MAX_TIMESTAMP)
         user = connection.read_string(wire.MAX_USER)
         fields = [connection.read_string(limit) for limit in operation.limits]
-    except (wire.CutShort, wire.TooLong):
+    except (wire.CutShort, wire.TooLong, TimeoutError):
         return [other]
     print(f"s> OPERATION {name} FROM {user} AT {timestamp}", flush=True)
     if not valid(name, user, fields):
@@ -187,7 +188,7 @@ def answer(directory, connection, ip):
 
 def serve(directory, sock, ip, byte_by_byte):
     """Serves one connection. A client that has gone hurts nobody else."""
-    connection = wire.Wire(sock, byte_by_byte)
+    connection = wire.Wire(sock, byte_by_byte, PATIENCE)
     try:
         connection.send_fields(answer(directory, connection, ip))
     except OSError:

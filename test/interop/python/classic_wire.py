@@ -33,8 +33,8 @@ class TooLong(Exception):
 class Wire:
     """One connection. It owns the socket: close() or finish() ends it."""
 
-    def __init__(self, sock, byte_by_byte=False):
-        sock.settimeout(TIMEOUT)
+    def __init__(self, sock, byte_by_byte=False, timeout=TIMEOUT):
+        sock.settimeout(timeout)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock = sock
         self.byte_by_byte = byte_by_byte
