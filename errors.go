@@ -34,6 +34,8 @@ const (
 	LocalFile                    // a file on this machine cannot be read or written
 	Canceled                     // the caller gave up, or its time ran out
 	NodeInUse                    // this node is connected as a user already
+	Conflict                     // something has changed since it was looked at
+	Damaged                      // stored data is not what was written
 	kindCount
 )
 
@@ -56,6 +58,8 @@ var kindTexts = [kindCount]string{
 	LocalFile:        "local file",
 	Canceled:         "canceled",
 	NodeInUse:        "a user is connected here already",
+	Conflict:         "changed meanwhile",
+	Damaged:          "stored data is damaged",
 }
 
 // Kinds returns every kind, for tables that must be complete.

@@ -1,0 +1,87 @@
+// Package store is the small interface between the rules of a directory and
+// the engine that keeps their state: an ordered log of changes to keys.
+//
+// It holds the words and the encoding of records. The engines are
+// implementations of Store, each in a package of its own; package storetest is
+// the contract that all of them pass. No code above knows which one it is on.
+package store
+
+import (
+	"context"
+	"io"
+)
+
+// A Key names a record. It is made of what every engine takes, the letters
+// and digits of ASCII and -/_=. , and has 1 to MaxKey bytes. Segment makes
+// parts of keys of any bytes.
+type Key string
+
+// Limits, in bytes but for MaxBatch, which counts changes.
+const (
+	MaxKey   = 1024
+	MaxValue = 64 << 10
+	MaxBatch = 1000
+)
+
+// A Rev is a position in the order of all changes; 0 is before the first.
+type Rev uint64
+
+// A Change is what Apply does to one key.
+type Change struct {
+	Key Key
+	// Value is what the key stands for from now on. Nil deletes it.
+	Value []byte
+	// Expect is the revision of the key's latest change, or 0 if the key must
+	// stand for nothing.
+	Expect Rev
+}
+
+// An Event is one change as a feed tells it: Value is nil for a key that was
+// deleted. Value belongs to the receiver.
+type Event struct {
+	Key   Key
+	Value []byte
+	Rev   Rev
+}
+
+// A Store keeps records and tells their changes in order. All methods may be
+// called by any number of goroutines at once.
+//
+// Errors are *lonja.Error, of kind Conflict for an expectation that did not
+// hold, Unavailable for an engine that cannot be reached or cannot write now,
+// Damaged for data that cannot be right, Invalid for keys and values over
+// their limits, Canceled when ctx ended.
+type Store interface {
+	// Apply does all changes of a batch of up to MaxBatch different keys, or
+	// none of them, and returns the revision of the last. When it returns nil
+	// they survive any crash, kill -9 and loss of power among them. After an
+	// error of kind Unavailable or Canceled they may have been done or not;
+	// the feed tells.
+	Apply(ctx context.Context, batch []Change) (Rev, error)
+
+	// Feed calls tell for the latest change of each key that stands for
+	// something, in the order of revisions, then for each further change as it
+	// happens, until ctx ends or tell fails; it returns tell's error. Calls of
+	// tell follow one another.
+	Feed(ctx context.Context, tell func(Event) error) error
+
+	// Barrier returns a revision that no change comes after which any node had
+	// had acknowledged when Barrier was called: a feed that has told it has
+	// told everything until then. It is told by the feed as an event without a
+	// key where it is not that of a change.
+	Barrier(ctx context.Context) (Rev, error)
+
+	// Purge forgets the records whose keys begin with prefix. They must have
+	// become meaningless: the feed does not tell it.
+	Purge(ctx context.Context, prefix Key) error
+
+	// Backup writes a copy of all records, as they are at one moment, in the
+	// engine's own form.
+	Backup(ctx context.Context, w io.Writer) error
+
+	// Health reports nil, or why the engine cannot be written or read now.
+	Health() error
+
+	// Close ends the calls that are under way and gives the engine up.
+	Close() error
+}
