@@ -2,159 +2,192 @@
 // order that is checked, and the index that answers without walking over all
 // users or all files.
 //
-// It knows no socket and no wire format, and it does not decide who somebody
-// is: its callers (dirserver, tests, localnet) hand it parsed names.
+// Accounts and publications are kept by a store.Store; the index of them is
+// complete, in memory, and fed by the store in the order of its changes, so
+// that reading never leaves the process. Who is connected is known to the
+// index only. The package knows no socket, no wire format and no engine, and
+// it does not decide who somebody is: its callers hand it parsed names.
 package directory
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"sync"
 
+	"golang.org/x/sync/errgroup"
+
 	"lonja"
+	"lonja/internal/store"
 )
 
-// A Directory keeps its state in memory. It implements lonja.Directory and may
-// be used by any number of goroutines at once.
+// Options is what a Directory works with. Store must be set; it stays the
+// caller's, who closes it after the Directory.
+type Options struct {
+	Store store.Store
+	Log   *slog.Logger
+}
+
+// A Directory implements lonja.Directory. It may be used by any number of
+// goroutines at once. Close ends it.
 type Directory struct {
-	mu    sync.RWMutex // guards index; never held while calling out
-	index *index
+	store store.Store
+	log   *slog.Logger
+
+	stop   context.CancelFunc
+	group  errgroup.Group
+	purges chan store.Key // publications of accounts that are gone
+
+	mu      sync.RWMutex // guards all below; never held while calling out
+	index   *index
+	applied store.Rev // the index has everything up to it
+	waiting map[store.Rev]chan struct{}
+	broken  error // why the index is not fed any more
 }
 
 var _ lonja.Directory = (*Directory)(nil)
 
-// New returns an empty Directory.
-func New() *Directory { return &Directory{index: newIndex()} }
+// purgeBacklog bounds the accounts whose publications wait to be purged; what
+// does not fit is found again at the next start.
+const purgeBacklog = 1024
 
-// failure builds the error of a rule that was not kept.
-func failure(kind lonja.Kind, op lonja.Operation, user lonja.UserName) error {
-	return &lonja.Error{Kind: kind, Op: op.String(), User: user}
+// Open returns a Directory on what the store holds, once its index is
+// complete. An error of kind Damaged means that the store holds what cannot be
+// right.
+func Open(ctx context.Context, opts Options) (*Directory, error) {
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	running, stop := context.WithCancel(context.Background())
+	d := &Directory{
+		store: opts.Store, log: opts.Log, stop: stop,
+		purges:  make(chan store.Key, purgeBacklog),
+		index:   newIndex(),
+		waiting: make(map[store.Rev]chan struct{}),
+	}
+	d.group.Go(func() error { return d.feed(running) })
+	d.group.Go(func() error { return d.purge(running) })
+	barrier, err := d.store.Barrier(ctx)
+	if err == nil {
+		err = d.wait(ctx, barrier)
+	}
+	if err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return d, nil
 }
 
-// Register implements lonja.Accounts.
-func (d *Directory) Register(_ context.Context, user lonja.UserName) error {
+// Close ends what the Directory does in the background and waits for it.
+func (d *Directory) Close() error {
+	d.stop()
+	return d.group.Wait()
+}
+
+// feed applies the store's changes to the index until ctx ends.
+func (d *Directory) feed(ctx context.Context) error {
+	err := d.store.Feed(ctx, d.apply)
+	if ctx.Err() != nil {
+		err = nil
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.index.account(user) != nil {
-		return failure(lonja.NameInUse, lonja.OpRegister, user)
+	d.broken = err
+	if d.broken == nil {
+		d.broken = lonja.E(lonja.Unavailable, "directory", errors.New("it is closed"))
 	}
-	d.index.addAccount(user)
+	for rev := range d.waiting {
+		d.answer(rev)
+	}
+	return err
+}
+
+// apply brings one change into the index.
+func (d *Directory) apply(e store.Event) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if e.Key != "" {
+		gone, err := d.index.apply(e)
+		if err != nil {
+			return lonja.E(lonja.Damaged, "read the directory", err)
+		}
+		if gone != "" {
+			d.purgeLater(gone)
+		}
+	}
+	d.applied = max(d.applied, e.Rev)
+	if e.Key == "" {
+		for rev := range d.waiting {
+			if rev <= d.applied {
+				d.answer(rev)
+			}
+		}
+	} else {
+		d.answer(e.Rev)
+	}
 	return nil
 }
 
-// Unregister implements lonja.Accounts.
-func (d *Directory) Unregister(_ context.Context, user lonja.UserName) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	a := d.index.account(user)
-	if a == nil {
-		return failure(lonja.NoSuchUser, lonja.OpUnregister, user)
+// answer lets those go on who wait for rev. The caller holds mu.
+func (d *Directory) answer(rev store.Rev) {
+	if applied, ok := d.waiting[rev]; ok {
+		close(applied)
+		delete(d.waiting, rev)
 	}
-	d.index.removeAccount(a)
-	return nil
 }
 
-// Connect implements lonja.Accounts.
-func (d *Directory) Connect(_ context.Context, user lonja.UserName, at lonja.Endpoint) error {
+// wait returns when the index has everything up to rev: of a change, which the
+// feed tells by its revision, or of a barrier, which an event without a key
+// passes.
+func (d *Directory) wait(ctx context.Context, rev store.Rev) error {
 	d.mu.Lock()
-	defer d.mu.Unlock()
-	a := d.index.account(user)
-	switch {
-	case a == nil:
-		return failure(lonja.NoSuchUser, lonja.OpConnect, user)
-	case a.connected:
-		return failure(lonja.AlreadyConnected, lonja.OpConnect, user)
+	if d.applied >= rev || d.broken != nil {
+		defer d.mu.Unlock()
+		return d.broken
 	}
-	d.index.connect(a, at)
-	return nil
+	applied, ok := d.waiting[rev]
+	if !ok {
+		applied = make(chan struct{})
+		d.waiting[rev] = applied
+	}
+	d.mu.Unlock()
+	select {
+	case <-applied:
+	case <-ctx.Done():
+		return lonja.E(lonja.Canceled, "directory", ctx.Err())
+	}
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.broken
 }
 
-// Disconnect implements lonja.Accounts.
-func (d *Directory) Disconnect(_ context.Context, user lonja.UserName) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	a, err := d.connected(lonja.OpDisconnect, user)
+// write changes the store and returns when the index shows it: a later read
+// of this directory sees it.
+func (d *Directory) write(ctx context.Context, change store.Change) error {
+	rev, err := d.store.Apply(ctx, []store.Change{change})
 	if err != nil {
 		return err
 	}
-	d.index.disconnect(a)
-	return nil
+	return d.wait(ctx, rev)
 }
 
-// Publish implements lonja.Publications.
-func (d *Directory) Publish(_ context.Context, user lonja.UserName, listing lonja.Listing) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	a, err := d.connected(lonja.OpPublish, user)
-	if err != nil {
-		return err
+// purgeLater has the publications below prefix forgotten. They mean nothing
+// any more, so it does not matter when.
+func (d *Directory) purgeLater(prefix store.Key) {
+	select {
+	case d.purges <- prefix:
+	default:
 	}
-	if !d.index.publish(a, listing) {
-		return failure(lonja.AlreadyPublished, lonja.OpPublish, user)
-	}
-	return nil
 }
 
-// Delete implements lonja.Publications.
-func (d *Directory) Delete(_ context.Context, user lonja.UserName, name lonja.FileName) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	a, err := d.connected(lonja.OpDelete, user)
-	if err != nil {
-		return err
+func (d *Directory) purge(ctx context.Context) error {
+	for {
+		select {
+		case prefix := <-d.purges:
+			if err := d.store.Purge(ctx, prefix); err != nil && ctx.Err() == nil {
+				d.log.Warn("publications of a removed account stay in the store", slog.Any("error", err))
+			}
+		case <-ctx.Done():
+			return nil
+		}
 	}
-	if !d.index.unpublish(a, name) {
-		return failure(lonja.NotPublished, lonja.OpDelete, user)
-	}
-	return nil
-}
-
-// ListUsers implements lonja.Lookups.
-func (d *Directory) ListUsers(_ context.Context, user lonja.UserName) ([]lonja.Peer, error) {
-	d.mu.RLock()
-	defer d.mu.RUnlock()
-	if _, err := d.connected(lonja.OpListUsers, user); err != nil {
-		return nil, err
-	}
-	return d.index.peers(), nil
-}
-
-// ListContent implements lonja.Lookups.
-func (d *Directory) ListContent(_ context.Context, user, owner lonja.UserName) ([]lonja.Listing, error) {
-	d.mu.RLock()
-	defer d.mu.RUnlock()
-	if _, err := d.connected(lonja.OpListContent, user); err != nil {
-		return nil, err
-	}
-	a := d.index.account(owner)
-	if a == nil {
-		return nil, failure(lonja.NoSuchOwner, lonja.OpListContent, owner)
-	}
-	return a.listings(), nil
-}
-
-// Holders implements lonja.Lookups.
-func (d *Directory) Holders(_ context.Context, user lonja.UserName, name lonja.FileName) ([]lonja.Holder, error) {
-	d.mu.RLock()
-	defer d.mu.RUnlock()
-	if _, err := d.connected(lonja.OpHolders, user); err != nil {
-		return nil, err
-	}
-	holders := d.index.holders(name.Base(), lonja.MaxHolders)
-	if len(holders) == 0 {
-		return nil, &lonja.Error{Kind: lonja.NoHolder, Op: lonja.OpHolders.String(), User: user, File: name}
-	}
-	return holders, nil
-}
-
-// connected returns the account of user, which must exist and be connected.
-// The caller holds mu.
-func (d *Directory) connected(op lonja.Operation, user lonja.UserName) (*account, error) {
-	a := d.index.account(user)
-	switch {
-	case a == nil:
-		return nil, failure(lonja.NoSuchUser, op, user)
-	case !a.connected:
-		return nil, failure(lonja.NotConnected, op, user)
-	}
-	return a, nil
 }

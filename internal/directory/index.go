@@ -4,16 +4,24 @@ import (
 	"github.com/google/btree"
 
 	"lonja"
+	"lonja/internal/store"
 )
 
 // An account is a user and what it published.
 type account struct {
-	name  lonja.UserName
-	order uint64 // accounts made later have a larger one
-	files *ordered[lonja.FileName, lonja.Description]
+	name        lonja.UserName
+	rev         store.Rev // of its record
+	incarnation store.Rev // of its first record: accounts made later have a larger one
+	files       *ordered[lonja.FileName, publication]
 
 	connected bool
 	at        lonja.Endpoint // valid while connected
+}
+
+// A publication is what an account's list says of a file besides its name.
+type publication struct {
+	rev         store.Rev
+	description lonja.Description
 }
 
 // A listed file of a connected user, as a key of the base name's holders.
@@ -29,7 +37,6 @@ type index struct {
 	accounts map[lonja.UserName]*account
 	online   *btree.BTreeG[*account]
 	byBase   map[string]*ordered[heldFile, struct{}] // no empty values
-	made     uint64                                  // accounts ever made
 }
 
 // btreeDegree is within the range that google/btree found fast for pointers.
@@ -38,7 +45,7 @@ const btreeDegree = 32
 func newIndex() *index {
 	return &index{
 		accounts: make(map[lonja.UserName]*account),
-		online:   btree.NewG(btreeDegree, func(a, b *account) bool { return a.order < b.order }),
+		online:   btree.NewG(btreeDegree, func(a, b *account) bool { return a.incarnation < b.incarnation }),
 		byBase:   make(map[string]*ordered[heldFile, struct{}]),
 	}
 }
@@ -46,11 +53,52 @@ func newIndex() *index {
 // account returns the user's account, or nil.
 func (x *index) account(user lonja.UserName) *account { return x.accounts[user] }
 
-func (x *index) addAccount(user lonja.UserName) {
-	x.made++
-	x.accounts[user] = &account{
-		name: user, order: x.made, files: newOrdered[lonja.FileName, lonja.Description](),
+// apply brings one change of the store into the index. Events come in the
+// order of their revisions. It returns the prefix of the keys that mean nothing
+// any more by it, if there are any.
+func (x *index) apply(e store.Event) (gone store.Key, err error) {
+	name, err := parseKey(e.Key)
+	if err != nil {
+		return "", err
 	}
+	a := x.accounts[name.user]
+	switch {
+	case name.file != "":
+		if a == nil || a.incarnation != name.incarnation {
+			return filesKey(name.user, name.incarnation), nil
+		}
+		return "", x.applyFile(a, name.file, e)
+	case e.Value == nil:
+		if a == nil {
+			return "", nil
+		}
+		x.removeAccount(a)
+		if a.files.len() > 0 {
+			return filesKey(a.name, a.incarnation), nil
+		}
+		return "", nil
+	case a != nil:
+		a.rev = e.Rev
+		return "", checkAccount(e.Value)
+	}
+	x.accounts[name.user] = &account{
+		name: name.user, rev: e.Rev, incarnation: e.Rev,
+		files: newOrdered[lonja.FileName, publication](),
+	}
+	return "", checkAccount(e.Value)
+}
+
+func (x *index) applyFile(a *account, name lonja.FileName, e store.Event) error {
+	if e.Value == nil {
+		x.unpublish(a, name)
+		return nil
+	}
+	description, err := parsePublication(e.Value)
+	if err != nil {
+		return err
+	}
+	x.publish(a, name, publication{e.Rev, description})
+	return nil
 }
 
 func (x *index) removeAccount(a *account) {
@@ -76,24 +124,20 @@ func (x *index) disconnect(a *account) {
 	}
 }
 
-// publish lists a file of a connected user. It reports false if the user
-// lists it already.
-func (x *index) publish(a *account, l lonja.Listing) bool {
-	if !a.files.add(l.Name, l.Description) {
-		return false
+// publish lists a file, or lists it anew.
+func (x *index) publish(a *account, name lonja.FileName, p publication) {
+	x.unpublish(a, name)
+	a.files.add(name, p)
+	if a.connected {
+		x.addHolder(a, name)
 	}
-	x.addHolder(a, l.Name)
-	return true
 }
 
-// unpublish takes a file of a connected user off the list. It reports false
-// if it is not there.
-func (x *index) unpublish(a *account, name lonja.FileName) bool {
-	if !a.files.remove(name) {
-		return false
+// unpublish takes a file off the list, if it is there.
+func (x *index) unpublish(a *account, name lonja.FileName) {
+	if a.files.remove(name) && a.connected {
+		x.removeHolder(a, name)
 	}
-	x.removeHolder(a, name)
-	return true
 }
 
 func (x *index) addHolder(a *account, name lonja.FileName) {
@@ -145,8 +189,8 @@ func (x *index) holders(base string, most int) []lonja.Holder {
 // listings returns what the account has published, newest first.
 func (a *account) listings() []lonja.Listing {
 	listings := make([]lonja.Listing, 0, a.files.len())
-	for name, description := range a.files.newestFirst() {
-		listings = append(listings, lonja.Listing{Name: name, Description: description})
+	for name, p := range a.files.newestFirst() {
+		listings = append(listings, lonja.Listing{Name: name, Description: p.description})
 	}
 	return listings
 }

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"lonja"
+	"lonja/internal/memstore"
 )
 
 // A model is the directory as the original had it: lists that are walked.
@@ -60,7 +61,12 @@ func (m *model) holders(base string) []string {
 // naive model of it: each answer is the same, and so is the index at the end.
 func TestAgainstModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		d, m := New(), &model{}
+		d, err := Open(t.Context(), Options{Store: memstore.New()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		m := &model{}
 		user := rapid.SampledFrom([]lonja.UserName{"a", "b", "c", "d"})
 		file := rapid.SampledFrom([]lonja.FileName{"/x/f", "/y/f", "/g", `\h\f`, "g"})
 		same := func(got, want error) {

@@ -35,6 +35,15 @@ func (o *ordered[K, V]) add(key K, value V) bool {
 	return true
 }
 
+// get returns the value of key, and whether it is there.
+func (o *ordered[K, V]) get(key K) (value V, there bool) {
+	i, there := o.at[key]
+	if there {
+		value = o.slots[i].value
+	}
+	return value, there
+}
+
 // remove reports whether key was there.
 func (o *ordered[K, V]) remove(key K) bool {
 	i, there := o.at[key]

@@ -3,9 +3,11 @@
 package memstore
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -99,17 +101,13 @@ func (s *Store) Feed(ctx context.Context, tell func(store.Event) error) error {
 	s.mu.Lock()
 	f := &feed{next: s.dropped + len(s.log)}
 	s.feeds[f] = struct{}{}
-	events := make([]store.Event, 0, len(s.records))
-	for _, e := range s.records {
-		events = append(events, e)
-	}
+	events := append(s.sorted(), store.Event{Rev: s.rev})
 	s.mu.Unlock()
 	defer func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		delete(s.feeds, f)
 	}()
-	slices.SortFunc(events, func(a, b store.Event) int { return int(int64(a.Rev) - int64(b.Rev)) })
 	for {
 		for _, e := range events {
 			if err := ctx.Err(); err != nil {
@@ -125,6 +123,11 @@ func (s *Store) Feed(ctx context.Context, tell func(store.Event) error) error {
 			return err
 		}
 	}
+}
+
+// sorted returns the records in the order of revisions. The caller holds mu.
+func (s *Store) sorted() []store.Event {
+	return slices.SortedFunc(maps.Values(s.records), func(a, b store.Event) int { return cmp.Compare(a.Rev, b.Rev) })
 }
 
 // more waits for events that f has not told.
@@ -167,11 +170,7 @@ func (s *Store) Purge(ctx context.Context, prefix store.Key) error {
 // Backup implements store.Store: a line of JSON for each record.
 func (s *Store) Backup(ctx context.Context, w io.Writer) error {
 	s.mu.Lock()
-	err := s.usable(ctx)
-	events := make([]store.Event, 0, len(s.records))
-	for _, e := range s.records {
-		events = append(events, e)
-	}
+	err, events := s.usable(ctx), s.sorted()
 	s.mu.Unlock()
 	for _, e := range events {
 		if err == nil {

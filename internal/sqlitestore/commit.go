@@ -13,9 +13,10 @@ import (
 	"lonja/internal/store"
 )
 
-// An apply is one call of Apply on its way through the committer.
+// An apply is one call of Apply, or of Purge, on its way through the committer.
 type apply struct {
 	batch []store.Change
+	purge store.Key // if batch is empty
 	rev   store.Rev
 	err   error
 	done  chan struct{}
@@ -29,7 +30,18 @@ func (s *Store) Apply(ctx context.Context, batch []store.Change) (store.Rev, err
 	if err := store.Check(batch); err != nil {
 		return 0, err
 	}
-	a := &apply{batch: batch, done: make(chan struct{})}
+	return s.hand(ctx, &apply{batch: batch})
+}
+
+// Purge implements store.Store.
+func (s *Store) Purge(ctx context.Context, prefix store.Key) error {
+	_, err := s.hand(ctx, &apply{purge: prefix})
+	return err
+}
+
+// hand gives a to the committer and waits for what comes of it.
+func (s *Store) hand(ctx context.Context, a *apply) (store.Rev, error) {
+	a.done = make(chan struct{})
 	select {
 	case s.applies <- a:
 	case <-ctx.Done():
@@ -37,8 +49,7 @@ func (s *Store) Apply(ctx context.Context, batch []store.Change) (store.Rev, err
 	case <-s.done:
 		return 0, errClosed
 	}
-	// It is on its way and cannot be called back.
-	<-a.done
+	<-a.done // it is on its way and cannot be called back
 	return a.rev, a.err
 }
 
@@ -122,6 +133,11 @@ func (s *Store) write(group []*apply, rev *store.Rev) (events []store.Event, err
 // applyBatch does one batch, or nothing of it. A conflict is in a; the error
 // is one that ends the transaction.
 func applyBatch(tx *sql.Tx, a *apply, rev *store.Rev) ([]store.Event, error) {
+	if len(a.batch) == 0 {
+		// The keys' alphabet ends with 'z', and '{' comes after it.
+		_, err := tx.Exec("DELETE FROM records WHERE key >= ? AND key < ?", string(a.purge), string(a.purge)+"{")
+		return nil, err
+	}
 	several := len(a.batch) > 1
 	if several {
 		if _, err := tx.Exec("SAVEPOINT batch"); err != nil {
@@ -185,6 +201,9 @@ func failure(op string, err error) error {
 	}
 	if _, ok := errors.AsType[*lonja.Error](err); ok {
 		return err
+	}
+	if lonja.KindOfIO(err) == lonja.Canceled {
+		return lonja.E(lonja.Canceled, op, err)
 	}
 	return lonja.E(lonja.Unavailable, op, err)
 }

@@ -17,6 +17,7 @@ const feedBacklog = 64
 
 // A feed is one call of Feed, while it goes on.
 type feed struct {
+	begin  store.Rev          // everything up to it is in the rows
 	groups chan []store.Event // closed when the store is
 	gone   chan struct{}      // closed when the feed has ended
 }
@@ -51,6 +52,9 @@ func (s *Store) Feed(ctx context.Context, tell func(store.Event) error) error {
 	if err := tellRows(rows, tell); err != nil {
 		return failure("feed", err)
 	}
+	if err := tell(store.Event{Rev: f.begin}); err != nil {
+		return err
+	}
 	for {
 		select {
 		case events, open := <-f.groups:
@@ -82,7 +86,7 @@ func (s *Store) beginFeed(ctx context.Context) (*sql.Rows, *feed, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	f := &feed{groups: make(chan []store.Event, feedBacklog), gone: make(chan struct{})}
+	f := &feed{begin: s.rev, groups: make(chan []store.Event, feedBacklog), gone: make(chan struct{})}
 	s.feeds[f] = struct{}{}
 	return rows, f, nil
 }
@@ -121,16 +125,6 @@ func (s *Store) Barrier(ctx context.Context) (store.Rev, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.rev, nil
-}
-
-// Purge implements store.Store.
-func (s *Store) Purge(ctx context.Context, prefix store.Key) error {
-	// The keys' alphabet has nothing above 'z'.
-	_, err := s.writer.ExecContext(ctx, "DELETE FROM records WHERE key >= ? AND key < ?", string(prefix), string(prefix)+"{")
-	if err != nil {
-		return failure("purge", err)
-	}
-	return nil
 }
 
 // Backup implements store.Store: a whole SQLite database, compacted.

@@ -62,13 +62,13 @@ type Store interface {
 	// Feed calls tell for the latest change of each key that stands for
 	// something, in the order of revisions, then for each further change as it
 	// happens, until ctx ends or tell fails; it returns tell's error. Calls of
-	// tell follow one another.
+	// tell follow one another. Events without a key only say how far the feed
+	// has come; one of them ends what the feed begins with.
 	Feed(ctx context.Context, tell func(Event) error) error
 
 	// Barrier returns a revision that no change comes after which any node had
 	// had acknowledged when Barrier was called: a feed that has told it has
-	// told everything until then. It is told by the feed as an event without a
-	// key where it is not that of a change.
+	// told everything until then.
 	Barrier(ctx context.Context) (Rev, error)
 
 	// Purge forgets the records whose keys begin with prefix. They must have

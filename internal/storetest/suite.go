@@ -338,6 +338,8 @@ func testBarrier(w *world) {
 			w.Errorf("got %d, %v; want at least %d", barrier, err, rev)
 		}
 	}
+	gone := w.apply(put("gone", "x", 0))
+	w.apply(remove("gone", gone)) // the last change leaves no record
 	barrier, err := w.Barrier(w.Context())
 	if err != nil {
 		w.Fatal(err)
