@@ -97,7 +97,14 @@ func (c *Client) ListContent(ctx context.Context, user, owner lonja.UserName) ([
 // Holders implements lonja.Lookups. The holders have no user names: the
 // classic protocol does not carry them.
 func (c *Client) Holders(ctx context.Context, user lonja.UserName, name lonja.FileName) ([]lonja.Holder, error) {
-	return ask(ctx, c, classic.Request{Op: lonja.OpHolders, User: user, Name: name}, classic.ReadHolders)
+	req := classic.Request{Op: lonja.OpHolders, User: user, Name: name}
+	holders, err := ask(ctx, c, req, classic.ReadHolders)
+	if err == nil && len(holders) == 0 {
+		// There is a status for that, but nothing keeps a directory from
+		// answering 0 and a count of 0 instead.
+		err = &lonja.Error{Kind: lonja.NoHolder, Op: req.Op.String(), User: user, File: name}
+	}
+	return holders, err
 }
 
 // do performs an operation whose answer is a status alone.

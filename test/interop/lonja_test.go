@@ -211,22 +211,58 @@ func (c *console) offer(t *testing.T, name string, content []byte) string {
 	return path
 }
 
+// mustFetch types a command that fetches a file, with its target behind it,
+// and that must succeed, for a target that is not there yet and for one that
+// is. want is the file.
+func (c *console) mustFetch(t *testing.T, command, result string, want []byte) {
+	t.Helper()
+	for _, old := range []map[string][]byte{{}, oldTarget} {
+		c.fetch(t, command, result, old, map[string][]byte{"target": want})
+	}
+}
+
+// mustNotFetch is mustFetch for a command that must fail, with this result: a
+// target that is there must stay as it is, and one that is not there must not
+// come.
+func (c *console) mustNotFetch(t *testing.T, command, result string) {
+	t.Helper()
+	for _, old := range []map[string][]byte{{}, oldTarget} {
+		c.fetch(t, command, result, old, old)
+	}
+}
+
+var oldTarget = map[string][]byte{"target": []byte("what was there")}
+
+// fetch types the command in a folder with the files before, which must have
+// the files after when it has ended, and nothing else.
+func (c *console) fetch(t *testing.T, command, result string, before, after map[string][]byte) {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range before {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.must(t, command+" "+filepath.Join(dir, "target"), result)
+	folderMustHave(t, dir, after)
+}
+
 // folderMustHave fails the test unless these files, and nothing else, are in
-// the client's folder.
-func (c *console) folderMustHave(t *testing.T, want map[string][]byte) {
+// the folder.
+func folderMustHave(t *testing.T, dir string, want map[string][]byte) {
 	t.Helper()
 	for name, content := range want {
-		if got := contentOf(t, filepath.Join(c.dir, name)); !bytes.Equal(got, content) {
+		if got := contentOf(t, filepath.Join(dir, name)); !bytes.Equal(got, content) {
 			t.Errorf("%s has %d bytes, %.60q, want %d, %.60q", name, len(got), got, len(content), content)
 		}
 	}
-	entries, err := os.ReadDir(c.dir)
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, e := range entries {
 		if _, ok := want[e.Name()]; !ok {
-			t.Errorf("%s is left in the client's folder", e.Name())
+			t.Errorf("%s is left in the folder", e.Name())
 		}
 	}
 }

@@ -123,7 +123,8 @@ var holderSteps = []step{
 	{operation: "PUBLISH", user: "luís", fields: []string{`C:\l\one.txt`, "first"}, status: 0},
 	{operation: "PUBLISH", user: "luís", fields: []string{"/l/b/one.txt", "second"}, status: 0},
 	{operation: "GET_MULTIFILE", user: "ana", fields: []string{`/any/where\one.txt`}, count: "3", entries: [][]string{
-		{"127.0.0.1", "5002", "/l/b/one.txt"}, {"127.0.0.1", "5002", `C:\l\one.txt`},
+		{"127.0.0.1", "5002", "/l/b/one.txt"},
+		{"127.0.0.1", "5002", `C:\l\one.txt`},
 		{"127.0.0.1", "65535", "/a/one.txt"},
 	}},
 }

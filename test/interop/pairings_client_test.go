@@ -131,7 +131,7 @@ func TestPairingClientWithPythonDirectory(t *testing.T) {
 			if got := c.quit(t); got != transcript.String() {
 				t.Errorf("the transcript is\n%s\nwant\n%s", got, transcript.String())
 			}
-			c.folderMustHave(t, map[string][]byte{
+			folderMustHave(t, c.dir, map[string][]byte{
 				"one.txt": content, "two.txt": content, "whole.txt": content, "slices.txt": content,
 			})
 
@@ -263,7 +263,7 @@ func TestPairingClientWithFailingDirectory(t *testing.T) {
 			c.must(t, "disconnect ana", "DISCONNECT FAIL")
 			c.must(t, "list_users", "LIST_USERS FAIL, USER NOT CONNECTED")
 			c.quit(t)
-			c.folderMustHave(t, map[string][]byte{"one.txt": []byte("one")})
+			folderMustHave(t, c.dir, map[string][]byte{"one.txt": []byte("one")})
 		})
 	}
 }
@@ -296,5 +296,5 @@ func TestPairingClientWithListsCutShort(t *testing.T) {
 	c.must(t, "get_multifile x got", "GET_MULTIFILE FAIL, NO USER CONNECTED HAVE FILE")
 	d.from(answering("\x00"))
 	c.quit(t)
-	c.folderMustHave(t, map[string][]byte{})
+	folderMustHave(t, c.dir, map[string][]byte{})
 }
