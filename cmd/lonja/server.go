@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,7 +16,10 @@ import (
 
 	"lonja/internal/directory"
 	"lonja/internal/dirserver"
+	"lonja/internal/memstore"
 	"lonja/internal/oplog"
+	"lonja/internal/sqlitestore"
+	"lonja/internal/store"
 	"lonja/internal/telemetry"
 )
 
@@ -25,6 +29,7 @@ const logHostVariable = "LOG_RPC_IP"
 type serverOptions struct {
 	host           string
 	port           int
+	data           string
 	maxConns       int
 	requestTimeout time.Duration
 	verbose        bool
@@ -33,6 +38,7 @@ type serverOptions struct {
 func (o *serverOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.host, "host", "", "`address` to listen on (default all, IPv4 and IPv6)")
 	f.IntVarP(&o.port, "port", "p", 4444, "`port` to listen on; 0 takes any free one")
+	f.StringVar(&o.data, "data", inMemory, "`directory` in which accounts and publications are kept; "+inMemory+" forgets them at the end")
 	f.IntVar(&o.maxConns, "max-connections", dirserver.DefaultMaxConns,
 		"connections served at once; further ones wait")
 	f.DurationVar(&o.requestTimeout, "request-timeout", dirserver.DefaultRequestTimeout,
@@ -68,12 +74,22 @@ func runServer(cmd *cobra.Command, opts serverOptions) error {
 	if err != nil {
 		return usagef("%s: %w", logHostVariable, err)
 	}
+	kept, err := openStore(cmd.Context(), opts.data)
+	if err != nil {
+		return err
+	}
+	defer kept.Close()
+	dir, err := directory.Open(cmd.Context(), directory.Options{Store: kept, Log: log})
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
 	ln, err := listen(opts.host, opts.port)
 	if err != nil {
 		return err
 	}
 	server := dirserver.New(dirserver.Options{
-		Directory:      directory.New(),
+		Directory:      dir,
 		Record:         operations.Record,
 		Announce:       os.Stdout,
 		Log:            log,
@@ -92,6 +108,16 @@ func runServer(cmd *cobra.Command, opts serverOptions) error {
 		log.Warn("operation log", slog.Any("error", logErr))
 	}
 	return err
+}
+
+// inMemory is the --data of a directory that keeps nothing.
+const inMemory = ":memory:"
+
+func openStore(ctx context.Context, data string) (store.Store, error) {
+	if data == inMemory {
+		return memstore.New(), nil
+	}
+	return sqlitestore.Open(ctx, data)
 }
 
 // listen opens a TCP port. Its errors say what to type differently.

@@ -17,14 +17,14 @@ import (
 // lower layers; packages of one layer do not know each other.
 var layers = [][]string{
 	0: {"lonja"},
-	1: {"lonja/internal/classic", "lonja/internal/dirtest", "lonja/internal/oncrpc", "lonja/internal/shell", "lonja/internal/soap"},
-	2: {"lonja/internal/partial", "lonja/internal/share", "lonja/internal/telemetry"},
+	1: {"lonja/internal/classic", "lonja/internal/dirtest", "lonja/internal/oncrpc", "lonja/internal/shell", "lonja/internal/soap", "lonja/internal/store"},
+	2: {"lonja/internal/memstore", "lonja/internal/partial", "lonja/internal/share", "lonja/internal/sqlitestore", "lonja/internal/storetest", "lonja/internal/telemetry"},
 	3: {
 		"lonja/internal/datetime", "lonja/internal/dirclient", "lonja/internal/directory",
 		"lonja/internal/dirserver", "lonja/internal/download", "lonja/internal/oplog",
 		"lonja/internal/upload",
 	},
-	4: {"lonja/internal/node"},
+	4: {"lonja/internal/directory/directorytest", "lonja/internal/node"},
 	5: {"lonja/internal/bench", "lonja/internal/console", "lonja/internal/localnet"},
 	6: {"lonja/cmd/lonja"},
 }

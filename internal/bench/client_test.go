@@ -14,7 +14,7 @@ import (
 
 	"lonja"
 	"lonja/internal/classic"
-	"lonja/internal/directory"
+	"lonja/internal/directory/directorytest"
 	"lonja/internal/dirserver"
 )
 
@@ -45,7 +45,7 @@ func serving(t *testing.T, serve func(context.Context, net.Listener) error) stri
 }
 
 func realDirectory(t *testing.T) string {
-	return serving(t, dirserver.New(dirserver.Options{Directory: directory.New()}).Serve)
+	return serving(t, dirserver.New(dirserver.Options{Directory: directorytest.New(t)}).Serve)
 }
 
 // testClient returns one client of a load, at work within a window.

@@ -11,12 +11,12 @@ import (
 	"strings"
 	"testing"
 
-	"lonja/internal/directory"
+	"lonja/internal/directory/directorytest"
 	"lonja/internal/node"
 )
 
 func newNode(t *testing.T) *node.Node {
-	n := node.New(node.Options{Directory: directory.New(), Listen: "127.0.0.1:0"})
+	n := node.New(node.Options{Directory: directorytest.New(t), Listen: "127.0.0.1:0"})
 	t.Cleanup(n.Close)
 	return n
 }

@@ -38,7 +38,7 @@ func converse(t *testing.T, file, pace string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := start(t, defaults()).addr
+	addr := start(t, defaults(t)).addr
 	var got strings.Builder
 	var conn *net.TCPConn
 	for n, line := range strings.SplitAfter(string(text), "\n") {

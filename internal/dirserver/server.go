@@ -103,9 +103,13 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	stopWatch := context.AfterFunc(ctx, func() { s.stopAccepting(ln) })
 	defer stopWatch()
 
-	err := s.acceptAll(ctx, ln)
+	// Operations outlive ctx: what was accepted is finished.
+	working, giveUp := context.WithCancel(context.WithoutCancel(ctx))
+	defer giveUp()
+	err := s.acceptAll(ctx, working, ln)
 	_ = ln.Close() // its end is what we want; it may be closed already
 	s.open.expire(time.Now().Add(s.opts.StopTimeout))
+	defer time.AfterFunc(s.opts.StopTimeout, giveUp).Stop()
 	s.handlers.Wait()
 	return err
 }
@@ -124,9 +128,9 @@ func (s *Server) stopAccepting(ln net.Listener) {
 	_ = ln.Close()
 }
 
-// acceptAll serves each connection in a goroutine of its own, until ctx ends
-// (nil) or ln breaks (its error).
-func (s *Server) acceptAll(ctx context.Context, ln net.Listener) error {
+// acceptAll serves each connection in a goroutine of its own, whose operations
+// end with working, until ctx ends (nil) or ln breaks (its error).
+func (s *Server) acceptAll(ctx, working context.Context, ln net.Listener) error {
 	pause := newPause()
 	for {
 		s.slots <- struct{}{} // handlers end by themselves, so this does too
@@ -147,7 +151,7 @@ func (s *Server) acceptAll(ctx context.Context, ln net.Listener) error {
 		}
 		pause.reset()
 		s.handlers.Add(1)
-		go s.serveConn(ctx, conn)
+		go s.serveConn(working, conn)
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 
 	"lonja"
 	"lonja/internal/dirclient"
-	"lonja/internal/directory"
+	"lonja/internal/directory/directorytest"
 	"lonja/internal/dirserver"
 	"lonja/internal/dirtest"
 )
@@ -24,7 +24,9 @@ import (
 // patience bounds what a test waits for; nothing takes that long.
 const patience = 20 * time.Second
 
-func defaults() dirserver.Options { return dirserver.Options{Directory: directory.New()} }
+func defaults(t *testing.T) dirserver.Options {
+	return dirserver.Options{Directory: directorytest.New(t)}
+}
 
 // A running server, stopped at the end of the test.
 type running struct {
@@ -93,7 +95,7 @@ func TestContractOverTheNetwork(t *testing.T) {
 	for _, host := range []string{"127.0.0.1", "::1"} {
 		t.Run(host, func(t *testing.T) {
 			dirtest.Run(t, netip.MustParseAddr(host), func(t *testing.T) lonja.Directory {
-				server := startOn(t, net.JoinHostPort(host, "0"), defaults())
+				server := startOn(t, net.JoinHostPort(host, "0"), defaults(t))
 				return dirclient.New(dirclient.Options{Address: server.addr})
 			})
 		})
@@ -102,7 +104,7 @@ func TestContractOverTheNetwork(t *testing.T) {
 
 // TestMappedAddressIsDotted: an IPv4 client of a listener for both versions.
 func TestMappedAddressIsDotted(t *testing.T) {
-	server := startOn(t, "[::]:0", defaults())
+	server := startOn(t, "[::]:0", defaults(t))
 	_, port, err := net.SplitHostPort(server.addr)
 	if err != nil {
 		t.Fatal(err)
@@ -132,7 +134,7 @@ func TestFieldLimits(t *testing.T) {
 		"a megabyte unknown":   {"WHAT\x00" + long(1<<20), "\x02"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			server := start(t, defaults())
+			server := start(t, defaults(t))
 			ask(t, server.addr, "REGISTER\x00t\x00p\x00")
 			ask(t, server.addr, "CONNECT\x00t\x00p\x004000\x00")
 			conn := dial(t, server.addr)
@@ -155,7 +157,7 @@ func TestFieldLimits(t *testing.T) {
 // TestSilentClientIsAnswered: nobody is left without a status, also one who
 // never finishes a request.
 func TestSilentClientIsAnswered(t *testing.T) {
-	opts := defaults()
+	opts := defaults(t)
 	opts.RequestTimeout = 50 * time.Millisecond
 	server := start(t, opts)
 	for _, sent := range []string{"", "PUBLISH\x00", "PUBLISH\x00t\x00ana\x00/f\x00tex"} {
@@ -177,7 +179,7 @@ func TestSilentClientIsAnswered(t *testing.T) {
 // TestFullServerMakesWait: past the bound a connection waits; the silent ones
 // that fill it cost only their own time.
 func TestFullServerMakesWait(t *testing.T) {
-	opts := defaults()
+	opts := defaults(t)
 	opts.MaxConns = 2
 	opts.RequestTimeout = 200 * time.Millisecond
 	server := start(t, opts)
@@ -191,7 +193,7 @@ func TestFullServerMakesWait(t *testing.T) {
 
 // TestClientGone: a client that resets before or while it is answered.
 func TestClientGone(t *testing.T) {
-	server := start(t, defaults())
+	server := start(t, defaults(t))
 	for i := range 50 {
 		conn := dial(t, server.addr)
 		if err := conn.SetLinger(0); err != nil {
@@ -210,8 +212,8 @@ func TestClientGone(t *testing.T) {
 // TestStopFinishesWhatWasAccepted: a request that is under way when the server
 // is told to stop gets its answer, and then nobody is served any more.
 func TestStopFinishesWhatWasAccepted(t *testing.T) {
-	dir := &gate{Directory: directory.New(), entered: make(chan struct{}), open: make(chan struct{})}
-	opts := defaults()
+	dir := &gate{Directory: directorytest.New(t), entered: make(chan struct{}), open: make(chan struct{})}
+	opts := defaults(t)
 	opts.Directory = dir
 	server := start(t, opts)
 	conn := dial(t, server.addr)
@@ -233,7 +235,7 @@ func TestStopFinishesWhatWasAccepted(t *testing.T) {
 
 // TestStopDoesNotWaitForSilence: a silent client does not keep the server up.
 func TestStopDoesNotWaitForSilence(t *testing.T) {
-	opts := defaults()
+	opts := defaults(t)
 	opts.RequestTimeout = time.Hour
 	opts.StopTimeout = 50 * time.Millisecond
 	server := start(t, opts)
@@ -269,7 +271,7 @@ func TestLinesAndRecords(t *testing.T) {
 	var out syncBuffer
 	var records []lonja.OperationRecord
 	var mu sync.Mutex
-	opts := defaults()
+	opts := defaults(t)
 	opts.Announce = &out
 	opts.Record = func(r lonja.OperationRecord) {
 		mu.Lock()
@@ -327,7 +329,7 @@ s> OPERATION REGISTER FROM  AT t8
 func TestStuckOutputHoldsNobodyUp(t *testing.T) {
 	r, w := io.Pipe() // nobody reads it until later
 	var log syncBuffer
-	opts := defaults()
+	opts := defaults(t)
 	opts.Announce = w
 	opts.Log = slog.New(slog.NewTextHandler(&log, nil))
 	server := start(t, opts)
@@ -352,7 +354,7 @@ func TestBrokenListenerIsAnError(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = ln.Close()
-	if err := dirserver.New(defaults()).Serve(t.Context(), ln); err == nil {
+	if err := dirserver.New(defaults(t)).Serve(t.Context(), ln); err == nil {
 		t.Error("got no error of a closed listener")
 	}
 }

@@ -24,6 +24,7 @@ import (
 	"lonja/internal/dirclient"
 	"lonja/internal/directory"
 	"lonja/internal/dirserver"
+	"lonja/internal/memstore"
 	"lonja/internal/node"
 	"lonja/internal/oplog"
 )
@@ -98,7 +99,7 @@ func (n *Network) startLog(ctx context.Context) error {
 
 // startDirectory also starts the directory's client of the operation log,
 // which ends after the directory, and before the log does.
-func (n *Network) startDirectory(context.Context) error {
+func (n *Network) startDirectory(ctx context.Context) error {
 	records, err := oplog.NewClient(oplog.ClientOptions{Target: n.OperationLog.String(), Log: n.opts.Log})
 	if err != nil {
 		return err
@@ -108,10 +109,14 @@ func (n *Network) startDirectory(context.Context) error {
 		return fmt.Errorf("directory: %w", err)
 	}
 	n.Directory = ln.Addr().(*net.TCPAddr).AddrPort()
+	dir, err := directory.Open(ctx, directory.Options{Store: memstore.New(), Log: n.opts.Log})
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
 	server := dirserver.New(dirserver.Options{
-		Directory: directory.New(), Record: records.Record, Announce: n.opts.Operations, Log: n.opts.Log,
+		Directory: dir, Record: records.Record, Announce: n.opts.Operations, Log: n.opts.Log,
 	})
-	n.run(func(ctx context.Context) error { return server.Serve(ctx, ln) })
+	n.run(func(ctx context.Context) error { return errors.Join(server.Serve(ctx, ln), dir.Close()) })
 	n.run(records.Run)
 	return nil
 }

@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"lonja"
-	"lonja/internal/directory"
+	"lonja/internal/directory/directorytest"
 )
 
 // A village is a directory and the nodes of its users, who all see the same
@@ -36,7 +36,7 @@ func (s *switchable) Publish(ctx context.Context, user lonja.UserName, l lonja.L
 }
 
 func newVillage(t *testing.T) *village {
-	return &village{t, &switchable{Directory: directory.New()}, t.TempDir(), t.TempDir()}
+	return &village{t, &switchable{Directory: directorytest.New(t)}, t.TempDir(), t.TempDir()}
 }
 
 func (v *village) node() *Node {
