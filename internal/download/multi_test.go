@@ -131,20 +131,27 @@ func TestAllHoldersFail(t *testing.T) {
 		text  string
 	}{
 		"nobody offers it": {
-			[]*script{that(sendStatus("\x01")), that(sendStatus("\x01"))}, lonja.NoSuchFile, "does not offer the file"},
+			[]*script{that(sendStatus("\x01")), that(sendStatus("\x01"))}, lonja.NoSuchFile, "does not offer the file",
+		},
 		"all refuse": {
-			[]*script{that(sendStatus("\x02")), that(sendStatus("\x02"))}, lonja.Refused, "status 2"},
+			[]*script{that(sendStatus("\x02")), that(sendStatus("\x02"))}, lonja.Refused, "status 2",
+		},
 		"in different ways": {
-			[]*script{that(sendStatus("\x01")), that(sendStatus("\x02"))}, lonja.Unavailable, "status 2"},
+			[]*script{that(sendStatus("\x01")), that(sendStatus("\x02"))}, lonja.Unavailable, "status 2",
+		},
 		"all break off": {
-			[]*script{that(breakOff), that(breakOff)}, lonja.Unavailable, "connection reset by peer"},
+			[]*script{that(breakOff), that(breakOff)}, lonja.Unavailable, "connection reset by peer",
+		},
 		"all cut": {
 			[]*script{{content: content, slices: sendLess, probes: sendAll}, {content: content, slices: sendLess, probes: sendAll}},
-			lonja.Malformed, "by its own word"},
+			lonja.Malformed, "by its own word",
+		},
 		"a single one": {
-			[]*script{that(breakOff)}, lonja.Unavailable, "connection reset by peer"},
+			[]*script{that(breakOff)}, lonja.Unavailable, "connection reset by peer",
+		},
 		"a single one, cut": {
-			[]*script{{content: content, slices: sendLess, probes: sendAll}}, lonja.Malformed, "by its own word"},
+			[]*script{{content: content, slices: sendLess, probes: sendAll}}, lonja.Malformed, "by its own word",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			eachPlace(t, func(t *testing.T, at place) {
