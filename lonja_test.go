@@ -61,12 +61,21 @@ func TestParseNames(t *testing.T) {
 		good  []string
 		bad   []string
 	}{
-		{func(s string) error { _, err := lonja.ParseUserName(s); return err },
-			[]string{"a", "ñ", "a b", "\xff", long}, []string{"", long + "x", "a\x00"}},
-		{func(s string) error { _, err := lonja.ParseFileName(s); return err },
-			[]string{"/a", `C:\a`, "a", long}, []string{"", long + "x", "a b", "a\tb", "a\n", "a\x00b"}},
-		{func(s string) error { _, err := lonja.ParseDescription(s); return err },
-			[]string{"", "a b\tc", long}, []string{long + "x", "\x00"}},
+		{
+			func(s string) error { _, err := lonja.ParseUserName(s); return err },
+			[]string{"a", "ñ", "a b", "\xff", long},
+			[]string{"", long + "x", "a\x00"},
+		},
+		{
+			func(s string) error { _, err := lonja.ParseFileName(s); return err },
+			[]string{"/a", `C:\a`, "a", long},
+			[]string{"", long + "x", "a b", "a\tb", "a\n", "a\x00b"},
+		},
+		{
+			func(s string) error { _, err := lonja.ParseDescription(s); return err },
+			[]string{"", "a b\tc", long},
+			[]string{long + "x", "\x00"},
+		},
 	} {
 		for _, s := range c.good {
 			if err := c.parse(s); err != nil {

@@ -33,7 +33,7 @@ type benchOptions struct {
 func (o *benchOptions) addFlags(f *pflag.FlagSet) {
 	f.IntSliceVar(&o.clients, "clients", bench.DefaultClients(), "`numbers` of clients at once, ascending")
 	f.StringSliceVar(&o.services, "services", []string{"none", "both"},
-		"what runs beside the directory: `none, logger, datetime, both`")
+		"what runs beside the directory, a `list` of none, logger, datetime, both")
 	f.IntVar(&o.loggerClients, "logger-clients", bench.DefaultLoggerClients,
 		"`number` of clients at which no, a running and a stopped logger are compared; 0 leaves that out")
 	f.IntVar(&o.rounds, "rounds", bench.DefaultRounds, "measurements of each point")
@@ -99,41 +99,63 @@ func runBenchDirectory(cmd *cobra.Command, opts benchOptions) error {
 		}
 		o.Services = append(o.Services, services)
 	}
+	files, err := openBenchFiles(opts)
+	if err != nil {
+		return err
+	}
 	progress, finish := benchProgress(cmd.ErrOrStderr())
 	o.Progress = progress
 	report, err := bench.Run(cmd.Context(), o)
 	finish()
 	if report != nil && len(report.Results) > 0 { // also what was measured before it was stopped
-		err = errors.Join(err, writeReport(cmd.OutOrStdout(), report, opts))
+		err = errors.Join(err, report.WriteTable(cmd.OutOrStdout()), files.write(report))
 	}
-	return err
+	return errors.Join(err, files.close())
 }
 
-// writeReport writes the table to w, and what files opts ask for.
-func writeReport(w io.Writer, report *bench.Report, opts benchOptions) error {
-	if err := report.WriteTable(w); err != nil {
-		return err
+// benchFiles are where a report goes besides standard output. They are opened
+// before anything is measured: it takes minutes.
+type benchFiles struct {
+	csv   *os.File // nil: none
+	plots string   // empty: none
+}
+
+func openBenchFiles(opts benchOptions) (*benchFiles, error) {
+	files := &benchFiles{plots: opts.plots}
+	if opts.plots != "" {
+		if err := os.MkdirAll(opts.plots, 0o755); err != nil {
+			return nil, fmt.Errorf("directory of the plots: %w", err)
+		}
 	}
 	if opts.csv != "" {
-		if err := writeCSV(opts.csv, report); err != nil {
+		f, err := os.Create(opts.csv)
+		if err != nil {
+			return nil, fmt.Errorf("file of the measurements: %w", err)
+		}
+		files.csv = f
+	}
+	return files, nil
+}
+
+func (f *benchFiles) write(report *bench.Report) error {
+	if f.csv != nil {
+		if err := report.WriteCSV(f.csv); err != nil {
 			return fmt.Errorf("write the measurements: %w", err)
 		}
 	}
-	if opts.plots != "" {
-		if _, err := report.WritePlots(opts.plots); err != nil {
+	if f.plots != "" {
+		if _, err := report.WritePlots(f.plots); err != nil {
 			return fmt.Errorf("write the plots: %w", err)
 		}
 	}
 	return nil
 }
 
-func writeCSV(name string, report *bench.Report) (err error) {
-	f, err := os.Create(name)
-	if err != nil {
-		return err
+func (f *benchFiles) close() error {
+	if f.csv == nil {
+		return nil
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	return report.WriteCSV(f)
+	return f.csv.Close()
 }
 
 // benchProgress returns what to tell the progress to, and what to call when

@@ -66,7 +66,9 @@ func openTerminal(t *testing.T, dir string, args ...string) *terminal {
 	return term
 }
 
-// typed writes keys and waits until the screen has shown all of want since.
+// typed writes keys and waits until the screen has shown all of want since, in
+// that order, and then, after the end of a line, until the program asks for
+// the next: what is typed earlier meets a terminal that is not the program's.
 func (term *terminal) typed(keys string, want ...string) {
 	term.t.Helper()
 	term.mu.Lock()
@@ -74,6 +76,9 @@ func (term *terminal) typed(keys string, want ...string) {
 	term.mu.Unlock()
 	if _, err := term.file.WriteString(keys); err != nil {
 		term.t.Fatal(err)
+	}
+	if strings.HasSuffix(keys, "\r") {
+		want = append(want, askPosition)
 	}
 	term.waitFor(want...)
 }
@@ -90,13 +95,19 @@ func (term *terminal) waitFor(want ...string) {
 	defer timer.Stop()
 	term.mu.Lock()
 	defer term.mu.Unlock()
+	from := 0
 	for _, w := range want {
-		for !strings.Contains(term.seen.String(), w) {
+		at := -1
+		for {
+			if at = strings.Index(term.seen.String()[from:], w); at >= 0 {
+				break
+			}
 			if late || term.done {
 				term.t.Fatalf("no %q on the screen: %q", w, term.seen.String())
 			}
 			term.grew.Wait()
 		}
+		from += at + len(w)
 	}
 }
 

@@ -69,25 +69,25 @@ func (c *client) step(ctx context.Context, start time.Time) {
 		}
 		connect = time.Now()
 	}
-	answer, err := c.perform(ctx, &st)
+	got, err := c.perform(ctx, &st)
 	if ctx.Err() != nil {
 		return
 	}
 	end := time.Now()
-	if err == nil && !c.limit && !st.allowed.has(answer.status) {
-		err = &failure{FailedAnswer, fmt.Errorf("%s answered with %d", st.req.Op, answer.status)}
+	if err == nil && !c.limit && !st.allowed.has(got.status) {
+		err = &failure{FailedAnswer, fmt.Errorf("%s answered with %d", st.req.Op, got.status)}
 	}
 	if err != nil {
 		c.script.failed(&st)
 		c.tally.fail(err)
 		return
 	}
-	c.script.answered(&st, answer.status)
+	c.script.answered(&st, got.status)
 	if c.window.has(end) {
 		c.tally.Done++
 	}
 	if c.window.has(start) {
-		c.tally.add(st.req.Op, answer, end.Sub(connect), end.Sub(start))
+		c.tally.add(st.req.Op, got, end.Sub(connect), end.Sub(start))
 	}
 }
 

@@ -40,6 +40,7 @@ func columns() []column {
 		{"datetime_cpu_us_per_operation", func(r *Result) string { return us(r.DatetimeCPU) }},
 		{"clients_cpu_us_per_operation", func(r *Result) string { return us(r.ClientCPU) }},
 		{"server_peak_mib", func(r *Result) string { return decimal(mebibytes(r.PeakMemory)) }},
+		{"disturbance", func(r *Result) string { return decimal(r.Disturbance) }},
 		{"answer_bytes", func(r *Result) string { return decimal(r.AnswerBytes) }},
 	}
 	for f := range failureCount {

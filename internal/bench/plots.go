@@ -95,6 +95,7 @@ func throughputPlot(services Services, points []Point) (*plot.Plot, error) {
 		{"limit (bare server)", func(p Point) float64 { return p.Limit.Throughput }},
 	})
 	p.Y.Min, p.Y.Max = 0, most*1.05
+	p.Legend.XOffs, p.Legend.YOffs = -5*vg.Millimeter, 3*vg.Millimeter
 	return p, err
 }
 
@@ -103,6 +104,7 @@ func latencyPlot(services Services, points []Point) (*plot.Plot, error) {
 	p.Y.Label.Text = "latency in ms"
 	p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
 	p.Legend.Top, p.Legend.Left = true, true
+	p.Legend.XOffs, p.Legend.YOffs = 5*vg.Millimeter, -3*vg.Millimeter
 	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 	least, most, err := addCurves(p, points, []curve{
 		{"p50", func(p Point) float64 { return ms(p.Lonja.Latency.P50) }},
@@ -126,6 +128,7 @@ func newPlot(services Services, what string, points []Point) *plot.Plot {
 	}
 	p.X.Tick.Marker = plot.ConstantTicks(ticks)
 	p.BackgroundColor = color.White
+	p.Title.Padding = 3 * vg.Millimeter
 	p.Legend.Padding = vg.Millimeter
 	p.Add(plotter.NewGrid())
 	p.X.Min = float64(points[0].Clients) / 1.2

@@ -51,7 +51,8 @@ type LoggerEffect struct {
 	OfNone     float64 // median over the rounds of the ratio to no logger
 }
 
-// Points returns the sweep in the order in which it was measured.
+// Points returns the sweep in the order in which it was measured, without a
+// point that was left half done.
 func (r *Report) Points() []Point {
 	var points []Point
 	for _, result := range r.Results {
@@ -61,6 +62,7 @@ func (r *Report) Points() []Point {
 		}
 		points = append(points, r.point(result.Services, result.Clients))
 	}
+	points = slices.DeleteFunc(points, func(p Point) bool { return p.Limit.Rounds == 0 || p.Lonja.Rounds == 0 })
 	best := make(map[Services]float64)
 	for _, p := range points {
 		best[p.Services] = max(best[p.Services], p.Lonja.Throughput)
@@ -166,6 +168,14 @@ func ratio(a, b float64) float64 {
 		return 0
 	}
 	return a / b
+}
+
+// disturbance returns the median and the worst of all measurements.
+func (r *Report) disturbance() (usual, worst float64) {
+	for _, result := range r.Results {
+		worst = max(worst, result.Disturbance)
+	}
+	return medianOf(r.Results, func(r Result) float64 { return r.Disturbance }), worst
 }
 
 // statuses adds up how often lonja answered each operation with each status.

@@ -50,6 +50,7 @@ func sample() *Report {
 			r.Results = append(r.Results, result)
 		}
 	}
+	r.Results[0].Disturbance = 0.4
 	r.Results[1].Statuses[lonja.OpPublish][3] = 12345
 	r.Results[1].Failures[FailedSilence] = 2
 	r.Results[1].Causes[FailedSilence] = errors.New("it hung up")
@@ -84,6 +85,16 @@ func TestPointsAreMediansAndPairedRatios(t *testing.T) {
 	}
 }
 
+func TestPointsLeaveOutHalfAPoint(t *testing.T) {
+	r := &Report{Results: []Result{
+		measured(Services{}, 1, Limit, 1, 600), measured(Services{}, 1, Lonja, 1, 500),
+		measured(Services{}, 3, Limit, 1, 600), // then it was stopped
+	}}
+	if points := r.Points(); len(points) != 1 || points[0].Clients != 1 {
+		t.Errorf("points %+v, want the one with 1 client", points)
+	}
+}
+
 func TestLoggerEffectsCompareWithinARound(t *testing.T) {
 	effects := sample().LoggerEffects()
 	if len(effects) != 3 {
@@ -104,7 +115,7 @@ func TestTableShowsWhatCounts(t *testing.T) {
 	}
 	got := b.String()
 	for _, want := range []string{
-		"2 cores, go\n", "3 rounds of 1s", "Seed 5",
+		"2 cores, go\n", "took 0 % of the processors meanwhile, 40 % at worst", "3 rounds of 1s", "Seed 5",
 		"Services: none\n", "Services: both\n", "0.90", "0.67",
 		"12345", "no answer", "First no answer: it hung up", "stopped", "LIST_CONTENT",
 	} {
@@ -160,8 +171,12 @@ func TestCSVHasARowForEachMeasurement(t *testing.T) {
 }
 
 func TestPlotsAreImages(t *testing.T) {
-	single := &Report{Results: []Result{measured(Services{}, 3000, Lonja, 1, 500)}}
-	failed := &Report{Results: []Result{{Trial: Trial{Clients: 1, Target: Limit, Round: 1}}}}
+	single := &Report{Results: []Result{
+		measured(Services{}, 3000, Limit, 1, 600), measured(Services{}, 3000, Lonja, 1, 500),
+	}}
+	failed := &Report{Results: []Result{
+		{Trial: Trial{Clients: 1, Target: Limit, Round: 1}}, {Trial: Trial{Clients: 1, Target: Lonja, Round: 1}},
+	}}
 	tests := []struct {
 		name   string
 		report *Report

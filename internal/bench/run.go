@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -74,6 +75,11 @@ func reversed(trials []Trial, round int) []Trial {
 	return trials
 }
 
+// clientsGCPercent makes the clients collect their garbage seldom: it is not
+// their pauses that are measured. It is no use to collect never: the heap of
+// thousands of clients would take the memory of what is measured.
+const clientsGCPercent = 400
+
 // Run measures what opts ask for, one trial after the other. When ctx ends it
 // returns what was measured so far together with the error. No process that it
 // started outlives it.
@@ -81,6 +87,7 @@ func Run(ctx context.Context, opts Options) (*Report, error) {
 	if err := opts.check(); err != nil {
 		return nil, err
 	}
+	defer debug.SetGCPercent(debug.SetGCPercent(clientsGCPercent))
 	report := &Report{
 		Machine: thisMachine(), Started: time.Now(),
 		Rounds: opts.Rounds, Duration: opts.Duration, Seed: opts.Seed,

@@ -167,13 +167,20 @@ func TestPlanTakesTurns(t *testing.T) {
 	}.plan()
 	both := func(l LoggerState) Services { return Services{l, true} }
 	want := []Trial{
-		{Services{}, 1, Limit, 1, false}, {Services{}, 1, Lonja, 1, false},
-		{Services{}, 1, Lonja, 2, false}, {Services{}, 1, Limit, 2, false},
-		{Services{}, 3, Limit, 1, false}, {Services{}, 3, Lonja, 1, false},
-		{Services{}, 3, Lonja, 2, false}, {Services{}, 3, Limit, 2, false},
-		{both(NoLogger), 5, Lonja, 1, true}, {both(LoggerRunning), 5, Lonja, 1, true},
-		{both(LoggerStopped), 5, Lonja, 1, true}, {both(LoggerStopped), 5, Lonja, 2, true},
-		{both(LoggerRunning), 5, Lonja, 2, true}, {both(NoLogger), 5, Lonja, 2, true},
+		{Services{}, 1, Limit, 1, false},
+		{Services{}, 1, Lonja, 1, false},
+		{Services{}, 1, Lonja, 2, false},
+		{Services{}, 1, Limit, 2, false},
+		{Services{}, 3, Limit, 1, false},
+		{Services{}, 3, Lonja, 1, false},
+		{Services{}, 3, Lonja, 2, false},
+		{Services{}, 3, Limit, 2, false},
+		{both(NoLogger), 5, Lonja, 1, true},
+		{both(LoggerRunning), 5, Lonja, 1, true},
+		{both(LoggerStopped), 5, Lonja, 1, true},
+		{both(LoggerStopped), 5, Lonja, 2, true},
+		{both(LoggerRunning), 5, Lonja, 2, true},
+		{both(NoLogger), 5, Lonja, 2, true},
 	}
 	if len(plan) != len(want) {
 		t.Fatalf("%d trials, want %d", len(plan), len(want))

@@ -19,6 +19,8 @@ and memory are the worst of them. Latencies are those of the operation, from
 connecting to the end of the answer; "and time" is its p99 with asking the
 date-time service before. Seed %d.
 `, r.Rounds, r.Duration, r.Seed)
+	usual, worst := r.disturbance()
+	fmt.Fprintf(&b, "Other programs took %.0f %% of the processors meanwhile, %.0f %% at worst.\n", 100*usual, 100*worst)
 	points := r.Points()
 	for len(points) > 0 {
 		services := points[0].Services

@@ -37,6 +37,9 @@ type Result struct {
 	DatetimeCPU time.Duration
 	ClientCPU   time.Duration
 	PeakMemory  int64
+	// Disturbance is the share of the machine's processors, from 0 to 1, that
+	// other programs took meanwhile.
+	Disturbance float64
 }
 
 // A Latency is the quantiles of what something took, as the clients saw it.
@@ -99,13 +102,15 @@ func newResult(t Trial, length time.Duration, tally *Tally, used *meter) *Result
 		Latency:    latencyOf(tally.Latencies),
 		Wait:       latencyOf(tally.Waits),
 		Statuses:   tally.Statuses, Failures: tally.Failures, Causes: tally.Causes, Undated: tally.Undated,
-		PeakMemory: used.peak,
+		PeakMemory: used.peak, Disturbance: used.disturbance(),
 	}
 	if n := len(tally.Latencies); n > 0 {
 		r.AnswerBytes = float64(tally.AnswerBytes) / float64(n)
 	}
-	r.ServerCPU, r.ClientCPU = used.perOperation(meterServer, r), used.perOperation(meterClients, r)
-	r.LoggerCPU, r.DatetimeCPU = used.perOperation(meterLogger, r), used.perOperation(meterDatetime, r)
+	r.ServerCPU = used.perOperation(meterServer, r.Throughput)
+	r.LoggerCPU = used.perOperation(meterLogger, r.Throughput)
+	r.DatetimeCPU = used.perOperation(meterDatetime, r.Throughput)
+	r.ClientCPU = used.perOperation(meterClients, r.Throughput)
 	return r
 }
 

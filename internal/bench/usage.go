@@ -44,6 +44,39 @@ func parseStat(stat []byte) (time.Duration, error) {
 	return time.Duration(ticks) * clockTick, nil
 }
 
+// machineTime returns the processor time of all processors together since the
+// machine started: what programs and the kernel used, what a host took away
+// included, and what there was.
+func machineTime() (busy, all time.Duration, err error) {
+	b, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, 0, err
+	}
+	return parseMachineStat(b)
+}
+
+// parseMachineStat reads the first line of /proc/stat: "cpu user nice system
+// idle iowait irq softirq steal ...". What follows is part of user and nice.
+func parseMachineStat(stat []byte) (busy, all time.Duration, err error) {
+	const values, idle, iowait = 8, 3, 4
+	line, _, _ := strings.Cut(string(stat), "\n")
+	fields := strings.Fields(line)
+	if len(fields) <= values || fields[0] != "cpu" {
+		return 0, 0, fmt.Errorf("%.80q is not the stat of a machine", line)
+	}
+	for i, field := range fields[1 : values+1] {
+		n, err := strconv.ParseUint(field, 10, 64)
+		if err != nil {
+			return 0, 0, fmt.Errorf("stat of the machine: %w", err)
+		}
+		all += time.Duration(n) * clockTick
+		if i != idle && i != iowait {
+			busy += time.Duration(n) * clockTick
+		}
+	}
+	return busy, all, nil
+}
+
 // peakMemory returns the most memory that a process has held so far, in bytes.
 func peakMemory(pid int) (int64, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))

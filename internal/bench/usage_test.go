@@ -29,6 +29,35 @@ func TestParseStat(t *testing.T) {
 	}
 }
 
+func TestParseMachineStat(t *testing.T) {
+	busy, all, err := parseMachineStat([]byte("cpu  1 2 3 40 50 6 7 8 9 10\ncpu0 0 0\n"))
+	if busy != 27*clockTick || all != 117*clockTick || err != nil {
+		t.Errorf("got %v of %v, %v, want 270ms of 1.17s", busy, all, err)
+	}
+	for _, bad := range []string{"", "cpu 1 2 3", "cpux 1 2 3 4 5 6 7 8", "cpu a 2 3 4 5 6 7 8"} {
+		if _, _, err := parseMachineStat([]byte(bad)); err == nil {
+			t.Errorf("%q is taken for the stat of a machine", bad)
+		}
+	}
+}
+
+func TestMeterReckons(t *testing.T) {
+	m := &meter{}
+	m.from.at = time.Now()
+	m.to.at = m.from.at.Add(2 * time.Second)
+	m.to.cpu = [meterCount]time.Duration{time.Second, 0, 0, time.Second}
+	m.to.busy, m.to.all = 3*time.Second, 4*time.Second
+	if got := m.perOperation(meterServer, 1000); got != 500*time.Microsecond {
+		t.Errorf("per operation %v, want 500µs", got)
+	}
+	if got := m.perOperation(meterServer, 0); got != 0 {
+		t.Errorf("without operations %v, want 0", got)
+	}
+	if got := m.disturbance(); got != 0.25 {
+		t.Errorf("disturbance %g, want 0.25", got)
+	}
+}
+
 func TestKibibytes(t *testing.T) {
 	const status = "Name:\tlonja\nVmHWM:\t    2048 kB\nThreads:\t3\n"
 	if got, err := kibibytes([]byte(status), "VmHWM:"); got != 2<<20 || err != nil {

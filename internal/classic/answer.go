@@ -16,7 +16,7 @@ import (
 func ReadStatus(r io.ByteReader) (byte, error) {
 	status, err := r.ReadByte()
 	if err != nil {
-		if err == io.EOF { //nolint:errorlint // io.ByteReader returns it bare
+		if err == io.EOF {
 			err = io.ErrUnexpectedEOF
 		}
 		return 0, malformed("status", err)

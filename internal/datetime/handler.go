@@ -77,7 +77,7 @@ func (s *Service) readQuestion(w http.ResponseWriter, r *http.Request, body *byt
 	if _, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, soap.MaxMessage)); err != nil {
 		return err
 	}
-	if familiar := s.familiar.Load(); familiar != nil && string(body.Bytes()) == *familiar {
+	if familiar := s.familiar.Load(); familiar != nil && body.String() == *familiar {
 		return nil
 	}
 	request, err := soap.ParseRequest(body.Bytes())

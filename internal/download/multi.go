@@ -3,7 +3,6 @@ package download
 import (
 	"context"
 	"fmt"
-	"os"
 	"sync"
 	"sync/atomic"
 
@@ -60,13 +59,16 @@ type multi struct {
 	plan    *plan
 	events  chan event
 
-	// size is the plan's, for the slices under way to look at.
-	size atomic.Int64
+	// size is the plan's, for the slices under way to look at; sizeKnown is
+	// closed when it is known for the first time.
+	size      atomic.Int64
+	sizeKnown chan struct{}
+	announce  func() // closes sizeKnown
 
 	// sides has, for each slice, its bytes while their place in the file is
 	// not known. An element belongs to the job that fetches its slice, and
 	// between jobs to run.
-	sides []*os.File
+	sides []*side
 
 	received atomic.Int64 // bytes that have come and count
 	had      []int64      // of them, those of each slice; owned like sides
@@ -91,9 +93,10 @@ func newMulti(holders []lonja.Holder, target string, file *partial.File, opts Op
 	}
 	m := &multi{
 		opts: opts, holders: holders, target: target, file: file,
-		plan: newPlan(names), events: make(chan event), sides: make([]*os.File, len(holders)),
-		had: make([]int64, len(holders)),
+		plan: newPlan(names), events: make(chan event), sides: make([]*side, len(holders)),
+		had: make([]int64, len(holders)), sizeKnown: make(chan struct{}),
 	}
+	m.announce = sync.OnceFunc(func() { close(m.sizeKnown) })
 	m.size.Store(unknown)
 	return m
 }
@@ -113,9 +116,7 @@ func (m *multi) run(ctx context.Context) error {
 			if !ok {
 				break
 			}
-			// Nothing that runs looks at a size that may still change: the
-			// plan changes one that it had only when no job is running.
-			m.size.Store(m.plan.size)
+			m.publishSize()
 			running++
 			jobs.Go(func() { m.events <- m.do(ctx, j) })
 		}
@@ -132,12 +133,22 @@ func (m *multi) run(ctx context.Context) error {
 			fatal = ours
 			cancel()
 		}
-		m.size.Store(m.plan.size)
+		m.publishSize()
 	}
 	if fatal != nil {
 		return fatal
 	}
 	return m.plan.err
+}
+
+// publishSize shows the slices under way what the plan knows. None of them ever
+// sees the size change: the plan goes from one to another only when no job is
+// running.
+func (m *multi) publishSize() {
+	m.size.Store(m.plan.size)
+	if m.plan.size != unknown {
+		m.announce()
+	}
 }
 
 // report tells the plan what came of a job. It returns an error that is not
@@ -192,25 +203,12 @@ func (m *multi) intoPlace(ctx context.Context, i int) (err error) {
 		return err
 	}
 	defer closeWritten(dst, m.target, &err)
-	return m.fromSide(ctx, dst, i, length)
-}
-
-// fromSide moves the first n bytes of slice i from beside the file to dst.
-func (m *multi) fromSide(ctx context.Context, dst *os.File, i int, n int64) error {
-	side := m.sides[i]
-	if _, err := side.Seek(0, 0); err != nil {
-		return writeFailed(m.target, err)
-	}
-	if err := copyFile(ctx, m.target, dst, side, n); err != nil {
-		return err
-	}
-	m.dropSide(i)
-	return nil
+	return m.sides[i].moveTo(ctx, dst, length)
 }
 
 func (m *multi) dropSide(i int) {
 	if m.sides[i] != nil {
-		_ = m.sides[i].Close()
+		m.sides[i].close()
 		m.sides[i] = nil
 	}
 }

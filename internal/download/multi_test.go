@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -13,8 +14,13 @@ import (
 	"lonja/internal/upload"
 )
 
-// smallSides makes files of a few KiB count as large.
-const smallSides = 1000
+// In these tests slices count as large from smallSides on. A file of large
+// bytes has slices that are, and that do not stay in memory, from up to four
+// holders.
+const (
+	smallSides = 1000
+	large      = 5 * memoryLimit
+)
 
 func fetchMulti(t *testing.T, holders []lonja.Holder, at place) (int64, error) {
 	t.Helper()
@@ -65,7 +71,7 @@ func TestConnectionsInTheGoodCase(t *testing.T) {
 	for _, tc := range []struct {
 		size int
 		want int64
-	}{{0, 3}, {2, 3}, {3 * smallSides, 3}, {30 * smallSides, 5}} {
+	}{{0, 3}, {2, 3}, {3 * smallSides, 3}, {large, 5}} {
 		content := random(tc.size)
 		peers := []*script{{content: content}, {content: content}, {content: content}}
 		at := newPlace(t)
@@ -91,7 +97,7 @@ func TestOneHolderFails(t *testing.T) {
 		for probeName, probes := range map[string]act{
 			"probed well": sendAll, "not probed": hangUp, "probed to nonsense": sendNonsense(),
 		} {
-			for _, size := range []int{100, 30 * smallSides} {
+			for _, size := range []int{100, large} {
 				for which := range 3 {
 					t.Run(fmt.Sprintf("%s, %s, %d bytes, holder %d", name, probeName, size, which), func(t *testing.T) {
 						content := random(size)
@@ -117,7 +123,7 @@ func sendNonsense() act {
 }
 
 func TestAllHoldersFail(t *testing.T) {
-	content := random(30 * smallSides)
+	content := random(large)
 	that := func(slices act) *script { return &script{content: content, slices: slices} }
 	for name, tc := range map[string]struct {
 		peers []*script
@@ -125,20 +131,27 @@ func TestAllHoldersFail(t *testing.T) {
 		text  string
 	}{
 		"nobody offers it": {
-			[]*script{that(sendStatus("\x01")), that(sendStatus("\x01"))}, lonja.NoSuchFile, "does not offer the file"},
+			[]*script{that(sendStatus("\x01")), that(sendStatus("\x01"))}, lonja.NoSuchFile, "does not offer the file",
+		},
 		"all refuse": {
-			[]*script{that(sendStatus("\x02")), that(sendStatus("\x02"))}, lonja.Refused, "status 2"},
+			[]*script{that(sendStatus("\x02")), that(sendStatus("\x02"))}, lonja.Refused, "status 2",
+		},
 		"in different ways": {
-			[]*script{that(sendStatus("\x01")), that(sendStatus("\x02"))}, lonja.Unavailable, "status 2"},
+			[]*script{that(sendStatus("\x01")), that(sendStatus("\x02"))}, lonja.Unavailable, "status 2",
+		},
 		"all break off": {
-			[]*script{that(breakOff), that(breakOff)}, lonja.Unavailable, "connection reset by peer"},
+			[]*script{that(breakOff), that(breakOff)}, lonja.Unavailable, "connection reset by peer",
+		},
 		"all cut": {
 			[]*script{{content: content, slices: sendLess, probes: sendAll}, {content: content, slices: sendLess, probes: sendAll}},
-			lonja.Malformed, "by its own word"},
+			lonja.Malformed, "by its own word",
+		},
 		"a single one": {
-			[]*script{that(breakOff)}, lonja.Unavailable, "connection reset by peer"},
+			[]*script{that(breakOff)}, lonja.Unavailable, "connection reset by peer",
+		},
 		"a single one, cut": {
-			[]*script{{content: content, slices: sendLess, probes: sendAll}}, lonja.Malformed, "by its own word"},
+			[]*script{{content: content, slices: sendLess, probes: sendAll}}, lonja.Malformed, "by its own word",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			eachPlace(t, func(t *testing.T, at place) {
@@ -166,7 +179,7 @@ func TestAllHoldersFail(t *testing.T) {
 
 func TestDisagreement(t *testing.T) {
 	for _, sizes := range [][]int{
-		{100, 200}, {100, 100, 0}, {3000, 3100, 3000}, {30_000, 30_001, 30_000}, {30_000, 90_000, 30_000}, {0, 1, 1, 0},
+		{100, 200}, {100, 100, 0}, {3000, 3100, 3000}, {large, 3 * large, large}, {3 * large, large},
 	} {
 		t.Run(fmt.Sprint(sizes), func(t *testing.T) {
 			var holders []lonja.Holder
@@ -194,7 +207,7 @@ func TestDisagreement(t *testing.T) {
 // Peers that answer one connection after the other are slower, no more: the
 // question for the size waits until they have sent their slice.
 func TestPeersThatServeInTurn(t *testing.T) {
-	content := random(30 * smallSides)
+	content := random(large)
 	for n := 1; n <= 3; n++ {
 		var peers []*script
 		for range n {
@@ -206,9 +219,58 @@ func TestPeersThatServeInTurn(t *testing.T) {
 	}
 }
 
+// A holder that lies about the size is found out by its own slice, and what was
+// put in the wrong place by its word comes to the right one.
+func TestLieAboutTheSize(t *testing.T) {
+	content := random(255 * 2000)
+	lied := make(chan struct{})
+	var lies atomic.Int64
+	lie := func(conn *net.TCPConn, part []byte) {
+		put(conn, "\x00", string(part), string(part))
+		if lies.Add(1) == 2 {
+			close(lied)
+		}
+	}
+	later := func(conn *net.TCPConn, part []byte) {
+		put(conn, "\x00", string(part[:2*smallSides]))
+		<-lied
+		put(conn, string(part[2*smallSides:]))
+	}
+	at := newPlace(t)
+	got, err := fetchMulti(t, starts(t,
+		&script{content: content, slices: later, probes: lie},
+		&script{content: content, slices: later, probes: sendAll},
+		&script{content: content, slices: later, probes: sendAll}), at)
+	at.wantFile(t, got, err, content)
+}
+
+// A slice that is already too long when the size becomes known is not used.
+func TestTooLongBeforeTheSizeIsKnown(t *testing.T) {
+	content := random(large)
+	tooLong := make(chan struct{})
+	release := sync.OnceFunc(func() { close(tooLong) })
+	opts := Options{testOnlySideLimit: smallSides, Progress: func(n int64) {
+		if n == 2*large+large/2 { // all that there is
+			release()
+		}
+	}}
+	peers := []*script{{content: content}, {content: content}}
+	peers[0].slices = func(conn *net.TCPConn, _ []byte) {
+		put(conn, "\x00", strings.Repeat("wrong and too long", 2*large)[:2*large])
+		<-tooLong
+	}
+	peers[0].probes = func(conn *net.TCPConn, part []byte) {
+		<-tooLong
+		sendAll(conn, part)
+	}
+	at := newPlace(t)
+	got, err := FetchMulti(t.Context(), starts(t, peers...), at.target, opts)
+	at.wantFile(t, got, err, content)
+}
+
 // When nobody tells the size, slices are put together when they are all there.
 func TestNobodyTellsTheSize(t *testing.T) {
-	content := random(30 * smallSides)
+	content := random(large)
 	var peers []*script
 	for range 3 {
 		peers = append(peers, &script{content: content, probes: sendStatus("\x02"), slices: sendAll})
@@ -228,7 +290,7 @@ func TestNumberOfHolders(t *testing.T) {
 
 // One peer may stand for several holders, by files of different names.
 func TestOnePeerManyNames(t *testing.T) {
-	content := random(10 * smallSides)
+	content := random(large)
 	holder := serve(t, content, upload.Options{})
 	elsewhere := holder
 	elsewhere.Name = "/not/offered"
@@ -245,8 +307,8 @@ func TestMaxConns(t *testing.T) {
 	peer := script{content: content, slices: func(conn *net.TCPConn, part []byte) {
 		for n, p := now.Add(1), peak.Load(); n > p && !peak.CompareAndSwap(p, n); p = peak.Load() {
 		}
-		now.Add(-1)
 		sendAll(conn, part)
+		now.Add(-1) // before the connection ends, so before the next begins
 	}}
 	holder := peer.start(t)
 	holders := make([]lonja.Holder, 100)
@@ -262,7 +324,7 @@ func TestMaxConns(t *testing.T) {
 }
 
 func TestMultiProgressCounts(t *testing.T) {
-	content := random(30 * smallSides)
+	content := random(large)
 	var last atomic.Int64
 	opts := Options{testOnlySideLimit: smallSides, Progress: func(n int64) {
 		if n > last.Load() {
@@ -311,7 +373,7 @@ func TestStalledHolderIsReplaced(t *testing.T) {
 // that is there for longer than the stall time.
 func TestStalledProbe(t *testing.T) {
 	at := newPlace(t)
-	content := random(10 * smallSides)
+	content := random(large)
 	synctest.Test(t, func(t *testing.T) {
 		opts := Options{StallTimeout: 30 * time.Second, testOnlySideLimit: smallSides}
 		opts.Dial = pipeDialer(func(conn net.Conn, request string) {

@@ -2,6 +2,7 @@ package download
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -238,7 +239,7 @@ func (at place) wantFile(t failer, size int64, err error, want []byte) {
 		t.Errorf("the size is told as %d, want %d", size, len(want))
 	}
 	got, err := os.ReadFile(at.target)
-	if err != nil || !slices.Equal(got, want) {
+	if err != nil || !bytes.Equal(got, want) {
 		t.Errorf("the file has %d bytes, %.40q (%v), want %d bytes, %.40q", len(got), got, err, len(want), want)
 	}
 	at.wantOnly(t, filepath.Base(at.target))
@@ -261,7 +262,7 @@ func (at place) wantUntouched(t failer) {
 		return
 	}
 	if got, err := os.ReadFile(at.target); err != nil || string(got) != oldContent {
-		t.Errorf("the old file holds %q (%v), want it as it was", got, err)
+		t.Errorf("the old file holds %.60q (%v), want it as it was", got, err)
 	}
 	at.wantOnly(t, filepath.Base(at.target))
 }

@@ -87,8 +87,12 @@ const (
 	proven   standing = iota // has delivered a slice
 	untested                 // nothing is known
 	doubtful                 // broke off in the middle of a slice
-	out                      // of no use
+	gone                     // refuses, or cannot be reached
+	faulty                   // sends what cannot be: nothing of it is used
 )
+
+// usable reports whether there is a point in asking.
+func (s standing) usable() bool { return s < gone }
 
 // A claim is how far the question for a holder's idea of the size has come.
 type claim uint8
@@ -178,7 +182,7 @@ func (p *plan) begin(j job) {
 func (p *plan) whoSends(i int) (int, bool) {
 	best := -1
 	for h := range p.holders {
-		if p.holders[h].standing == out || p.slices[i].tried[h] {
+		if !p.holders[h].standing.usable() || p.slices[i].tried[h] {
 			continue
 		}
 		if h == i && p.holders[h].standing != doubtful {
@@ -219,7 +223,7 @@ func (p *plan) whoTellsSize() (int, bool) {
 		switch {
 		case p.holders[h].claim == asking:
 			return 0, false
-		case p.holders[h].claim != notAsked, p.holders[h].standing == out:
+		case p.holders[h].claim != notAsked, !p.holders[h].standing.usable():
 		case best < 0 || p.likelier(h, best):
 			best = h
 		}

@@ -23,7 +23,10 @@ const (
 	breaking    character = "breaking"    // breaks off in the middle
 	cutting     character = "cutting"     // ends slices early, as if they were whole
 	padding     character = "padding"     // sends more than there is
+	moody       character = "moody"       // is each of these at times
 )
+
+var moods = []character{honest, refusing, unreachable, breaking, cutting, padding}
 
 // A world is what a plan is tried against: holders, and the jobs that they
 // have under way.
@@ -104,6 +107,9 @@ func (w *world) play(t *rapid.T) *plan {
 
 func (w *world) finish(t *rapid.T, p *plan, j job) {
 	c := w.holders[j.holder]
+	if c == moody {
+		c = rapid.SampledFrom(moods).Draw(t, "mood")
+	}
 	if c == refusing || c == unreachable {
 		kind := lonja.NoSuchFile
 		if c == unreachable {
@@ -157,7 +163,7 @@ func (w *world) check(t *rapid.T, p *plan) {
 		if s.state != delivered || s.got.more || !s.got.fits(p.slice(i), p.size) {
 			t.Fatalf("slice %d of a file of %d bytes that is done: %+v", i, p.size, s)
 		}
-		if !w.has(cutting) && !w.has(padding) && w.sizeAt(s.holder) != p.size {
+		if !w.has(cutting) && !w.has(padding) && !w.has(moody) && w.sizeAt(s.holder) != p.size {
 			t.Fatalf("slice %d of a file of %d bytes is from holder %d, who has %d bytes",
 				i, p.size, s.holder, w.sizeAt(s.holder))
 		}
@@ -166,7 +172,7 @@ func (w *world) check(t *rapid.T, p *plan) {
 
 func TestPlanAlwaysEnds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := drawWorld(t, honest, other, refusing, unreachable, breaking, cutting, padding)
+		w := drawWorld(t, honest, other, refusing, unreachable, breaking, cutting, padding, moody)
 		w.check(t, w.play(t))
 	})
 }
@@ -182,7 +188,7 @@ func TestPlanNeverMixesFiles(t *testing.T) {
 // having another file.
 func TestPlanNeedsOneHonestHolder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := drawWorld(t, honest, refusing, unreachable, breaking, cutting, padding)
+		w := drawWorld(t, honest, refusing, unreachable, breaking, cutting, padding, moody)
 		w.holders[rapid.IntRange(0, len(w.holders)-1).Draw(t, "the honest one")] = honest
 		for h, c := range w.holders {
 			w.tellsSize[h] = w.tellsSize[h] || c == honest
@@ -256,6 +262,46 @@ func TestPlanReplaces(t *testing.T) {
 	p.sliceFailed(job{1, 2}, true, lonja.Unavailable)
 	if j, ok := p.next(); ok {
 		t.Errorf("job %v, want none", j)
+	}
+}
+
+// What a holder still sends after it was found faulty does not count.
+func TestPlanIgnoresTheFaulty(t *testing.T) {
+	p := newPlan([]string{"a", "b"})
+	p.next()
+	p.next()
+	p.sliceFailed(job{1, 1}, false, lonja.NoSuchFile)
+	wantJob(t, p, job{0, 1})
+	p.wantSize()
+	wantJob(t, p, job{0, theSize})
+	p.sizeTold(job{0, theSize}, 20)
+	p.sliceDelivered(job{0, 0}, length{bytes: 5}) // a lie
+	p.sliceDelivered(job{0, 1}, length{bytes: 10})
+	if j, ok := p.next(); ok || p.err == nil {
+		t.Errorf("job %v (%v), error %v, want an error", j, ok, p.err)
+	}
+}
+
+// During a dispute nothing is begun that may have to be thrown away.
+func TestPlanWaitsDuringADispute(t *testing.T) {
+	p := newPlan([]string{"a", "b", "c"})
+	for range p.holders {
+		p.next()
+	}
+	p.wantSize()
+	wantJob(t, p, job{0, theSize})
+	p.sizeTold(job{0, theSize}, 30)
+	p.sliceDelivered(job{1, 1}, length{10, true})
+	wantJob(t, p, job{1, theSize})
+	p.sizeTold(job{1, theSize}, 60)
+	p.sliceFailed(job{2, 2}, false, lonja.Unavailable)
+	if j, ok := p.next(); ok {
+		t.Errorf("job %v, want none before the dispute is settled", j)
+	}
+	p.sliceDelivered(job{0, 0}, length{bytes: 10})
+	p.next()
+	if !errors.Is(p.err, lonja.Disagreement) {
+		t.Errorf("the plan ends with %v, want a disagreement", p.err)
 	}
 }
 

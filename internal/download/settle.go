@@ -12,9 +12,15 @@ func (p *plan) wantSize() { p.wanted = true }
 // sliceDelivered tells the plan that a holder sent a slice, of that length.
 func (p *plan) sliceDelivered(j job, got length) {
 	p.end(j)
-	s := &p.slices[j.slice]
+	s, h := &p.slices[j.slice], &p.holders[j.holder]
+	if h.standing == faulty { // so it turned out in the meantime
+		s.state = open
+		return
+	}
 	s.state, s.got = delivered, got
-	p.holders[j.holder].standing = proven
+	if h.standing.usable() {
+		h.standing = proven
+	}
 	p.review()
 }
 
@@ -26,9 +32,10 @@ func (p *plan) sliceFailed(j job, begun bool, err error) {
 	p.slices[j.slice].state = open
 	h := &p.holders[j.holder]
 	h.cause = err
-	h.standing = out
 	if begun {
-		h.standing = doubtful
+		h.standing = max(h.standing, doubtful)
+	} else {
+		h.standing = max(h.standing, gone)
 	}
 }
 
@@ -37,10 +44,11 @@ func (p *plan) sizeTold(j job, size int64) {
 	p.end(j)
 	h := &p.holders[j.holder]
 	h.claim, h.size = told, size
-	if p.size == unknown && p.wanted && !p.disputed && p.consistent(j.holder) {
-		p.size = size
-	}
 	p.review()
+	if p.size == unknown && !p.disputed && h.standing != faulty {
+		p.size = size
+		p.review()
+	}
 }
 
 // sizeFailed tells the plan that a holder did not tell the size. By itself
@@ -60,17 +68,21 @@ func (p *plan) end(j job) {
 	}
 }
 
-// review judges every holder whose slice does not fit the size, if it has been
-// asked for its own idea of it. One that claims a size which its slice does
-// not fit, or none, is faulty and replaced. One that claims another size, and
-// keeps to it, starts a dispute.
+// review judges those who delivered, as far as they have been asked for the
+// size. One whose own slice does not fit the size that it claims is faulty and
+// replaced, and so is one whose slice does not fit the size that is known and
+// who claims none. One that claims another size, and keeps to it, starts a
+// dispute.
 func (p *plan) review() {
 	for i, s := range p.slices {
-		if s.state != delivered || !p.misfits(i) {
+		if s.state != delivered {
 			continue
 		}
 		switch claim := p.holders[s.holder].claim; {
-		case claim == failed, claim == told && !p.consistent(s.holder):
+		case claim == told && !p.consistent(s.holder):
+			p.dismiss(s.holder)
+		case !p.misfits(i):
+		case claim == failed:
 			p.dismiss(s.holder)
 		case claim == told:
 			p.disputed = true
@@ -89,10 +101,10 @@ func (p *plan) consistent(h int) bool {
 	return true
 }
 
-// dismiss has no further use for a holder, nor for anything that it sent.
+// dismiss drops a faulty holder, and all that it sent.
 func (p *plan) dismiss(h int) {
 	holder := &p.holders[h]
-	holder.standing = out
+	holder.standing = faulty
 	for i, s := range p.slices {
 		if s.state != delivered || s.holder != h {
 			continue
@@ -157,15 +169,15 @@ func (p *plan) resolve() {
 			continue
 		}
 		h := &p.holders[s.holder]
-		if h.claim == told && p.consistent(s.holder) {
-			h.vouched = true
+		if h.claim == told {
+			h.vouched = true // review has seen to it that the two fit
 		} else {
 			p.dismiss(s.holder)
 		}
 	}
 	agreed := unknown
 	for _, h := range p.holders {
-		if !h.vouched || h.standing == out {
+		if !h.vouched || h.standing == faulty {
 			continue
 		}
 		if agreed != unknown && agreed != h.size {
@@ -178,14 +190,14 @@ func (p *plan) resolve() {
 	p.adopt(agreed)
 }
 
-// adopt goes on with another size. What was delivered for a different one, or
-// not to its end, is asked for again: it may stand in the wrong place.
+// adopt goes on with another size. What was delivered for a different one is
+// asked for again: it may stand in the wrong place, or have been stopped.
 func (p *plan) adopt(size int64) {
 	moved := p.size != unknown && p.size != size
 	p.size = size
 	for i := range p.slices {
 		s := &p.slices[i]
-		if s.state == delivered && (moved || s.got.more) {
+		if moved && s.state == delivered {
 			s.state = open
 			delete(s.tried, s.holder)
 		}

@@ -4,16 +4,11 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
+	"time"
 
 	"lonja"
 	"lonja/internal/classic"
 )
-
-// sideLimit is how much of a slice is taken before its place in the file is
-// known. A slice that is larger has the size asked for; until the answer
-// comes, it goes on beside the file.
-const sideLimit = 8 << 20
 
 // fetch fetches a slice from a holder, to its place in the file if the size is
 // known, or becomes so on the way, and else to sides.
@@ -74,24 +69,40 @@ func (f *fetcher) local(err error) error {
 // aside receives beside the file. It returns when the slice has ended, or
 // when the size has become known.
 func (f *fetcher) aside() (ended bool, err error) {
-	side, err := f.file.Scratch()
-	if err != nil {
-		return false, err
-	}
+	side := &side{target: f.target}
 	f.sides[f.job.slice] = side
-	asked := false
+	enough := f.opts.testOnlySideLimit + 1
 	for f.size.Load() == unknown {
-		if err := f.receive(side, stepSize); err == io.EOF {
+		w, step, err := side.writer(f.file, f.have)
+		if err != nil {
+			return false, err
+		}
+		if f.have < enough {
+			step = min(step, enough-f.have)
+		}
+		if err := f.receive(w, step); err == io.EOF {
 			return true, nil
 		} else if err != nil {
 			return false, err
 		}
-		if f.have > f.opts.testOnlySideLimit && !asked {
-			asked = true
-			f.events <- event{job: f.job, wantsSize: true}
+		if f.have == enough {
+			f.askSize()
+			enough = 0
 		}
 	}
 	return false, nil
+}
+
+// askSize wants the size, and leaves the processor and the line to the question
+// for a moment: what comes in the meantime would have to be copied. It must
+// not wait for longer, because a peer that serves one connection at a time
+// answers when the slice is over.
+func (f *fetcher) askSize() {
+	f.events <- event{job: f.job, wantsSize: true}
+	select {
+	case <-f.sizeKnown:
+	case <-time.After(sizePause):
+	}
 }
 
 // finish receives what is missing at the slice's place in the file, whose
@@ -107,10 +118,11 @@ func (f *fetcher) finish(ctx context.Context) (got length, err error) {
 		return length{}, err
 	}
 	defer closeWritten(dst, f.target, &err)
-	if f.sides[f.job.slice] != nil {
-		if err := f.fromSide(ctx, dst, f.job.slice, f.have); err != nil {
+	if side := f.sides[f.job.slice]; side != nil {
+		if err := side.moveTo(ctx, dst, f.have); err != nil {
 			return length{}, err
 		}
+		f.dropSide(f.job.slice)
 	}
 	for f.have < want {
 		if err := f.receive(dst, min(stepSize, want-f.have)); err != nil {
@@ -139,7 +151,7 @@ func ignoreEOF(err error) error {
 	return err
 }
 
-func (f *fetcher) receive(dst *os.File, limit int64) error {
+func (f *fetcher) receive(dst io.Writer, limit int64) error {
 	n, err := f.s.receive(dst, limit)
 	f.have += n
 	f.count(n)

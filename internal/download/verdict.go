@@ -49,7 +49,7 @@ func say(cause error) string {
 func (p *plan) disagreement() error {
 	bySize := make(map[int64][]string)
 	for _, h := range p.holders {
-		if h.vouched && h.standing != out {
+		if h.vouched && h.standing != faulty {
 			bySize[h.size] = append(bySize[h.size], h.name)
 		}
 	}

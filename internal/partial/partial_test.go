@@ -111,6 +111,9 @@ func TestCommitReplacesAFile(t *testing.T) {
 				if got, _ := os.ReadFile(target); string(got) != "old and longer" {
 					t.Errorf("before Commit the target holds %q", got)
 				}
+				if info, err := f.data.Stat(); err != nil || info.Mode().Perm()&^mode&^0o600 != 0 {
+					t.Errorf("before Commit its mode is %v (%v), wider than %v", info.Mode(), err, mode)
+				}
 				commit(t, f)
 				wantDir(t, dir, "file", "new")
 				if info, err := os.Stat(target); err != nil || info.Mode() != mode {

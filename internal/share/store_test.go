@@ -65,8 +65,15 @@ func TestPlaceIsNotResolvedAgain(t *testing.T) {
 func TestUsersAndDirectoriesAreApart(t *testing.T) {
 	state := realTempDir(t)
 	keys := []Key{
-		ana, {"localhost:4444", "luis"}, {"localhost:5555", "ana"}, {"localhost:4444 ", "ana"},
-		{"localhost", ":4444ana"}, {"", "../../etc/passwd"}, {"", "\xff"}, {"\xff", ""}, {"", lonja.UserName(strings.Repeat("u", 255))},
+		ana,
+		{"localhost:4444", "luis"},
+		{"localhost:5555", "ana"},
+		{"localhost:4444 ", "ana"},
+		{"localhost", ":4444ana"},
+		{"", "../../etc/passwd"},
+		{"", "\xff"},
+		{"\xff", ""},
+		{"", lonja.UserName(strings.Repeat("u", 255))},
 	}
 	path := write(t, filepath.Join(realTempDir(t), "file"), "")
 	for i, key := range keys {

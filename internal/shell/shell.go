@@ -8,7 +8,6 @@
 package shell
 
 import (
-	"fmt"
 	"strings"
 
 	"lonja"
@@ -131,14 +130,19 @@ func Parse(line string) (Command, error) {
 		}
 		return fill(g.verb, g.args, words)
 	}
-	return Command{}, fmt.Errorf("Error: command %s not valid.", lonja.Printable(word)) //nolint:staticcheck // shown as it is
+	return Command{}, complaint("Error: command " + lonja.Printable(word) + " not valid.")
 }
+
+// A complaint is a line that stands in place of a result, to the byte.
+type complaint string
+
+func (c complaint) Error() string { return string(c) }
 
 func usageError(word, args string) error {
 	if args == "" {
-		return fmt.Errorf("Syntax error. Use: %s", word) //nolint:staticcheck // shown as it is
+		return complaint("Syntax error. Use: " + word)
 	}
-	return fmt.Errorf("Syntax error. Usage: %s %s", word, args) //nolint:staticcheck // shown as it is
+	return complaint("Syntax error. Usage: " + word + " " + args)
 }
 
 // arrange fits the words to the arguments; a description takes all that is

@@ -107,7 +107,7 @@ func badArgument(err error) error {
 			text = string(e.File) + ": " + text
 		}
 	}
-	return fmt.Errorf("Error: %s", lonja.Printable(text)) //nolint:staticcheck // shown as it is
+	return complaint("Error: " + lonja.Printable(text))
 }
 
 // Users returns the lines below LIST_USERS OK, each with its line end.

@@ -56,7 +56,8 @@ func TestParseWSDL(t *testing.T) {
 		},
 		"bare.wsdl": {"/clock", "urn:ask", xml.Name{Space: "urn:types", Local: "askTime"}, nil},
 		"mixed.wsdl": {
-			"http://h/", "", xml.Name{Space: "urn:defs", Local: "get_datetime"},
+			"http://h/", "",
+			xml.Name{Space: "urn:defs", Local: "get_datetime"},
 			[]xml.Name{{Local: "plain"}, {Space: "urn:defs", Local: "formed"}, {Space: "urn:defs", Local: "shared"}},
 		},
 	}

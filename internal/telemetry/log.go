@@ -17,7 +17,7 @@ import (
 // or worse. Colours are used on a terminal only, and never where NO_COLOR is
 // set.
 func NewLog(w io.Writer, level slog.Level) *slog.Logger {
-	return slog.New(tint.NewHandler(w, &tint.Options{
+	return slog.New(tint.NewTextHandler(w, &tint.Options{
 		Level: level, TimeFormat: time.DateTime, NoColor: !IsTerminal(w) || os.Getenv("NO_COLOR") != "",
 	}))
 }

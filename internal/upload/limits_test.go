@@ -83,6 +83,21 @@ func TestSilentClientGetsAStatusInTime(t *testing.T) {
 	}
 }
 
+// A client that does not even take its status is dropped.
+func TestClientThatTakesNoStatus(t *testing.T) {
+	opts := Options{Files: published(t, nil), RequestTimeout: 10 * time.Second, LingerTimeout: 5 * time.Second}
+	for _, request := range []string{"GET_FILE\x00/file\x00", "GET_FILE\x00/other\x00"} {
+		simulate(t, opts, func(t *testing.T, l *pipeListener) {
+			conn := l.dial()
+			say(t, conn, request)
+			<-time.After(16 * time.Second) // simulated
+			if n, err := conn.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+				t.Errorf("later %d bytes come (%v), want none and a closed connection", n, err)
+			}
+		})
+	}
+}
+
 // A receiver that takes a little now and then gets everything, however long it
 // takes, and every byte once.
 func TestSlowReceiver(t *testing.T) {

@@ -244,6 +244,31 @@ func TestBigFile(t *testing.T) {
 	wg.Wait()
 }
 
+// The end of a file of more than 4 GiB, of which only that end is sent.
+func TestSliceBeyond4GiB(t *testing.T) {
+	const size, end = 4<<30 + 5, "the end"
+	path := filepath.Join(t.TempDir(), "file")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt([]byte(end), int64(size-len(end))); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	set := share.New()
+	if err := set.Add("/file", path); err != nil {
+		t.Fatal(err)
+	}
+	addr, _ := start(t, Options{Files: set})
+	got := ask(t, addr, "GET_MULTIFILE\x00/file\x00254\x00255\x00")
+	if want := 1 + size - 254*(size/255); len(got) != want || !strings.HasSuffix(got, end) {
+		t.Errorf("the last slice came with %d bytes, ending in %q, want %d and %q", len(got), got[max(0, len(got)-10):], want, end)
+	}
+}
+
 // shrunk offers files as if they had been longer when they were opened.
 type shrunk struct {
 	Files
@@ -304,9 +329,15 @@ func (w *watcher) Handle(_ context.Context, r slog.Record) error {
 
 // When the server stops, a transfer under way ends in a reset.
 func TestStopCutsTransfers(t *testing.T) {
-	addr, stop := start(t, Options{Files: sparse(t, beyondBuffers)})
+	log, cut := logUntil("transfer broken off")
+	addr, stop := start(t, Options{Files: sparse(t, beyondBuffers), Log: log})
 	conn := begin(t, addr)
 	stop()
+	select {
+	case <-cut:
+	default:
+		t.Error("Serve has returned before its transfer ended")
+	}
 	if _, err := io.Copy(io.Discard, conn); !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("the receiver sees %v, want %v", err, syscall.ECONNRESET)
 	}

@@ -124,7 +124,9 @@ func TestDissectorCopesWithGarbage(t *testing.T) {
 	}
 	r := newRecording(t, w.file.Bytes())
 	for _, options := range [][]string{
-		{"-2"}, {"-o", "tcp.desegment_tcp_streams:FALSE"}, {"-d", "tcp.port==4444,lonja_peer"},
+		{"-2"},
+		{"-o", "tcp.desegment_tcp_streams:FALSE"},
+		{"-d", "tcp.port==4444,lonja_peer"},
 		{"-o", "tcp.reassemble_out_of_order:TRUE"},
 	} {
 		r.mustCope(options...)

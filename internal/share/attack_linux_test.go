@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"lonja"
 )
 
@@ -135,13 +137,12 @@ func TestExchangedWhileOpening(t *testing.T) {
 				os.WriteFile(y.file+".new", []byte("published"), 0o600), os.Rename(y.file+".new", y.file))
 		},
 		"directory and link": func(y yard) error {
-			return errors.Join(
-				os.Rename(y.dir, y.dir+"2"), os.Symlink(y.secretDir, y.dir),
-				os.Remove(y.dir), os.Rename(y.dir+"2", y.dir))
+			return unix.Renameat2(unix.AT_FDCWD, y.dir, unix.AT_FDCWD, y.secretDir+"-link", unix.RENAME_EXCHANGE)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			y := newYard(t)
+			must(t, os.Symlink(y.secretDir, y.secretDir+"-link"))
 			s := New()
 			name := publish(t, s, y.file)
 			var stop atomic.Bool
