@@ -13,9 +13,12 @@ import (
 // maxUnwritten bounds the lines that wait for a reader of our output.
 const maxUnwritten = 1 << 20
 
-// An announcer writes a line for each request. Lines that come while a write
-// is under way share the next one, so thousands of requests a second cost a
-// few writes, and a single one is written at once.
+// flushEvery is the least time between two writes: lines that come meanwhile
+// share the next one.
+const flushEvery = 5 * time.Millisecond
+
+// An announcer writes a line for each request. A single one is written at
+// once; thousands a second cost a few hundred writes.
 type announcer struct {
 	w   io.Writer
 	log *slog.Logger
@@ -46,6 +49,10 @@ func (a *announcer) start() (stop func()) {
 			case <-done:
 				a.flush()
 				return
+			}
+			select {
+			case <-time.After(flushEvery):
+			case <-done:
 			}
 		}
 	}()
