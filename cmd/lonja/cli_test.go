@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"net"
@@ -14,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lonja"
+	"lonja/internal/dirclient"
 )
 
 // run runs lonja to its end.
@@ -224,4 +226,66 @@ func TestSignalDisconnects(t *testing.T) {
 		t.Errorf("got status %d", status)
 	}
 	server.waitOutput("the farewell", func(out []byte) bool { return strings.Contains(string(out), "OPERATION DISCONNECT FROM ana") })
+}
+
+// TestReadersMayGo: a directory whose lines nobody reads any more stays, and a
+// client whose output nobody reads disconnects its user before it ends.
+func TestReadersMayGo(t *testing.T) {
+	ours, theirs, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := exec.Command(binary, "server", "--host", "127.0.0.1", "-p", "0")
+	server.Stdout = theirs
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Process.Kill() })
+	_ = theirs.Close()
+	line, err := bufio.NewReader(ours).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = ours.Close() // nobody reads from here on
+	port := strings.TrimSpace(line[strings.LastIndexByte(line, ':')+1:])
+
+	client := exec.Command(binary, "client", "-s", "127.0.0.1", "-p", port, "--datetime", "http://127.0.0.1:1")
+	client.Env = append(os.Environ(), "XDG_STATE_HOME="+t.TempDir())
+	gone, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	client.Stdout = write
+	stdin, err := client.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_ = write.Close()
+	if _, err := fmt.Fprint(stdin, "register ana\nconnect ana\n"); err != nil {
+		t.Fatal(err)
+	}
+	reader := bufio.NewReader(gone)
+	for range 2 {
+		if line, err := reader.ReadString('\n'); err != nil {
+			t.Fatal(line, err)
+		}
+	}
+	_ = gone.Close()
+	_, _ = fmt.Fprint(stdin, "list_users\nlist_users\n")
+	if err := client.Wait(); err == nil {
+		t.Error("the client does not say that its output broke")
+	}
+	dir := dirclient.New(dirclient.Options{Address: "127.0.0.1:" + port})
+	if err := dir.Disconnect(t.Context(), "ana"); !errors.Is(err, lonja.NotConnected) {
+		t.Errorf("got %v, want %v: the user stayed connected, or the directory is gone", err, lonja.NotConnected)
+	}
+	if err := server.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Wait(); err != nil {
+		t.Errorf("the directory ended with %v", err)
+	}
 }

@@ -7,8 +7,10 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strconv"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -81,6 +83,7 @@ func runClient(ctx context.Context, opts clientOptions) error {
 	if _, err := net.ResolveTCPAddr("tcp", opts.listen); err != nil {
 		return usagef("--listen %s: %w", opts.listen, err)
 	}
+	signal.Ignore(syscall.SIGPIPE) // whoever reads our output may go; the user is disconnected first
 	stateDir, err := stateDir(opts.stateDir)
 	if err != nil {
 		return err

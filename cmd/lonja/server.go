@@ -7,7 +7,9 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"os/signal"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -69,6 +71,7 @@ func runServer(cmd *cobra.Command, opts serverOptions) error {
 	if opts.maxConns < 1 || opts.requestTimeout <= 0 {
 		return usagef("--max-connections and --request-timeout must be above zero")
 	}
+	signal.Ignore(syscall.SIGPIPE) // whoever reads our lines may go; the directory stays
 	log := telemetry.NewLog(os.Stderr, logLevel(slog.LevelInfo, opts.verbose))
 	operations, err := oplog.NewClient(oplog.ClientOptions{Target: os.Getenv(logHostVariable), Log: log})
 	if err != nil {

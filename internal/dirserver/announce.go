@@ -20,8 +20,9 @@ const flushEvery = 5 * time.Millisecond
 // An announcer writes a line for each request. A single one is written at
 // once; thousands a second cost a few hundred writes.
 type announcer struct {
-	w   io.Writer
-	log *slog.Logger
+	w       io.Writer
+	log     *slog.Logger
+	failing bool // the last write failed; used by the writing goroutine only
 
 	mu      sync.Mutex
 	waiting []byte
@@ -96,9 +97,11 @@ func (a *announcer) flush() {
 		a.log.Warn("nobody reads the output: lines were dropped", slog.Int("lines", lost))
 	}
 	if len(lines) > 0 {
-		if _, err := a.w.Write(lines); err != nil {
-			a.log.Warn("cannot write the operations", slog.Any("error", err))
+		_, err := a.w.Write(lines)
+		if err != nil && !a.failing {
+			a.log.Warn("cannot write the operations; they go on", slog.Any("error", err))
 		}
+		a.failing = err != nil
 	}
 	a.mu.Lock()
 	a.spare = lines
