@@ -9,7 +9,7 @@ set -uo pipefail
 cd "$(dirname "$0")"
 
 packages=(gcc libc6-dev rpcbind rpcsvc-proto libtirpc-dev pkg-config tshark
-	python3 python3-zeep python3-pysimplesoap gsoap libgsoap-dev iproute2 util-linux)
+	python3 python3-zeep python3-pysimplesoap gsoap libgsoap-dev iproute2 util-linux e2fsprogs)
 
 passed=0 failed=0
 log=$(mktemp -d)
@@ -62,7 +62,7 @@ gotest() {
 }
 
 formatted() { tool gofumpt -l .; }
-vetted() { go vet ./... && go vet -tags interop ./...; }
+vetted() { go vet ./... && go vet -tags interop ./... && go -C lab vet ./...; }
 linted() { tool staticcheck ./... && tool staticcheck -tags interop ./...; }
 
 # What has the build tag interop: files, their packages, their tests.

@@ -23,8 +23,8 @@ import (
 var crashRounds = flag.Int("crash-rounds", 30, "how often TestCrash kills the directory")
 
 const (
-	crashWorkers = 16
-	crashNames   = 5 // files of each worker's user
+	crashWorkersCount = 16
+	crashNames        = 5 // files of each worker's user
 )
 
 // TestCrash kills the directory with SIGKILL at random moments under load.
@@ -32,31 +32,13 @@ const (
 // not, no contested name has two owners, and the index is what the store holds.
 func TestCrash(t *testing.T) {
 	data := t.TempDir() + "/data"
-	rivals := make([]*crashWorker, crashWorkers)
-	for i := range rivals {
-		rivals[i] = &crashWorker{user: lonja.UserName(fmt.Sprintf("worker-%d", i)), files: map[lonja.FileName]state{}, won: map[lonja.UserName]bool{}}
-	}
+	rivals := newCrashWorkers()
 	for round := range *crashRounds {
-		server := start(t, nil, "server", "--host", "127.0.0.1", "-p", "0", "--data", data)
-		line := server.firstLine()
-		address := "127.0.0.1" + line[strings.LastIndexByte(line, ':'):]
-		dir := dirclient.New(dirclient.Options{Address: address})
+		server, dir := startDurable(t, data)
 		for _, w := range rivals {
 			w.verify(t, dir)
 		}
-		var left atomic.Int64 // operations until the kill
-		left.Store(50 + rand.Int64N(1500))
-		var working sync.WaitGroup
-		for _, w := range rivals {
-			working.Go(func() {
-				for w.step(t, dir) {
-					if left.Add(-1) == 0 {
-						_ = server.cmd.Process.Signal(syscall.SIGKILL)
-					}
-				}
-			})
-		}
-		working.Wait()
+		workUntil(t, rivals, dir, func() { _ = server.cmd.Process.Signal(syscall.SIGKILL) })
 		server.wait()
 		verifyWinners(t, rivals)
 		verifyStore(t, data, rivals)
@@ -73,6 +55,33 @@ var somewhere = lonja.EndpointFrom(netip.MustParseAddr("127.0.0.1"), 4000)
 // other want the same one.
 var contested atomic.Int64
 
+// startDurable starts a directory on data and returns a client of it.
+func startDurable(t *testing.T, data string) (*process, lonja.Directory) {
+	t.Helper()
+	server := start(t, nil, "server", "--host", "127.0.0.1", "-p", "0", "--data", data)
+	line := server.firstLine()
+	address := "127.0.0.1" + line[strings.LastIndexByte(line, ':'):]
+	return server, dirclient.New(dirclient.Options{Address: address})
+}
+
+// workUntil has the workers work, brings disaster after a random number of
+// operations, and returns when nobody is answered any more.
+func workUntil(t *testing.T, workers []*crashWorker, dir lonja.Directory, disaster func()) {
+	var left atomic.Int64
+	left.Store(50 + rand.Int64N(1500))
+	var working sync.WaitGroup
+	for _, w := range workers {
+		working.Go(func() {
+			for w.step(t, dir) {
+				if left.Add(-1) == 0 {
+					disaster()
+				}
+			}
+		})
+	}
+	working.Wait()
+}
+
 // A state is what a worker knows of a file or a name.
 type state uint8
 
@@ -88,6 +97,21 @@ type crashWorker struct {
 	account state
 	files   map[lonja.FileName]state
 	won     map[lonja.UserName]bool // contested names that this one was given
+
+	// mayRefuse: the disk may be gone while the directory still answers, and
+	// then it refuses to write.
+	mayRefuse bool
+}
+
+func newCrashWorkers() []*crashWorker {
+	workers := make([]*crashWorker, crashWorkersCount)
+	for i := range workers {
+		workers[i] = &crashWorker{
+			user:  lonja.UserName(fmt.Sprintf("worker-%d", i)),
+			files: map[lonja.FileName]state{}, won: map[lonja.UserName]bool{},
+		}
+	}
+	return workers
 }
 
 // step performs one random operation and reports whether the directory still
@@ -122,7 +146,7 @@ func (w *crashWorker) step(t *testing.T, dir lonja.Directory) bool {
 	switch {
 	case err == nil:
 	case errors.Is(err, refusal) && before == unknown:
-	case lonja.KindOf(err) == lonja.Unavailable:
+	case lonja.KindOf(err) == lonja.Unavailable, w.mayRefuse && errors.Is(err, lonja.Refused):
 		return false
 	default:
 		t.Errorf("%s %s: %v (it was %d before)", w.user, name, err, before)
@@ -134,7 +158,7 @@ func (w *crashWorker) step(t *testing.T, dir lonja.Directory) bool {
 
 // compete registers a name that the others want too, and that nobody removes.
 func (w *crashWorker) compete(ctx context.Context, t *testing.T, dir lonja.Directory) bool {
-	name := lonja.UserName(fmt.Sprintf("contested-%d", contested.Add(1)/crashWorkers))
+	name := lonja.UserName(fmt.Sprintf("contested-%d", contested.Add(1)/crashWorkersCount))
 	err := dir.Register(ctx, name)
 	switch {
 	case err == nil:
@@ -142,7 +166,7 @@ func (w *crashWorker) compete(ctx context.Context, t *testing.T, dir lonja.Direc
 		return true
 	case errors.Is(err, lonja.NameInUse):
 		return true
-	case lonja.KindOf(err) != lonja.Unavailable:
+	case lonja.KindOf(err) != lonja.Unavailable && !(w.mayRefuse && errors.Is(err, lonja.Refused)):
 		t.Errorf("register %s: %v", name, err)
 	}
 	return false
