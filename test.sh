@@ -36,11 +36,19 @@ install_packages() {
 
 tool() { go tool -modfile=tools.mod "$@"; }
 
-# check NAME COMMAND...: one test, passed if the command succeeds silently.
+# fetch downloads every module first, so that checks have nothing to tell of it.
+fetch() {
+	go mod download && go mod download -modfile=tools.mod && go -C lab mod download
+}
+
+# check NAME COMMAND...: one test, passed if the command succeeds and has
+# nothing to tell but what go says of downloads.
 check() {
-	local name=$1 out
+	local name=$1 status=0 out
 	shift
-	if out=$("$@" 2>&1) && [ -z "$out" ]; then
+	"$@" >"$log/check" 2>&1 || status=$?
+	out=$(grep -v '^go: downloading ' "$log/check")
+	if [ "$status" -eq 0 ] && [ -z "$out" ]; then
 		passed=$((passed + 1))
 		echo "ok    $name"
 	else
@@ -88,6 +96,7 @@ fuzzed() {
 
 command -v go >/dev/null || { echo "test.sh: go is not installed; lonja needs Go 1.26 or newer" >&2; exit 1; }
 install_packages
+fetch >"$log/fetch" 2>&1 || { cat "$log/fetch" >&2; echo "test.sh: cannot download the modules" >&2; exit 1; }
 ./app.sh -b || failed=$((failed + 1))
 
 check "gofumpt" formatted
