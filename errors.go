@@ -36,6 +36,7 @@ const (
 	NodeInUse                    // this node is connected as a user already
 	Conflict                     // something has changed since it was looked at
 	Damaged                      // stored data is not what was written
+	Limited                      // more than one may ask for, or have
 	kindCount
 )
 
@@ -60,6 +61,7 @@ var kindTexts = [kindCount]string{
 	NodeInUse:        "a user is connected here already",
 	Conflict:         "changed meanwhile",
 	Damaged:          "stored data is damaged",
+	Limited:          "over a limit",
 }
 
 // Kinds returns every kind, for tables that must be complete.

@@ -30,6 +30,7 @@ type Peer struct {
 type Listing struct {
 	Name        FileName
 	Description Description
+	Size        int64 // in bytes, or UnknownSize
 }
 
 // A Holder is a peer that has a file, and the name under which it has it.
@@ -95,4 +96,5 @@ type Directory interface {
 	Accounts
 	Publications
 	Lookups
+	Searcher
 }

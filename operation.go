@@ -16,6 +16,7 @@ const (
 	OpListUsers
 	OpListContent
 	OpHolders
+	OpSearch // lonja's own: docs/protocol.md
 	operationCount
 )
 
@@ -30,6 +31,7 @@ var operationNames = [operationCount]string{
 	OpListUsers:   "LIST_USERS",
 	OpListContent: "LIST_CONTENT",
 	OpHolders:     "GET_MULTIFILE",
+	OpSearch:      "SEARCH",
 }
 
 // Operations returns every operation but NoOperation.

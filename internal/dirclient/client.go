@@ -156,3 +156,8 @@ func failure(ctx context.Context, req classic.Request, cause error) error {
 	}
 	return &lonja.Error{Kind: kind, Op: req.Op.String(), User: req.User, Err: cause}
 }
+
+// Search implements lonja.Searcher.
+func (c *Client) Search(ctx context.Context, user lonja.UserName, query lonja.Query) (lonja.FoundPage, error) {
+	return lonja.FoundPage{}, lonja.E(lonja.Refused, lonja.OpSearch.String(), nil) // helper H2 writes this
+}

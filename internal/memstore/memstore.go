@@ -5,7 +5,6 @@ package memstore
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"io"
 	"maps"
 	"slices"
@@ -14,10 +13,13 @@ import (
 
 	"lonja"
 	"lonja/internal/store"
+	"lonja/internal/store/hub"
 )
 
 // A Store is a store.Store in memory.
 type Store struct {
+	hub.Hub // the messages
+
 	mu      sync.Mutex // guards all below; never held while calling out
 	records map[store.Key]store.Event
 	log     []store.Event // every change since the feeds that are open began
@@ -167,19 +169,6 @@ func (s *Store) Purge(ctx context.Context, prefix store.Key) error {
 	return s.usable(ctx)
 }
 
-// Backup implements store.Store: a line of JSON for each record.
-func (s *Store) Backup(ctx context.Context, w io.Writer) error {
-	s.mu.Lock()
-	err, events := s.usable(ctx), s.sorted()
-	s.mu.Unlock()
-	for _, e := range events {
-		if err == nil {
-			err = json.NewEncoder(w).Encode(e)
-		}
-	}
-	return err
-}
-
 // Health implements store.Store.
 func (s *Store) Health() error {
 	s.mu.Lock()
@@ -195,6 +184,7 @@ func (s *Store) Close() error {
 		s.closed = true
 		close(s.grew)
 		s.grew = make(chan struct{})
+		s.Hub.Close()
 	}
 	return nil
 }

@@ -3,8 +3,6 @@ package sqlitestore
 import (
 	"context"
 	"database/sql"
-	"io"
-	"os"
 
 	"lonja"
 	"lonja/internal/store"
@@ -125,28 +123,6 @@ func (s *Store) Barrier(ctx context.Context) (store.Rev, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.rev, nil
-}
-
-// Backup implements store.Store: a whole SQLite database, compacted.
-func (s *Store) Backup(ctx context.Context, w io.Writer) error {
-	temp, err := os.MkdirTemp(s.dir, "backup-")
-	if err != nil {
-		return lonja.E(lonja.LocalFile, "backup", err)
-	}
-	defer os.RemoveAll(temp)
-	path := temp + "/" + databaseFile
-	if _, err := s.reader.ExecContext(ctx, "VACUUM INTO ?", path); err != nil {
-		return failure("backup", err)
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		return lonja.E(lonja.LocalFile, "backup", err)
-	}
-	defer file.Close()
-	if _, err := io.Copy(w, file); err != nil {
-		return lonja.E(lonja.LocalFile, "backup", err)
-	}
-	return nil
 }
 
 // Health implements store.Store.

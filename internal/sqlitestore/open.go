@@ -23,6 +23,7 @@ import (
 
 	"lonja"
 	"lonja/internal/store"
+	"lonja/internal/store/hub"
 )
 
 // The files of a data directory, but for those that SQLite adds.
@@ -55,6 +56,8 @@ INSERT OR IGNORE INTO latest VALUES (1, 0);`
 
 // A Store is a store.Store on this machine's disk.
 type Store struct {
+	hub.Hub // the messages
+
 	dir    string
 	lock   *os.File
 	writer *sql.DB // of one connection
@@ -175,6 +178,7 @@ func (s *Store) openDatabase(ctx context.Context) (err error) {
 
 // Close implements store.Store.
 func (s *Store) Close() error {
+	s.Hub.Close()
 	s.stop()
 	<-s.done
 	return s.closeFiles()

@@ -8,7 +8,6 @@ package store
 
 import (
 	"context"
-	"io"
 )
 
 // A Key names a record. It is made of what every engine takes, the letters
@@ -21,6 +20,8 @@ const (
 	MaxKey   = 1024
 	MaxValue = 64 << 10
 	MaxBatch = 1000
+	// MaxMessage bounds what Publish sends.
+	MaxMessage = 256 << 10
 )
 
 // A Rev is a position in the order of all changes; 0 is before the first.
@@ -75,9 +76,18 @@ type Store interface {
 	// become meaningless: the feed does not tell it.
 	Purge(ctx context.Context, prefix Key) error
 
-	// Backup writes a copy of all records, as they are at one moment, in the
-	// engine's own form.
-	Backup(ctx context.Context, w io.Writer) error
+	// Publish sends a message to all that subscribe to subject at this moment,
+	// on every node, this one among them. It is not kept: who is not reached
+	// now never gets it. Messages of one publisher arrive in order. A subject
+	// is a Segment, or several with '.' between them; a message has at most
+	// MaxMessage bytes.
+	Publish(ctx context.Context, subject string, message []byte) error
+
+	// Subscribe calls tell for each message published to subject, until ctx
+	// ends, and returns an error of kind Canceled then. ready is called once
+	// the subscription holds. Calls of tell follow one another; who is too slow
+	// loses messages. A message belongs to the receiver.
+	Subscribe(ctx context.Context, subject string, ready func(), tell func(message []byte)) error
 
 	// Health reports nil, or why the engine cannot be written or read now.
 	Health() error

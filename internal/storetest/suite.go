@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -35,7 +34,8 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"one of two at once wins":      testRaces,
 		"a barrier is not before acks": testBarrier,
 		"purge":                        testPurge,
-		"backup":                       testBackup,
+		"messages":                     testMessages,
+		"health":                       testHealth,
 		"closed":                       testClosed,
 		"canceled":                     testCanceled,
 	} {
@@ -363,11 +363,44 @@ func testPurge(w *world) {
 	w.apply(put("a/1", "y", 0))
 }
 
-func testBackup(w *world) {
-	w.apply(put("a", "1", 0))
-	if err := w.Backup(w.Context(), io.Discard); err != nil {
-		w.Error(err)
+// testMessages: a message reaches all subscribers of its subject, in order,
+// and nobody else.
+func testMessages(w *world) {
+	const count = 100
+	subscribe := func(subject string) <-chan string {
+		got, ready := make(chan string, count), make(chan struct{})
+		go func() {
+			_ = w.Subscribe(w.Context(), subject, func() { close(ready) }, func(m []byte) { got <- string(m) })
+		}()
+		<-ready
+		return got
 	}
+	first, second, other := subscribe("ONE"), subscribe("ONE"), subscribe("OTHER")
+	publish := func(subject, message string) {
+		if err := w.Publish(w.Context(), subject, []byte(message)); err != nil {
+			w.Fatal(err)
+		}
+	}
+	for i := range count {
+		publish("ONE", fmt.Sprint(i))
+	}
+	publish("OTHER", "last")
+	for i := range count {
+		for _, got := range []<-chan string{first, second} {
+			if m := <-got; m != fmt.Sprint(i) {
+				w.Fatalf("got message %s, want %d", m, i)
+			}
+		}
+	}
+	if m := <-other; m != "last" {
+		w.Errorf("the other subject got %q", m)
+	}
+	if err := w.Publish(w.Context(), "ONE", make([]byte, store.MaxMessage+1)); !errors.Is(err, lonja.Invalid) {
+		w.Errorf("too long a message: got error %v, want %v", err, lonja.Invalid)
+	}
+}
+
+func testHealth(w *world) {
 	if err := w.Health(); err != nil {
 		w.Errorf("health: %v", err)
 	}
