@@ -1,0 +1,175 @@
+package index
+
+// linkOwner puts a listing at the head of its owner's.
+func (x *Index) linkOwner(number uint32, l *listing, a *account) {
+	l.older = a.newest
+	if a.newest != 0 {
+		x.listings.at(a.newest).newer = number
+	} else {
+		a.oldest = number
+	}
+	a.newest = number
+	a.files++
+}
+
+func (x *Index) unlinkOwner(number uint32, l *listing, a *account) {
+	if l.newer != 0 {
+		x.listings.at(l.newer).older = l.older
+	} else {
+		a.newest = l.older
+	}
+	if l.older != 0 {
+		x.listings.at(l.older).newer = l.newer
+	} else {
+		a.oldest = l.newer
+	}
+	if a.cursor == number {
+		a.cursor = l.newer
+	}
+	a.files--
+}
+
+// count adds a listing, by +1, to what its base and its document have, or takes
+// it out, by -1, as one whose owner is connected or not.
+func (x *Index) count(number uint32, l *listing, online bool, by int) {
+	d := x.docs.at(l.doc)
+	b := x.bases.at(d.base)
+	x.unrank(d.base)
+	b.listings += uint32(by)
+	d.listings += uint32(by)
+	if online {
+		x.addOnline(d, b, uint32(by))
+	}
+	x.rank(d.base)
+	if by > 0 {
+		l.online = online
+		x.linkBase(number, l, b.head(online))
+	} else {
+		x.unlinkBase(l, b.head(online))
+	}
+}
+
+// head returns where the base's listings begin whose owners are connected, or
+// the others.
+func (b *base) head(online bool) *uint32 {
+	if online {
+		return &b.online1st
+	}
+	return &b.offline1st
+}
+
+func (x *Index) linkBase(number uint32, l *listing, head *uint32) {
+	l.before, l.behind = 0, *head
+	if *head != 0 {
+		x.listings.at(*head).before = number
+	}
+	*head = number
+}
+
+func (x *Index) unlinkBase(l *listing, head *uint32) {
+	if l.before != 0 {
+		x.listings.at(l.before).behind = l.behind
+	} else {
+		*head = l.behind
+	}
+	if l.behind != 0 {
+		x.listings.at(l.behind).before = l.before
+	}
+}
+
+// settleLater has an account's listings counted as its presence is now, or
+// taken out if it is gone.
+func (x *Index) settleLater(number uint32, a *account) {
+	a.cursor = a.oldest
+	if !a.unsettled {
+		a.unsettled = true
+		x.unsettled = append(x.unsettled, number)
+	}
+}
+
+// Settle does up to about n steps of what changes have left to do, and reports
+// whether more is left.
+func (x *Index) Settle(n int) (more bool) {
+	for len(x.unsettled) > 0 && n > 0 {
+		number := x.unsettled[0]
+		a := x.accounts.at(number)
+		for ; a.cursor != 0 && n > 0; n-- {
+			current := a.cursor
+			l := x.listings.at(current)
+			a.cursor = l.newer
+			switch {
+			case a.gone:
+				x.removeListing(current)
+			case l.online != a.online:
+				x.recount(current, l, a.online)
+			}
+		}
+		if a.cursor != 0 {
+			return true
+		}
+		x.unsettled = x.unsettled[1:]
+		a.unsettled = false
+		if a.gone {
+			x.texts.release(a.user)
+			x.accounts.release(number)
+		}
+	}
+	return len(x.unsettled) > 0
+}
+
+// recount moves a listing between those of connected owners and the others.
+func (x *Index) recount(number uint32, l *listing, online bool) {
+	d := x.docs.at(l.doc)
+	b := x.bases.at(d.base)
+	x.unrank(d.base)
+	x.unlinkBase(l, b.head(l.online))
+	l.online = online
+	x.linkBase(number, l, b.head(online))
+	by := uint32(1)
+	if !online {
+		by = ^uint32(0) // less one
+	}
+	x.addOnline(d, b, by)
+	x.rank(d.base)
+}
+
+func (x *Index) addOnline(d *document, b *base, by uint32) {
+	before := b.online
+	b.online += by
+	d.online += by
+	if before > 0 == (b.online > 0) {
+		return
+	}
+	for doc := *x.docOf.at(d.base); doc != 0; doc = *x.nextDoc.at(doc) {
+		if b.online > 0 {
+			x.reachable.Add(doc)
+		} else {
+			x.reachable.Remove(doc)
+		}
+	}
+}
+
+// linkDocument adds a document to its base's. These links are apart from what
+// else is known of both, so that a search follows them in little memory.
+func (x *Index) linkDocument(doc, base uint32) {
+	for x.docOf.next < base {
+		x.docOf.add()
+	}
+	for x.nextDoc.next < doc {
+		x.nextDoc.add()
+	}
+	*x.nextDoc.at(doc) = *x.docOf.at(base)
+	*x.docOf.at(base) = doc
+	if x.bases.at(base).online > 0 {
+		x.reachable.Add(doc)
+	}
+}
+
+func (x *Index) unlinkDocument(doc, base uint32) {
+	at := x.docOf.at(base)
+	for *at != doc {
+		at = x.nextDoc.at(*at)
+	}
+	*at = *x.nextDoc.at(doc)
+	x.reachable.Remove(doc)
+}

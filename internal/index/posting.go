@@ -1,0 +1,104 @@
+package index
+
+import (
+	"slices"
+
+	"github.com/RoaringBitmap/roaring/v2"
+)
+
+// maxList is the length from which a posting's list becomes a bitmap.
+const maxList = 64
+
+// A posting is the documents that have a word. Most words are in one document
+// only, so one costs no memory of its own.
+type posting struct {
+	only uint32    // if it is one document
+	more *postings // if there are more
+}
+
+// Postings are a sorted list or, if that is nil, a bitmap.
+type postings struct {
+	list   []uint32
+	bitmap *roaring.Bitmap
+}
+
+func (p *posting) add(doc uint32) {
+	switch m := p.more; {
+	case p.only == 0 && m == nil:
+		p.only = doc
+	case m == nil:
+		p.more = &postings{list: []uint32{min(p.only, doc), max(p.only, doc)}}
+		p.only = 0
+	case m.bitmap != nil:
+		m.bitmap.Add(doc)
+	case len(m.list) == maxList:
+		m.bitmap = roaring.BitmapOf(m.list...)
+		m.bitmap.Add(doc)
+		m.list = nil
+	default:
+		at, _ := slices.BinarySearch(m.list, doc)
+		m.list = slices.Insert(m.list, at, doc)
+	}
+}
+
+// remove takes out a document that is there. What has been a bitmap stays one.
+func (p *posting) remove(doc uint32) {
+	switch m := p.more; {
+	case m == nil:
+		p.only = 0
+	case m.bitmap != nil:
+		m.bitmap.Remove(doc)
+	default:
+		if at, there := slices.BinarySearch(m.list, doc); there {
+			m.list = slices.Delete(m.list, at, at+1)
+		}
+	}
+}
+
+func (p *posting) contains(doc uint32) bool {
+	switch m := p.more; {
+	case m == nil:
+		return p.only == doc && doc != 0
+	case m.bitmap != nil:
+		return m.bitmap.Contains(doc)
+	default:
+		_, there := slices.BinarySearch(m.list, doc)
+		return there
+	}
+}
+
+func (p *posting) len() int {
+	switch m := p.more; {
+	case m == nil && p.only == 0:
+		return 0
+	case m == nil:
+		return 1
+	case m.bitmap != nil:
+		return int(m.bitmap.GetCardinality())
+	default:
+		return len(m.list)
+	}
+}
+
+// addTo adds the documents to b.
+func (p *posting) addTo(b *roaring.Bitmap) {
+	switch m := p.more; {
+	case m == nil && p.only == 0:
+	case m == nil:
+		b.Add(p.only)
+	case m.bitmap != nil:
+		b.Or(m.bitmap)
+	default:
+		b.AddMany(m.list)
+	}
+}
+
+// asBitmap returns the documents; the caller must not change it.
+func (p *posting) asBitmap() *roaring.Bitmap {
+	if p.more != nil && p.more.bitmap != nil {
+		return p.more.bitmap
+	}
+	b := roaring.New()
+	p.addTo(b)
+	return b
+}

@@ -1,0 +1,131 @@
+package index
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"slices"
+)
+
+// A standing is what a base is ranked by.
+type standing struct {
+	online, listings uint32
+	begin            uint64 // of name
+	name             []byte
+}
+
+func (x *Index) standing(number uint32) standing {
+	b := x.bases.at(number)
+	return standing{b.online, b.listings, b.begin, x.texts.bytes(b.name)}
+}
+
+// compare is negative if s is shown before o.
+func (s *standing) compare(o *standing) int {
+	return cmp.Or(s.compareCounts(o), bytes.Compare(s.name, o.name))
+}
+
+// compareCounts is compare for all but the end of the name.
+func (s *standing) compareCounts(o *standing) int {
+	switch {
+	case s.online != o.online:
+		return cmp.Compare(o.online, s.online)
+	case s.listings != o.listings:
+		return cmp.Compare(o.listings, s.listings)
+	}
+	return cmp.Compare(s.begin, o.begin)
+}
+
+// compareBase is negative if a base is shown before s. Names are somewhere else
+// in memory, and looked at only if need be.
+func (x *Index) compareBase(number uint32, s *standing) int {
+	b := x.bases.at(number)
+	counts := standing{online: b.online, listings: b.listings, begin: b.begin}
+	if c := counts.compareCounts(s); c != 0 {
+		return c
+	}
+	return bytes.Compare(x.texts.bytes(b.name), s.name)
+}
+
+// before returns what an order needs to find a base of that standing.
+func (x *Index) before(s *standing) func(uint32) bool {
+	return func(number uint32) bool { return x.compareBase(number, s) < 0 }
+}
+
+// rank puts a base that has listings in its place, once its counts are right.
+func (x *Index) rank(number uint32) {
+	if !x.loading && x.bases.at(number).listings > 0 {
+		s := x.standing(number)
+		x.ranked.insert(number, x.before(&s))
+	}
+}
+
+// unrank takes a base that has listings from its place before its counts
+// change.
+func (x *Index) unrank(number uint32) {
+	if !x.loading && x.bases.at(number).listings > 0 {
+		s := x.standing(number)
+		x.ranked.remove(x.before(&s))
+	}
+}
+
+// Complete ends the loading. It returns the publications whose account did not
+// come: they mean nothing.
+func (x *Index) Complete() (orphans []Orphan) {
+	for _, o := range x.orphans {
+		if _, a := x.account(o.User); a != nil && a.incarnation == o.Incarnation {
+			x.SetPublication(o.User, o.Incarnation, o.rev, o.listing)
+		} else {
+			orphans = append(orphans, o)
+		}
+	}
+	x.orphans = nil
+	x.ranked = newOrder(x.sortBases())
+	x.words.loaded()
+	x.loading = false
+	return orphans
+}
+
+// sortBases returns the bases by rank.
+func (x *Index) sortBases() []uint32 {
+	numbers := make([]uint32, 0, x.bases.len())
+	for number := uint32(1); number <= x.bases.next; number++ {
+		if x.bases.at(number).listings > 0 {
+			numbers = append(numbers, number)
+		}
+	}
+	slices.SortFunc(numbers, func(a, b uint32) int {
+		s := x.standing(b)
+		return x.compareBase(a, &s)
+	})
+	return numbers
+}
+
+// sortTexts sorts texts by their bytes.
+func sortTexts(a *arena, places []uint32) []uint32 {
+	type started struct {
+		begin uint64
+		place uint32
+	}
+	all := make([]started, len(places))
+	for i, place := range places {
+		all[i] = started{begin(a.bytes(place)), place}
+	}
+	slices.SortFunc(all, func(s, o started) int {
+		if c := cmp.Compare(s.begin, o.begin); c != 0 {
+			return c
+		}
+		return bytes.Compare(a.bytes(s.place), a.bytes(o.place))
+	})
+	for i, s := range all {
+		places[i] = s.place
+	}
+	return places
+}
+
+// begin returns the first bytes of a text as a number that sorts like them:
+// most comparisons need no more, and touch no other memory.
+func begin(text []byte) uint64 {
+	var b [8]byte
+	copy(b[:], text)
+	return binary.BigEndian.Uint64(b[:])
+}
