@@ -1,12 +1,13 @@
 // Package directory is the rules of a directory: who may do what, in which
-// order that is checked, and the index that answers without walking over all
-// users or all files.
+// order that is checked, and how an index that answers everything is kept
+// equal to a store.
 //
 // Accounts and publications are kept by a store.Store; the index of them is
 // complete, in memory, and fed by the store in the order of its changes, so
-// that reading never leaves the process. Who is connected is known to the
-// index only. The package knows no socket, no wire format and no engine, and
-// it does not decide who somebody is: its callers hand it parsed names.
+// that reading never leaves the process. Who is connected is known by leases,
+// which the nodes of one store tell each other. The package knows no socket,
+// no wire format and no engine, and it does not decide who somebody is: its
+// callers hand it parsed names.
 package directory
 
 import (
@@ -14,10 +15,13 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"lonja"
+	"lonja/internal/index"
+	"lonja/internal/presence"
 	"lonja/internal/store"
 )
 
@@ -26,23 +30,42 @@ import (
 type Options struct {
 	Store store.Store
 	Log   *slog.Logger
+	// Shared says that other nodes may use the same records: then presence is
+	// exchanged with them.
+	Shared bool
+	// Lease is how long a user stays connected whose lease nobody renews.
+	// 0: until it disconnects.
+	Lease time.Duration
+	// MaxPublications is how many files a user may have published; 0 does not
+	// limit them.
+	MaxPublications int
+
+	testOnlyBeat time.Duration // between the nodes' heartbeats
 }
 
-// A Directory implements lonja.Directory. It may be used by any number of
-// goroutines at once. Close ends it.
+// A Directory implements lonja.Directory and operator.Directory. It may be
+// used by any number of goroutines at once. Close ends it.
 type Directory struct {
+	opts  Options
 	store store.Store
 	log   *slog.Logger
 
-	stop   context.CancelFunc
-	group  errgroup.Group
-	purges chan store.Key // publications of accounts that are gone
+	stop       context.CancelFunc
+	group      errgroup.Group
+	purges     chan store.Key // publications of accounts that are gone
+	loaded     chan struct{}  // closed when the index is complete for the first time
+	subscribed chan struct{}  // closed when other nodes are heard for the first time
+	wake       chan struct{}  // holds one token while presence has something to publish
 
-	mu      sync.RWMutex // guards all below; never held while calling out
-	index   *index
-	applied store.Rev // the index has everything up to it
-	waiting map[store.Rev]chan struct{}
-	broken  error // why the index is not fed any more
+	mu          sync.RWMutex // guards all below; never held while calling out
+	index       *index.Index // nil until it is complete
+	incarnation uint64       // the largest in the index
+	applied     store.Rev    // the index has everything up to it
+	written     store.Rev    // the largest revision that was acknowledged here
+	waiting     map[store.Rev]chan struct{}
+	broken      error // why the index is not fed now
+	leases      *presence.Table
+	heard       chan struct{} // closed, and made anew, when other nodes were heard
 }
 
 var _ lonja.Directory = (*Directory)(nil)
@@ -51,30 +74,47 @@ var _ lonja.Directory = (*Directory)(nil)
 // does not fit is found again at the next start.
 const purgeBacklog = 1024
 
-// Open returns a Directory on what the store holds, once its index is
-// complete. An error of kind Damaged means that the store holds what cannot be
-// right.
+// Open returns a Directory on what the store holds, once its index is complete
+// and, on a shared store, it knows who is connected elsewhere. An error of kind
+// Damaged means that the store holds what cannot be right.
 func Open(ctx context.Context, opts Options) (*Directory, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
 	running, stop := context.WithCancel(context.Background())
 	d := &Directory{
-		store: opts.Store, log: opts.Log, stop: stop,
-		purges:  make(chan store.Key, purgeBacklog),
-		index:   newIndex(),
-		waiting: make(map[store.Rev]chan struct{}),
+		opts: opts, store: opts.Store, log: opts.Log, stop: stop,
+		purges:     make(chan store.Key, purgeBacklog),
+		loaded:     make(chan struct{}),
+		subscribed: make(chan struct{}),
+		wake:       make(chan struct{}, 1),
+		waiting:    make(map[store.Rev]chan struct{}),
+		leases:     newLeases(opts),
+		heard:      make(chan struct{}),
 	}
-	d.group.Go(func() error { return d.feed(running) })
+	failed := make(chan error, 1)
+	d.group.Go(func() error { return d.feed(running, failed) })
 	d.group.Go(func() error { return d.purge(running) })
-	barrier, err := d.store.Barrier(ctx)
-	if err == nil {
-		err = d.wait(ctx, barrier)
+	d.group.Go(func() error { return d.keepPresence(running) })
+	if opts.Shared {
+		d.group.Go(func() error { return d.hear(running) })
 	}
-	if err != nil {
+	if err := d.started(ctx, failed); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
 	return d, nil
+}
+
+// started waits until the Directory can answer, or has failed to begin.
+func (d *Directory) started(ctx context.Context, failed <-chan error) error {
+	select {
+	case <-d.loaded:
+		return d.presenceKnown(ctx)
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+		return lonja.E(lonja.Canceled, "open directory", ctx.Err())
+	}
 }
 
 // Close ends what the Directory does in the background and waits for it.
@@ -83,63 +123,23 @@ func (d *Directory) Close() error {
 	return d.group.Wait()
 }
 
-// feed applies the store's changes to the index until ctx ends.
-func (d *Directory) feed(ctx context.Context) error {
-	err := d.store.Feed(ctx, d.apply)
-	if ctx.Err() != nil {
-		err = nil
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.broken = err
-	if d.broken == nil {
-		d.broken = lonja.E(lonja.Unavailable, "directory", errors.New("it is closed"))
-	}
-	for rev := range d.waiting {
-		d.answer(rev)
-	}
-	return err
-}
+// settleSteps is how much of a change that concerns many publications is done
+// before others get a turn: well under a millisecond.
+const settleSteps = 256
 
-// apply brings one change into the index.
-func (d *Directory) apply(e store.Event) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if e.Key != "" {
-		gone, err := d.index.apply(e)
-		if err != nil {
-			return lonja.E(lonja.Damaged, "read the directory", err)
-		}
-		if gone != "" {
-			d.purgeLater(gone)
-		}
-	}
-	d.applied = max(d.applied, e.Rev)
-	if e.Key == "" {
-		for rev := range d.waiting {
-			if rev <= d.applied {
-				d.answer(rev)
-			}
-		}
-	} else {
-		d.answer(e.Rev)
-	}
-	return nil
-}
-
-// answer lets those go on who wait for rev. The caller holds mu.
-func (d *Directory) answer(rev store.Rev) {
-	if applied, ok := d.waiting[rev]; ok {
-		close(applied)
-		delete(d.waiting, rev)
+// settle completes what changes of the index have left to do, and lets others
+// in between. The caller holds mu.
+func (d *Directory) settle() {
+	for d.index.Settle(settleSteps) {
+		d.mu.Unlock()
+		d.mu.Lock()
 	}
 }
 
-// wait returns when the index has everything up to rev: of a change, which the
-// feed tells by its revision, or of a barrier, which an event without a key
-// passes.
+// wait returns when the index has the change of revision rev.
 func (d *Directory) wait(ctx context.Context, rev store.Rev) error {
 	d.mu.Lock()
+	d.written = max(d.written, rev)
 	if d.applied >= rev || d.broken != nil {
 		defer d.mu.Unlock()
 		return d.broken
@@ -157,24 +157,27 @@ func (d *Directory) wait(ctx context.Context, rev store.Rev) error {
 	}
 	d.mu.RLock()
 	defer d.mu.RUnlock()
+	if d.applied >= rev {
+		return nil
+	}
 	return d.broken
 }
 
 // write changes the store and returns when the index shows it: a later read
 // of this directory sees it.
-func (d *Directory) write(ctx context.Context, change store.Change) error {
-	rev, err := d.store.Apply(ctx, []store.Change{change})
+func (d *Directory) write(ctx context.Context, changes ...store.Change) error {
+	rev, err := d.store.Apply(ctx, changes)
 	if err != nil {
 		return err
 	}
 	return d.wait(ctx, rev)
 }
 
-// purgeLater has the publications below prefix forgotten. They mean nothing
-// any more, so it does not matter when.
-func (d *Directory) purgeLater(prefix store.Key) {
+// purgeLater has the publications of an incarnation forgotten. They mean
+// nothing any more, so it does not matter when.
+func (d *Directory) purgeLater(user lonja.UserName, incarnation uint64) {
 	select {
-	case d.purges <- prefix:
+	case d.purges <- filesKey(user, incarnation):
 	default:
 	}
 }

@@ -13,6 +13,10 @@ func TestContract(t *testing.T) {
 	dirtest.Run(t, netip.MustParseAddr("127.0.0.1"), func(t *testing.T) lonja.Directory { return directorytest.New(t) })
 }
 
+func TestSizesAreSearched(t *testing.T) {
+	dirtest.RunSizes(t, func(t *testing.T) lonja.Directory { return directorytest.New(t) })
+}
+
 func TestListContentKeepsDescriptions(t *testing.T) {
 	d := directorytest.New(t)
 	for _, err := range []error{

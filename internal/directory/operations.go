@@ -3,8 +3,12 @@ package directory
 import (
 	"context"
 	"errors"
+	"fmt"
+	"time"
 
 	"lonja"
+	"lonja/internal/index"
+	"lonja/internal/presence"
 	"lonja/internal/store"
 )
 
@@ -13,79 +17,124 @@ func failure(kind lonja.Kind, op lonja.Operation, user lonja.UserName) error {
 	return &lonja.Error{Kind: kind, Op: op.String(), User: user}
 }
 
+// account returns the user's account, and whether there is one.
+func (d *Directory) account(user lonja.UserName) (index.Account, bool) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.index.Account(user)
+}
+
 // Register implements lonja.Accounts.
 func (d *Directory) Register(ctx context.Context, user lonja.UserName) error {
-	d.mu.RLock()
-	exists := d.index.account(user) != nil
-	d.mu.RUnlock()
-	if exists {
+	if _, exists := d.account(user); exists {
 		return failure(lonja.NameInUse, lonja.OpRegister, user)
 	}
-	err := d.write(ctx, store.Change{Key: userKey(user), Value: appendAccount(nil)})
+	err := d.write(ctx, store.Change{Key: userKey(user), Value: appendAccount(nil, d.newIncarnation())})
 	if errors.Is(err, lonja.Conflict) {
 		return failure(lonja.NameInUse, lonja.OpRegister, user)
 	}
 	return err
 }
 
+// newIncarnation returns a number larger than those of all accounts known here,
+// and later than all leases: the time, so that it is also unlike those of
+// accounts that are gone.
+func (d *Directory) newIncarnation() uint64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.incarnation = max(d.incarnation+1, uint64(time.Now().UnixNano()), (d.leases.Clock()+1)*1000)
+	return d.incarnation
+}
+
 // Unregister implements lonja.Accounts.
 func (d *Directory) Unregister(ctx context.Context, user lonja.UserName) error {
-	d.mu.RLock()
-	a := d.index.account(user)
-	var rev store.Rev
-	if a != nil {
-		rev = a.rev
-	}
-	d.mu.RUnlock()
-	if a == nil {
+	a, exists := d.account(user)
+	if !exists {
 		return failure(lonja.NoSuchUser, lonja.OpUnregister, user)
 	}
-	err := d.write(ctx, store.Change{Key: userKey(user), Expect: rev})
+	err := d.write(ctx, store.Change{Key: userKey(user), Expect: store.Rev(a.Rev)})
 	if errors.Is(err, lonja.Conflict) {
 		return failure(lonja.NoSuchUser, lonja.OpUnregister, user) // somebody else was first
 	}
 	return err
 }
 
-// Connect implements lonja.Accounts.
-func (d *Directory) Connect(_ context.Context, user lonja.UserName, at lonja.Endpoint) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	a := d.index.account(user)
-	switch {
-	case a == nil:
-		return failure(lonja.NoSuchUser, lonja.OpConnect, user)
-	case a.connected:
-		return failure(lonja.AlreadyConnected, lonja.OpConnect, user)
-	}
-	d.index.connect(a, at)
-	return nil
-}
-
-// Disconnect implements lonja.Accounts.
-func (d *Directory) Disconnect(_ context.Context, user lonja.UserName) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	a, err := d.connected(lonja.OpDisconnect, user)
+// Connect implements lonja.Accounts. Of two at two nodes at once the later one
+// wins: each hears of the other before it answers.
+func (d *Directory) Connect(ctx context.Context, user lonja.UserName, at lonja.Endpoint) error {
+	stamp, err := d.connect(user, at)
 	if err != nil {
 		return err
 	}
-	d.index.disconnect(a)
+	d.told(ctx)
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	if l, connected := d.leases.Lookup(user); connected && l.Stamp > stamp && !l.Mine {
+		return failure(lonja.AlreadyConnected, lonja.OpConnect, user)
+	}
 	return nil
+}
+
+func (d *Directory) connect(user lonja.UserName, at lonja.Endpoint) (presence.Stamp, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	a, exists := d.index.Account(user)
+	switch {
+	case !exists:
+		return 0, failure(lonja.NoSuchUser, lonja.OpConnect, user)
+	case a.Connected:
+		return 0, failure(lonja.AlreadyConnected, lonja.OpConnect, user)
+	}
+	stamp, changes := d.leases.Connect(user, at, time.Now())
+	d.applyPresence(changes)
+	return stamp, nil
+}
+
+// Disconnect implements lonja.Accounts. Of two at two nodes at once one does it,
+// as with Connect.
+func (d *Directory) Disconnect(ctx context.Context, user lonja.UserName) error {
+	stamp, err := d.disconnect(user)
+	if err != nil {
+		return err
+	}
+	d.told(ctx)
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	if ended, yes := d.leases.Ended(user); yes && ended > stamp {
+		return failure(lonja.NotConnected, lonja.OpDisconnect, user)
+	}
+	return nil
+}
+
+func (d *Directory) disconnect(user lonja.UserName) (presence.Stamp, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, err := d.connected(lonja.OpDisconnect, user); err != nil {
+		return 0, err
+	}
+	changes, _ := d.leases.Disconnect(user, time.Now())
+	stamp, _ := d.leases.Ended(user)
+	d.applyPresence(changes)
+	return stamp, nil
 }
 
 // Publish implements lonja.Publications.
 func (d *Directory) Publish(ctx context.Context, user lonja.UserName, listing lonja.Listing) error {
-	incarnation, rev, err := d.publication(lonja.OpPublish, user, listing.Name)
+	a, rev, err := d.publication(lonja.OpPublish, user, listing.Name)
 	switch {
 	case err != nil:
 		return err
 	case rev != 0:
 		return failure(lonja.AlreadyPublished, lonja.OpPublish, user)
+	case d.opts.MaxPublications > 0 && a.Publications >= d.opts.MaxPublications:
+		return &lonja.Error{
+			Kind: lonja.Limited, Op: lonja.OpPublish.String(), User: user,
+			Err: fmt.Errorf("%d files are published already", a.Publications),
+		}
 	}
 	err = d.write(ctx, store.Change{
-		Key:   fileKey(user, incarnation, listing.Name),
-		Value: appendPublication(nil, listing.Description),
+		Key:   fileKey(user, a.Incarnation, listing.Name),
+		Value: appendPublication(nil, listing),
 	})
 	if errors.Is(err, lonja.Conflict) {
 		return failure(lonja.AlreadyPublished, lonja.OpPublish, user)
@@ -95,31 +144,31 @@ func (d *Directory) Publish(ctx context.Context, user lonja.UserName, listing lo
 
 // Delete implements lonja.Publications.
 func (d *Directory) Delete(ctx context.Context, user lonja.UserName, name lonja.FileName) error {
-	incarnation, rev, err := d.publication(lonja.OpDelete, user, name)
+	a, rev, err := d.publication(lonja.OpDelete, user, name)
 	switch {
 	case err != nil:
 		return err
 	case rev == 0:
 		return failure(lonja.NotPublished, lonja.OpDelete, user)
 	}
-	err = d.write(ctx, store.Change{Key: fileKey(user, incarnation, name), Expect: rev})
+	err = d.write(ctx, store.Change{Key: fileKey(user, a.Incarnation, name), Expect: rev})
 	if errors.Is(err, lonja.Conflict) {
 		return failure(lonja.NotPublished, lonja.OpDelete, user)
 	}
 	return err
 }
 
-// publication returns the incarnation of the account of user, who must be
-// connected, and the revision of its publication of that name, or 0.
-func (d *Directory) publication(op lonja.Operation, user lonja.UserName, name lonja.FileName) (incarnation, rev store.Rev, err error) {
+// publication returns the account of user, who must be connected, and the
+// revision of its publication of that name, or 0.
+func (d *Directory) publication(op lonja.Operation, user lonja.UserName, name lonja.FileName) (a index.Account, rev store.Rev, err error) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	a, err := d.connected(op, user)
+	a, err = d.connected(op, user)
 	if err != nil {
-		return 0, 0, err
+		return a, 0, err
 	}
-	p, _ := a.files.get(name)
-	return a.incarnation, p.rev, nil
+	_, number, _ := d.index.Publication(user, name)
+	return a, store.Rev(number), nil
 }
 
 // ListUsers implements lonja.Lookups.
@@ -129,7 +178,7 @@ func (d *Directory) ListUsers(_ context.Context, user lonja.UserName) ([]lonja.P
 	if _, err := d.connected(lonja.OpListUsers, user); err != nil {
 		return nil, err
 	}
-	return d.index.peers(), nil
+	return d.index.Peers(), nil
 }
 
 // ListContent implements lonja.Lookups.
@@ -139,11 +188,10 @@ func (d *Directory) ListContent(_ context.Context, user, owner lonja.UserName) (
 	if _, err := d.connected(lonja.OpListContent, user); err != nil {
 		return nil, err
 	}
-	a := d.index.account(owner)
-	if a == nil {
+	if _, exists := d.index.Account(owner); !exists {
 		return nil, failure(lonja.NoSuchOwner, lonja.OpListContent, owner)
 	}
-	return a.listings(), nil
+	return d.index.Listings(owner), nil
 }
 
 // Holders implements lonja.Lookups.
@@ -153,7 +201,7 @@ func (d *Directory) Holders(_ context.Context, user lonja.UserName, name lonja.F
 	if _, err := d.connected(lonja.OpHolders, user); err != nil {
 		return nil, err
 	}
-	holders := d.index.holders(name.Base(), lonja.MaxHolders)
+	holders := d.index.Holders(name, lonja.MaxHolders)
 	if len(holders) == 0 {
 		return nil, &lonja.Error{Kind: lonja.NoHolder, Op: lonja.OpHolders.String(), User: user, File: name}
 	}
@@ -162,13 +210,13 @@ func (d *Directory) Holders(_ context.Context, user lonja.UserName, name lonja.F
 
 // connected returns the account of user, which must exist and be connected.
 // The caller holds mu.
-func (d *Directory) connected(op lonja.Operation, user lonja.UserName) (*account, error) {
-	a := d.index.account(user)
+func (d *Directory) connected(op lonja.Operation, user lonja.UserName) (index.Account, error) {
+	a, exists := d.index.Account(user)
 	switch {
-	case a == nil:
-		return nil, failure(lonja.NoSuchUser, op, user)
-	case !a.connected:
-		return nil, failure(lonja.NotConnected, op, user)
+	case !exists:
+		return a, failure(lonja.NoSuchUser, op, user)
+	case !a.Connected:
+		return a, failure(lonja.NotConnected, op, user)
 	}
 	return a, nil
 }

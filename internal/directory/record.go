@@ -3,6 +3,7 @@ package directory
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
@@ -15,9 +16,10 @@ import (
 //	u/<user>                      an account
 //	f/<user>/<incarnation>/<name> a publication of that account
 //
-// The parts are store segments of the names. An incarnation is the revision
-// with which an account was made: when it is removed, its publications mean
-// nothing any more, whoever takes the name next, and are purged at leisure.
+// The parts are store segments of the names. An incarnation is a number that
+// no other account of that name has, and that is larger in accounts made later:
+// when an account is removed, its publications mean nothing any more, whoever
+// takes the name next, and are purged at leisure.
 const (
 	userPrefix = "u/"
 	filePrefix = "f/"
@@ -28,18 +30,18 @@ func userKey(user lonja.UserName) store.Key {
 }
 
 // filesKey is the prefix of an account's publications.
-func filesKey(user lonja.UserName, incarnation store.Rev) store.Key {
-	return store.Key(filePrefix + store.Segment(user) + "/" + strconv.FormatUint(uint64(incarnation), 10) + "/")
+func filesKey(user lonja.UserName, incarnation uint64) store.Key {
+	return store.Key(filePrefix + store.Segment(user) + "/" + strconv.FormatUint(incarnation, 10) + "/")
 }
 
-func fileKey(user lonja.UserName, incarnation store.Rev, name lonja.FileName) store.Key {
+func fileKey(user lonja.UserName, incarnation uint64, name lonja.FileName) store.Key {
 	return filesKey(user, incarnation) + store.Key(store.Segment(name))
 }
 
 // A recordName is a parsed key.
 type recordName struct {
 	user        lonja.UserName
-	incarnation store.Rev      // of a publication
+	incarnation uint64         // of a publication
 	file        lonja.FileName // "" in the key of an account
 }
 
@@ -59,39 +61,71 @@ func parseKey(key store.Key) (recordName, error) {
 			return recordName{}, err
 		}
 		file, err := store.ParseSegment(parts[3])
-		return recordName{lonja.UserName(user), store.Rev(incarnation), lonja.FileName(file)}, err
+		return recordName{lonja.UserName(user), incarnation, lonja.FileName(file)}, err
 	}
 	return recordName{}, fmt.Errorf("key %q is not one of a directory", lonja.Printable(string(key)))
 }
 
-// recordVersion begins every value, so that later versions can say more.
-const recordVersion = 1
+// A value begins with a version, so that later ones can say more. An account
+// of version 1 says nothing: its incarnation is the revision that made it. A
+// publication of version 1 has no size.
+const recordVersion = 2
 
-// An account's value says nothing yet beyond its version.
-func appendAccount(b []byte) []byte { return append(b, recordVersion) }
+// appendAccount appends the value of an account: the version, then the
+// incarnation.
+func appendAccount(b []byte, incarnation uint64) []byte {
+	return binary.AppendUvarint(append(b, recordVersion), incarnation)
+}
 
-// appendPublication appends the value of a publication: the version, then the
-// description with its length.
-func appendPublication(b []byte, description lonja.Description) []byte {
+func parseAccount(value []byte, rev store.Rev) (incarnation uint64, err error) {
+	switch version(value) {
+	case 1:
+		return uint64(rev), nil
+	case recordVersion:
+		incarnation, n := binary.Uvarint(value[1:])
+		if n <= 0 {
+			return 0, fmt.Errorf("an account without its incarnation")
+		}
+		return incarnation, nil
+	}
+	return 0, fmt.Errorf("an account of a version that this lonja does not know")
+}
+
+// appendPublication appends the value of a publication: the version, the size
+// plus one, 0 for an unknown one, then the description with its length.
+func appendPublication(b []byte, p lonja.Listing) []byte {
 	b = append(b, recordVersion)
-	b = binary.AppendUvarint(b, uint64(len(description)))
-	return append(b, description...)
+	b = binary.AppendUvarint(b, uint64(p.Size-lonja.UnknownSize))
+	b = binary.AppendUvarint(b, uint64(len(p.Description)))
+	return append(b, p.Description...)
 }
 
-func parsePublication(value []byte) (lonja.Description, error) {
-	if len(value) == 0 || value[0] != recordVersion {
-		return "", fmt.Errorf("a publication of a version that this lonja does not know")
+func parsePublication(name lonja.FileName, value []byte) (lonja.Listing, error) {
+	p := lonja.Listing{Name: name, Size: lonja.UnknownSize}
+	switch version(value) {
+	case 1:
+		value = value[1:]
+	case recordVersion:
+		size, n := binary.Uvarint(value[1:])
+		if n <= 0 || size > math.MaxInt64 {
+			return p, fmt.Errorf("a publication whose size cannot be one")
+		}
+		p.Size += int64(size)
+		value = value[1+n:]
+	default:
+		return p, fmt.Errorf("a publication of a version that this lonja does not know")
 	}
-	length, n := binary.Uvarint(value[1:])
-	if n <= 0 || length != uint64(len(value)-1-n) {
-		return "", fmt.Errorf("a publication whose lengths do not fit")
+	length, n := binary.Uvarint(value)
+	if n <= 0 || length != uint64(len(value)-n) || length > lonja.MaxDescription {
+		return p, fmt.Errorf("a publication whose lengths do not fit")
 	}
-	return lonja.Description(value[1+n:]), nil
+	p.Description = lonja.Description(value[n:])
+	return p, nil
 }
 
-func checkAccount(value []byte) error {
-	if len(value) == 0 || value[0] != recordVersion {
-		return fmt.Errorf("an account of a version that this lonja does not know")
+func version(value []byte) byte {
+	if len(value) == 0 {
+		return 0
 	}
-	return nil
+	return value[0]
 }

@@ -1,0 +1,289 @@
+package directory
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"lonja"
+	"lonja/internal/index"
+	"lonja/internal/operator"
+	"lonja/internal/store"
+)
+
+// An export is lines of JSON, each an object with one of these. It begins with
+// a header and ends with a trailer; an account comes before its publications,
+// which are in the order in which they were published.
+type exportLine struct {
+	Header      *exportHeader      `json:"lonja,omitempty"`
+	Account     *exportAccount     `json:"account,omitempty"`
+	Publication *exportPublication `json:"publication,omitempty"`
+	End         *exportEnd         `json:"end,omitempty"`
+}
+
+type exportHeader struct {
+	Export int `json:"export"` // the version
+}
+
+// exportVersion is the only one there is.
+const exportVersion = 1
+
+// An exportAccount's number tells it from other accounts that had its name,
+// and orders accounts by age. It may be left out: the account is new then.
+type exportAccount struct {
+	User   operator.Text `json:"user"`
+	Number uint64        `json:"number,omitempty"`
+}
+
+// An exportPublication's size is left out if it is not known.
+type exportPublication struct {
+	User        operator.Text `json:"user"`
+	Name        operator.Text `json:"name"`
+	Description operator.Text `json:"description,omitempty"`
+	Size        *int64        `json:"size,omitempty"`
+}
+
+type exportEnd struct {
+	Accounts     int `json:"accounts"`
+	Publications int `json:"publications"`
+}
+
+// Export implements operator.Directory.
+func (d *Directory) Export(ctx context.Context, w io.Writer) error {
+	out := bufio.NewWriter(w)
+	lines := json.NewEncoder(out)
+	if err := lines.Encode(exportLine{Header: &exportHeader{exportVersion}}); err != nil {
+		return err
+	}
+	var end exportEnd
+	for a, err := range d.accounts(ctx) {
+		if err != nil {
+			return err
+		}
+		n, err := d.exportAccount(lines, a)
+		if err != nil {
+			return err
+		}
+		end.Accounts++
+		end.Publications += n
+	}
+	if err := lines.Encode(exportLine{End: &end}); err != nil {
+		return err
+	}
+	return out.Flush()
+}
+
+// exportAccount writes an account and returns how many publications it has.
+func (d *Directory) exportAccount(lines *json.Encoder, a index.Account) (int, error) {
+	user := operator.Text(a.User)
+	if err := lines.Encode(exportLine{Account: &exportAccount{user, a.Incarnation}}); err != nil {
+		return 0, err
+	}
+	d.mu.RLock()
+	listings := d.index.Listings(a.User)
+	d.mu.RUnlock()
+	for _, l := range slices.Backward(listings) {
+		p := exportPublication{User: user, Name: operator.Text(l.Name), Description: operator.Text(l.Description)}
+		if l.Size != lonja.UnknownSize {
+			p.Size = &l.Size
+		}
+		if err := lines.Encode(exportLine{Publication: &p}); err != nil {
+			return 0, err
+		}
+	}
+	return len(listings), nil
+}
+
+// Import implements operator.Directory.
+func (d *Directory) Import(ctx context.Context, r io.Reader) (operator.ImportReport, error) {
+	i := &importer{directory: d, incarnations: make(map[lonja.UserName]uint64)}
+	err := i.readAll(ctx, r)
+	if err == nil || errors.Is(err, lonja.Invalid) {
+		err = errors.Join(err, i.flush(ctx)) // what came before is imported
+	}
+	return i.report, err
+}
+
+// An importer brings the lines of an export into a directory, many with one
+// write.
+type importer struct {
+	directory *Directory
+	report    operator.ImportReport
+	changes   []store.Change
+	keys      map[store.Key]bool
+	// of the accounts that wait in changes
+	incarnations map[lonja.UserName]uint64
+}
+
+// maxImportLine bounds a line, in bytes: three texts in base64, and room.
+const maxImportLine = 16 << 10
+
+func (i *importer) readAll(ctx context.Context, r io.Reader) error {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, maxImportLine)
+	number, ended := 0, false
+	for lines.Scan() {
+		number++
+		var line exportLine
+		err := json.Unmarshal(lines.Bytes(), &line)
+		switch {
+		case err != nil:
+		case ended:
+			err = errors.New("it comes after the last line")
+		case number == 1:
+			if line.Header == nil || line.Header.Export != exportVersion {
+				err = errors.New("an export of this version begins otherwise")
+			}
+		default:
+			ended = line.End != nil
+			if err = i.take(ctx, line); err != nil && !errors.Is(err, lonja.Invalid) {
+				return err
+			}
+		}
+		if err != nil {
+			return invalidLine(number, err)
+		}
+	}
+	switch err := lines.Err(); {
+	case errors.Is(err, bufio.ErrTooLong):
+		return invalidLine(number+1, err)
+	case err != nil:
+		return err
+	case !ended:
+		return lonja.E(lonja.Invalid, "import", fmt.Errorf("the last line is missing: there are only %d lines", number))
+	}
+	return nil
+}
+
+func invalidLine(number int, err error) error {
+	return lonja.E(lonja.Invalid, "import", fmt.Errorf("line %d: %w", number, err))
+}
+
+func (i *importer) take(ctx context.Context, line exportLine) error {
+	switch {
+	case line.Account != nil:
+		return i.takeAccount(ctx, line.Account)
+	case line.Publication != nil:
+		return i.takePublication(ctx, line.Publication)
+	case line.End != nil:
+		return nil
+	}
+	return lonja.E(lonja.Invalid, "import", errors.New("neither an account nor a publication"))
+}
+
+func (i *importer) takeAccount(ctx context.Context, a *exportAccount) error {
+	user, err := lonja.ParseUserName(string(a.User))
+	if err != nil {
+		return err
+	}
+	if _, exists := i.directory.account(user); exists || i.incarnations[user] != 0 {
+		i.report.Skipped++
+		return nil
+	}
+	incarnation := a.Number
+	if incarnation == 0 || incarnation > uint64(time.Now().UnixNano()) {
+		incarnation = i.directory.newIncarnation()
+	}
+	i.incarnations[user] = incarnation
+	return i.add(ctx, store.Change{Key: userKey(user), Value: appendAccount(nil, incarnation)})
+}
+
+func (i *importer) takePublication(ctx context.Context, p *exportPublication) error {
+	user, err := lonja.ParseUserName(string(p.User))
+	if err != nil {
+		return err
+	}
+	listing, err := p.listing()
+	if err != nil {
+		return err
+	}
+	incarnation := i.incarnations[user]
+	if a, exists := i.directory.account(user); exists {
+		incarnation = a.Incarnation
+	}
+	if incarnation == 0 {
+		return lonja.E(lonja.Invalid, "import", errors.New("a publication of a user who has no account"))
+	}
+	i.directory.mu.RLock()
+	_, _, exists := i.directory.index.Publication(user, listing.Name)
+	i.directory.mu.RUnlock()
+	if exists {
+		i.report.Skipped++
+		return nil
+	}
+	return i.add(ctx, store.Change{Key: fileKey(user, incarnation, listing.Name), Value: appendPublication(nil, listing)})
+}
+
+func (p *exportPublication) listing() (lonja.Listing, error) {
+	listing := lonja.Listing{Size: lonja.UnknownSize}
+	if p.Size != nil {
+		if listing.Size = *p.Size; listing.Size < 0 {
+			return listing, lonja.E(lonja.Invalid, "import", fmt.Errorf("a size of %d", listing.Size))
+		}
+	}
+	var err error
+	if listing.Name, err = lonja.ParseFileName(string(p.Name)); err != nil {
+		return listing, err
+	}
+	listing.Description, err = lonja.ParseDescription(string(p.Description))
+	return listing, err
+}
+
+// add has a change made, with others.
+func (i *importer) add(ctx context.Context, c store.Change) error {
+	if i.keys[c.Key] {
+		i.report.Skipped++
+		return nil
+	}
+	if i.keys == nil {
+		i.keys = make(map[store.Key]bool)
+	}
+	i.keys[c.Key] = true
+	i.changes = append(i.changes, c)
+	if len(i.changes) < store.MaxBatch {
+		return nil
+	}
+	return i.flush(ctx)
+}
+
+func (i *importer) flush(ctx context.Context) error {
+	err := i.apply(ctx, i.changes)
+	i.changes = i.changes[:0]
+	clear(i.keys)
+	clear(i.incarnations)
+	return err
+}
+
+// apply makes changes, all of which expect that nothing is there. What somebody
+// else made meanwhile stays.
+func (i *importer) apply(ctx context.Context, changes []store.Change) error {
+	if len(changes) == 0 {
+		return nil
+	}
+	switch err := i.directory.write(ctx, changes...); {
+	case err == nil:
+		for _, c := range changes {
+			if name, err := parseKey(c.Key); err == nil && name.file == "" {
+				i.report.Accounts++
+			} else {
+				i.report.Publications++
+			}
+		}
+		return nil
+	case !errors.Is(err, lonja.Conflict):
+		return err
+	case len(changes) == 1:
+		i.report.Skipped++
+		return nil
+	}
+	half := len(changes) / 2
+	if err := i.apply(ctx, changes[:half]); err != nil {
+		return err
+	}
+	return i.apply(ctx, changes[half:])
+}

@@ -1,0 +1,212 @@
+package directory
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"lonja"
+	"lonja/internal/index"
+	"lonja/internal/store"
+)
+
+const (
+	// feedAgain is how long the directory waits before it asks a store for a
+	// feed again that failed to give one. Meanwhile it answers what it knows.
+	feedAgain = time.Second
+	// progressEach is after how many records the log tells of the loading.
+	progressEach = 250_000
+)
+
+// feed keeps the index equal to the store until ctx ends. It tells failed if
+// the index cannot even be made.
+func (d *Directory) feed(ctx context.Context, failed chan<- error) error {
+	for {
+		err := d.feedOnce(ctx)
+		if ctx.Err() != nil {
+			err = lonja.E(lonja.Unavailable, "directory", errors.New("it is closed"))
+		}
+		if d.unfed(err) == nil || ctx.Err() != nil {
+			failed <- err
+			return nil
+		}
+		d.log.Error("the index is not fed: reads go on, writes are refused", slog.Any("error", err))
+		select {
+		case <-time.After(feedAgain):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// unfed notes that the index is not fed any more, lets those go who wait for
+// it, and returns it.
+func (d *Directory) unfed(err error) *index.Index {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.broken = err
+	for rev := range d.waiting {
+		d.answer(rev)
+	}
+	return d.index
+}
+
+// feedOnce makes an index of what the store holds, puts it in the place of the
+// one before, and keeps it up to date.
+//
+// The index is complete only when it has passed a barrier: what a feed begins
+// with can be older than what was acknowledged, where the store has replicas.
+func (d *Directory) feedOnce(ctx context.Context) error {
+	barrier, err := d.store.Barrier(ctx)
+	if err != nil {
+		return err
+	}
+	l := &loading{directory: d, index: index.New(), barrier: barrier, began: time.Now()}
+	return d.store.Feed(ctx, l.tell)
+}
+
+// A loading is one feed of the store: the making of an index, then its
+// changes.
+type loading struct {
+	directory *Directory
+	barrier   store.Rev
+	began     time.Time
+
+	index       *index.Index // nobody else's until it is complete
+	incarnation uint64
+	records     int
+	begun       bool // the feed's beginning is over
+	complete    bool
+}
+
+func (l *loading) tell(e store.Event) error {
+	if l.complete {
+		return l.directory.apply(e)
+	}
+	if e.Key == "" {
+		l.begun = true
+	} else {
+		gone, err := applyTo(l.index, e)
+		if err != nil {
+			return err
+		}
+		l.incarnation = max(l.incarnation, gone.highest)
+		for l.index.Settle(settleSteps) {
+		}
+		if l.records++; l.records%progressEach == 0 {
+			l.directory.log.Info("reading the directory", slog.Int("records", l.records))
+		}
+	}
+	if l.begun && e.Rev >= l.barrier {
+		l.finish(e.Rev)
+	}
+	return nil
+}
+
+// finish puts the index in its place.
+func (l *loading) finish(rev store.Rev) {
+	d := l.directory
+	orphans := l.index.Complete()
+	l.complete = true
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	first := d.index == nil
+	d.index, d.incarnation, d.applied, d.broken = l.index, l.incarnation, rev, nil
+	d.connectAll()
+	d.settle()
+	for _, o := range orphans {
+		d.purgeLater(o.User, o.Incarnation)
+	}
+	d.answerUpTo(rev)
+	if l.records >= progressEach || !first {
+		d.log.Info("the index is complete", slog.Int("records", l.records),
+			slog.Duration("after", time.Since(l.began).Round(time.Millisecond)))
+	}
+	if first {
+		close(d.loaded)
+	}
+}
+
+// apply brings one change into the index that is in use.
+func (d *Directory) apply(e store.Event) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if e.Key != "" {
+		done, err := applyTo(d.index, e)
+		if err != nil {
+			return err
+		}
+		d.incarnation = max(d.incarnation, done.highest)
+		if done.gone != 0 {
+			d.purgeLater(done.user, done.gone)
+		}
+		if done.account {
+			d.accountChanged(done.user)
+		}
+		d.settle()
+	}
+	d.applied = max(d.applied, e.Rev)
+	if e.Key == "" {
+		d.answerUpTo(d.applied)
+	} else {
+		d.answer(e.Rev)
+	}
+	return nil
+}
+
+// An applied is what a change did to an index.
+type applied struct {
+	user    lonja.UserName
+	account bool   // it was the account's own record
+	gone    uint64 // an incarnation whose publications mean nothing any more, or 0
+	highest uint64 // an incarnation that was seen, or 0
+}
+
+// applyTo brings one change of the store into an index.
+func applyTo(x *index.Index, e store.Event) (applied, error) {
+	name, err := parseKey(e.Key)
+	if err != nil {
+		return applied{}, damaged(err)
+	}
+	done := applied{user: name.user, account: name.file == ""}
+	switch {
+	case name.file == "" && e.Value == nil:
+		done.gone, _ = x.RemoveAccount(name.user)
+	case name.file == "":
+		incarnation, err := parseAccount(e.Value, e.Rev)
+		if err != nil {
+			return done, damaged(err)
+		}
+		done.highest = incarnation
+		x.SetAccount(name.user, incarnation, uint64(e.Rev))
+	case e.Value == nil:
+		x.RemovePublication(name.user, name.incarnation, name.file)
+	default:
+		listing, err := parsePublication(name.file, e.Value)
+		if err != nil {
+			return done, damaged(err)
+		}
+		if !x.SetPublication(name.user, name.incarnation, uint64(e.Rev), listing) {
+			done.gone = name.incarnation
+		}
+	}
+	return done, nil
+}
+
+func damaged(err error) error { return lonja.E(lonja.Damaged, "read the directory", err) }
+
+// answer lets those go on who wait for rev. The caller holds mu.
+func (d *Directory) answer(rev store.Rev) {
+	if applied, ok := d.waiting[rev]; ok {
+		close(applied)
+		delete(d.waiting, rev)
+	}
+}
+
+func (d *Directory) answerUpTo(rev store.Rev) {
+	for waited := range d.waiting {
+		if waited <= rev {
+			d.answer(waited)
+		}
+	}
+}
