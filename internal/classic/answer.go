@@ -36,7 +36,7 @@ func AppendUsers(b []byte, peers []lonja.Peer) []byte {
 
 // ReadUsers reads what AppendUsers wrote.
 func ReadUsers(r *bufio.Reader) ([]lonja.Peer, error) {
-	return readList(r, "LIST_USERS", func() (p lonja.Peer, err error) {
+	return readList(r, "LIST_USERS", maxListed, func() (p lonja.Peer, err error) {
 		name, err := readField(r, maxAnswerField)
 		if err != nil {
 			return p, err
@@ -57,11 +57,11 @@ func AppendListings(b []byte, listings []lonja.Listing) []byte {
 	return b
 }
 
-// ReadListings reads what AppendListings wrote.
+// ReadListings reads what AppendListings wrote. The sizes are unknown.
 func ReadListings(r *bufio.Reader) ([]lonja.Listing, error) {
-	return readList(r, "LIST_CONTENT", func() (lonja.Listing, error) {
+	return readList(r, "LIST_CONTENT", maxListed, func() (lonja.Listing, error) {
 		name, err := readField(r, maxAnswerField)
-		return lonja.Listing{Name: lonja.FileName(name)}, err
+		return lonja.Listing{Name: lonja.FileName(name), Size: lonja.UnknownSize}, err
 	})
 }
 
@@ -101,12 +101,8 @@ func ReadHolders(r *bufio.Reader) ([]lonja.Holder, error) {
 // maxListed bounds the lists that a directory can make a client hold.
 const maxListed = 1 << 22
 
-func readList[T any](r *bufio.Reader, what string, read func() (T, error)) ([]T, error) {
-	text, err := readField(r, maxAnswerField)
-	if err != nil {
-		return nil, malformed(what, err)
-	}
-	count, err := parseNumber("count", text, maxListed)
+func readList[T any](r *bufio.Reader, what string, most uint64, read func() (T, error)) ([]T, error) {
+	count, err := readNumber(r, "count", most)
 	if err != nil {
 		return nil, malformed(what, err)
 	}
@@ -119,6 +115,14 @@ func readList[T any](r *bufio.Reader, what string, read func() (T, error)) ([]T,
 		list = append(list, item)
 	}
 	return list, nil
+}
+
+func readNumber(r *bufio.Reader, what string, most uint64) (uint64, error) {
+	text, err := readField(r, maxAnswerField)
+	if err != nil {
+		return 0, err
+	}
+	return parseNumber(what, text, most)
 }
 
 func appendEndpoint(b []byte, at lonja.Endpoint) []byte {

@@ -21,7 +21,7 @@ func TestAnswersSurviveTheWire(t *testing.T) {
 	if got, err := ReadUsers(reader(string(AppendUsers(nil, peers)))); err != nil || !reflect.DeepEqual(got, peers) {
 		t.Errorf("users: got %v, %v; want %v", got, err, peers)
 	}
-	listings := []lonja.Listing{{Name: "/a"}, {Name: `C:\b`}}
+	listings := []lonja.Listing{{Name: "/a", Size: lonja.UnknownSize}, {Name: `C:\b`, Size: lonja.UnknownSize}}
 	if got, err := ReadListings(reader(string(AppendListings(nil, listings)))); err != nil || !reflect.DeepEqual(got, listings) {
 		t.Errorf("listings: got %v, %v; want %v", got, err, listings)
 	}

@@ -27,9 +27,9 @@ import (
 )
 
 // ReadBufferSize is the buffer that a reader of requests needs: the longest
-// request that keeps to the limits fits in it, so its size is also the bound
-// on what a stranger makes us hold.
-const ReadBufferSize = 1024
+// field that keeps to its limit, the cursor of a SEARCH, fits in it, so its
+// size is also the bound on what a stranger makes us hold of one.
+const ReadBufferSize = 2048
 
 // maxAnswerField bounds a string in an answer. It is wider than the limits of
 // requests: other directories are laxer than the protocol says.

@@ -28,6 +28,7 @@ type Request struct {
 	Name        lonja.FileName    // PUBLISH, DELETE, GET_MULTIFILE
 	Description lonja.Description // PUBLISH
 	Owner       lonja.UserName    // LIST_CONTENT
+	Query       lonja.Query       // SEARCH
 }
 
 // ReadRequest reads one request. A request that is cut short, over a limit or
@@ -52,7 +53,7 @@ func ReadRequest(r *bufio.Reader) (Request, error) {
 		return req, invalid("timestamp", err)
 	}
 	for _, field := range fieldsOf(req.Op) {
-		s, err := readField(r, maxField)
+		s, err := readField(r, field.limit())
 		if err == nil {
 			err = field.set(&req, s)
 		} else if !errors.Is(err, errTooLong) {
@@ -62,8 +63,11 @@ func ReadRequest(r *bufio.Reader) (Request, error) {
 			bad = invalid(field.name, err)
 		}
 	}
-	if req.Op == lonja.NoOperation {
+	switch {
+	case req.Op == lonja.NoOperation:
 		return req, unknownOperation(req.OpName)
+	case bad == nil && req.Op == lonja.OpSearch:
+		bad = req.Query.Check() // what no field says alone
 	}
 	return req, bad
 }
@@ -88,32 +92,40 @@ type field struct {
 	name string
 	set  func(*Request, string) error
 	get  func(*Request) string
+	most int // bytes; 0 stands for maxField
+}
+
+func (f *field) limit() int {
+	if f.most == 0 {
+		return maxField
+	}
+	return f.most
 }
 
 var (
 	userField = field{
-		"user",
-		func(q *Request, s string) (err error) { q.User, err = lonja.ParseUserName(s); return err },
-		func(q *Request) string { return string(q.User) },
+		name: "user",
+		set:  func(q *Request, s string) (err error) { q.User, err = lonja.ParseUserName(s); return err },
+		get:  func(q *Request) string { return string(q.User) },
 	}
 	portField = field{
-		"port", setPort,
-		func(q *Request) string { return strconv.Itoa(int(q.Port)) },
+		name: "port", set: setPort,
+		get: func(q *Request) string { return strconv.Itoa(int(q.Port)) },
 	}
 	nameField = field{
-		"file name",
-		func(q *Request, s string) (err error) { q.Name, err = lonja.ParseFileName(s); return err },
-		func(q *Request) string { return string(q.Name) },
+		name: "file name",
+		set:  func(q *Request, s string) (err error) { q.Name, err = lonja.ParseFileName(s); return err },
+		get:  func(q *Request) string { return string(q.Name) },
 	}
 	descriptionField = field{
-		"description",
-		func(q *Request, s string) (err error) { q.Description, err = lonja.ParseDescription(s); return err },
-		func(q *Request) string { return string(q.Description) },
+		name: "description",
+		set:  func(q *Request, s string) (err error) { q.Description, err = lonja.ParseDescription(s); return err },
+		get:  func(q *Request) string { return string(q.Description) },
 	}
 	ownerField = field{
-		"owner",
-		func(q *Request, s string) (err error) { q.Owner, err = lonja.ParseUserName(s); return err },
-		func(q *Request) string { return string(q.Owner) },
+		name: "owner",
+		set:  func(q *Request, s string) (err error) { q.Owner, err = lonja.ParseUserName(s); return err },
+		get:  func(q *Request) string { return string(q.Owner) },
 	}
 )
 
@@ -139,6 +151,8 @@ func fieldsOf(op lonja.Operation) []field {
 		return nameFields
 	case lonja.OpListContent:
 		return contentFields
+	case lonja.OpSearch:
+		return searchFields
 	}
 	return nil
 }
@@ -169,8 +183,11 @@ func AppendRequest(b []byte, req Request) []byte {
 // Record returns the entry that the operation log gets for the request.
 func (q *Request) Record() lonja.OperationRecord {
 	file := string(q.Name)
-	if q.Op == lonja.OpListContent {
+	switch q.Op {
+	case lonja.OpListContent:
 		file = string(q.Owner)
+	case lonja.OpSearch:
+		file = q.Query.Words
 	}
 	return lonja.OperationRecord{
 		User: string(q.User), Operation: q.OpName, File: file, Timestamp: q.Timestamp,

@@ -14,7 +14,8 @@ const StatusOK = 0
 const unknownOperationStatus = 2
 
 // failures gives, for each operation, the kinds of failure that have a status
-// byte of their own, from 1 up. The byte after the last is "any other error".
+// byte of their own, from firstFailure up. The byte after the last is "any
+// other error".
 var failures = map[lonja.Operation][]lonja.Kind{
 	lonja.OpRegister:    {lonja.NameInUse},
 	lonja.OpUnregister:  {lonja.NoSuchUser},
@@ -25,14 +26,29 @@ var failures = map[lonja.Operation][]lonja.Kind{
 	lonja.OpListUsers:   {lonja.NoSuchUser, lonja.NotConnected},
 	lonja.OpListContent: {lonja.NoSuchUser, lonja.NotConnected, lonja.NoSuchOwner},
 	lonja.OpHolders:     {lonja.NoHolder},
+	lonja.OpSearch:      {lonja.NoSuchUser, lonja.NotConnected},
 }
+
+// firstFailure returns the first status byte that op fails with. SEARCH, which
+// is not of the original, leaves those free that a directory answers which
+// does not know it.
+func firstFailure(op lonja.Operation) byte {
+	if op == lonja.OpSearch {
+		return unknownOperationStatus + 1
+	}
+	return 1
+}
+
+// errCannotSearch is the cause of a Refused error for a SEARCH that the
+// directory does not know.
+var errCannotSearch = errors.New("this directory is an older one, which cannot search")
 
 // OtherStatus returns the status byte for a failure of op that has none of its own.
 func OtherStatus(op lonja.Operation) byte {
 	if op == lonja.NoOperation {
 		return unknownOperationStatus
 	}
-	return byte(len(failures[op]) + 1)
+	return firstFailure(op) + byte(len(failures[op]))
 }
 
 // Status returns the status byte that answers op when it ended with err.
@@ -43,7 +59,7 @@ func Status(op lonja.Operation, err error) byte {
 	kind := lonja.KindOf(err)
 	for i, k := range failures[op] {
 		if k == kind {
-			return byte(i + 1)
+			return firstFailure(op) + byte(i)
 		}
 	}
 	return OtherStatus(op)
@@ -56,8 +72,12 @@ func Failure(op lonja.Operation, status byte) error {
 	if status == StatusOK {
 		return nil
 	}
-	if kinds := failures[op]; int(status) <= len(kinds) {
-		return lonja.E(kinds[status-1], op.String(), nil)
+	first, kinds := firstFailure(op), failures[op]
+	switch {
+	case status < first:
+		return lonja.E(lonja.Refused, op.String(), errCannotSearch)
+	case int(status-first) < len(kinds):
+		return lonja.E(kinds[status-first], op.String(), nil)
 	}
 	return lonja.E(lonja.Refused, op.String(), fmt.Errorf("the directory answered status %d", status))
 }

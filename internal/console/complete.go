@@ -33,6 +33,9 @@ func CompleteFor(ctx context.Context, n *node.Node) Completer {
 			return commandsLike(last)
 		}
 		args := shell.Args(words[0])
+		if len(args) > 0 && args[0] == shell.ArgQuery {
+			return filtersLike(ctx, n, last)
+		}
 		if len(words)-2 >= len(args) {
 			return nil
 		}
@@ -143,8 +146,8 @@ func (w *wordCompleter) Do(line []rune, pos int) ([][]rune, int) {
 			continue
 		}
 		end := " "
-		if strings.HasSuffix(candidate, string(filepath.Separator)) {
-			end = ""
+		if strings.HasSuffix(candidate, string(filepath.Separator)) || strings.HasSuffix(candidate, ":") {
+			end = "" // there is more to come
 		}
 		rest = append(rest, []rune(candidate + end)[len(typed):])
 	}

@@ -58,6 +58,7 @@ func Run(ctx context.Context, opts Options) error {
 type console struct {
 	Options
 	writeErr error
+	last     search
 }
 
 // print writes to the output; the first failure ends the console.
@@ -130,6 +131,8 @@ func (c *console) perform(ctx context.Context, cmd shell.Command) {
 		var listings []lonja.Listing
 		listings, err = c.Node.ListContent(ctx, cmd.User)
 		list = shell.Content(listings)
+	case shell.Find:
+		list, err = c.find(ctx, cmd)
 	case shell.GetFile, shell.GetMultifile:
 		err = c.fetch(ctx, cmd)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"lonja/internal/directory/directorytest"
 	"lonja/internal/node"
+	"lonja/internal/shell"
 )
 
 func newNode(t *testing.T) *node.Node {
@@ -143,12 +144,16 @@ func TestCompletion(t *testing.T) {
 		"get_file zoe /":          {here + "/alpha.txt"},
 		"get_file zoe " + "/x fo": {"folder/"},
 		"get_multifile a":         {"alpha.txt"},
+		"find poem o":             {"owner:", "online:"},
+		"find owner:z":            {"owner:zoe"},
+		"find poem Online:":       {"Online:yes"},
+		"find ext:o":              nil,
 		"quit ":                   nil,
 		"nonsense and more":       nil,
 	} {
 		got := complete(strings.Split(line, " "))
 		if line == "" {
-			if len(got) != 12 {
+			if len(got) != len(shell.Words()) {
 				t.Errorf("every command: got %v", got)
 			}
 			continue
@@ -164,7 +169,7 @@ func TestCompletedWordsGoOnAfterWhatWasTyped(t *testing.T) {
 		if !reflect.DeepEqual(words, []string{"publish", "ñan"}) {
 			t.Errorf("got words %q", words)
 		}
-		return []string{"ñandú.txt", "ñango/", "ñan\x1bescape"}
+		return []string{"ñandú.txt", "ñango/", "ñanfilter:", "ñan\x1bescape"}
 	}}
 	line := []rune("publish ñan and more")
 	rest, length := w.Do(line, len([]rune("publish ñan")))
@@ -172,7 +177,7 @@ func TestCompletedWordsGoOnAfterWhatWasTyped(t *testing.T) {
 	for i, r := range rest {
 		got[i] = string(r)
 	}
-	if want := []string{"dú.txt ", "go/"}; !slices.Equal(got, want) || length != 3 {
+	if want := []string{"dú.txt ", "go/", "filter:"}; !slices.Equal(got, want) || length != 3 {
 		t.Errorf("got %q after %d, want %q after 3", got, length, want)
 	}
 }

@@ -107,6 +107,15 @@ func (c *Client) Holders(ctx context.Context, user lonja.UserName, name lonja.Fi
 	return holders, err
 }
 
+// Search implements lonja.Searcher. A directory that does not know SEARCH, as
+// those before lonja's, gives an error of kind Refused that says so.
+func (c *Client) Search(ctx context.Context, user lonja.UserName, query lonja.Query) (lonja.FoundPage, error) {
+	if err := query.Check(); err != nil {
+		return lonja.FoundPage{}, err // what cannot be said on the wire, and why: a status would not tell
+	}
+	return ask(ctx, c, classic.Request{Op: lonja.OpSearch, User: user, Query: query}, classic.ReadFound)
+}
+
 // do performs an operation whose answer is a status alone.
 func (c *Client) do(ctx context.Context, req classic.Request) error {
 	_, err := ask(ctx, c, req, func(*bufio.Reader) (struct{}, error) { return struct{}{}, nil })
@@ -155,9 +164,4 @@ func failure(ctx context.Context, req classic.Request, cause error) error {
 		kind = lonja.Unavailable
 	}
 	return &lonja.Error{Kind: kind, Op: req.Op.String(), User: req.User, Err: cause}
-}
-
-// Search implements lonja.Searcher.
-func (c *Client) Search(ctx context.Context, user lonja.UserName, query lonja.Query) (lonja.FoundPage, error) {
-	return lonja.FoundPage{}, lonja.E(lonja.Refused, lonja.OpSearch.String(), nil) // helper H2 writes this
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -51,5 +52,34 @@ func TestNoHolderInOtherWords(t *testing.T) {
 				t.Errorf("got %v, %v; want none and kind NoHolder", holders, err)
 			}
 		})
+	}
+}
+
+// searchStrings is how many strings a SEARCH has.
+const searchStrings = 12
+
+// Directories older than SEARCH answer it as any operation that they do not
+// know.
+func TestDirectoryThatCannotSearch(t *testing.T) {
+	c := dirclient.New(dirclient.Options{Address: answerOnce(t, searchStrings, "\x02")})
+	page, err := c.Search(t.Context(), "ana", lonja.Query{Words: "poem"})
+	if len(page.Found) != 0 || !errors.Is(err, lonja.Refused) || !strings.Contains(err.Error(), "cannot search") {
+		t.Errorf("got %v, %v; want nothing, kind Refused, and that it cannot search", page, err)
+	}
+}
+
+// Others close without a word: that is no empty answer.
+func TestDirectoryThatIsSilent(t *testing.T) {
+	c := dirclient.New(dirclient.Options{Address: answerOnce(t, searchStrings, "")})
+	if _, err := c.Search(t.Context(), "ana", lonja.Query{Words: "poem"}); !errors.Is(err, lonja.Unavailable) {
+		t.Errorf("got %v, want kind Unavailable", err)
+	}
+}
+
+// What cannot be asked is told before anything is sent: nobody listens there.
+func TestQueryIsCheckedFirst(t *testing.T) {
+	c := dirclient.New(dirclient.Options{Address: "127.0.0.1:0"})
+	if _, err := c.Search(t.Context(), "ana", lonja.Query{Words: "a\x00b"}); !errors.Is(err, lonja.Invalid) {
+		t.Errorf("got %v, want kind Invalid", err)
 	}
 }

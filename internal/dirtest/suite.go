@@ -20,18 +20,25 @@ import (
 // the connection).
 func Run(t *testing.T, addr netip.Addr, open func(t *testing.T) lonja.Directory) {
 	for name, test := range map[string]func(*world){
-		"accounts":                testAccounts,
-		"presence":                testPresence,
-		"checks come in order":    testOrderOfChecks,
-		"publications":            testPublications,
-		"disconnect keeps files":  testDisconnectKeepsFiles,
-		"unregister drops all":    testUnregisterDropsAll,
-		"newest first":            testNewestFirst,
-		"holders":                 testHolders,
-		"holders by base name":    testHoldersByBaseName,
-		"at most 255 holders":     testHolderLimit,
-		"names of any bytes":      testNames,
-		"one of two at once wins": testRaces,
+		"accounts":                 testAccounts,
+		"presence":                 testPresence,
+		"checks come in order":     testOrderOfChecks,
+		"publications":             testPublications,
+		"disconnect keeps files":   testDisconnectKeepsFiles,
+		"unregister drops all":     testUnregisterDropsAll,
+		"newest first":             testNewestFirst,
+		"holders":                  testHolders,
+		"holders by base name":     testHoldersByBaseName,
+		"at most 255 holders":      testHolderLimit,
+		"names of any bytes":       testNames,
+		"one of two at once wins":  testRaces,
+		"search: words":            testSearchWords,
+		"search: filters":          testSearchFilters,
+		"search: groups":           testSearchGroups,
+		"search: ranks":            testSearchRanks,
+		"search: pages":            testSearchPages,
+		"search: while it changes": testSearchWhileThingsChange,
+		"search: checks":           testSearchChecks,
 	} {
 		t.Run(name, func(t *testing.T) { test(&world{t, open(t), addr}) })
 	}

@@ -287,6 +287,15 @@ func (n *Node) ListUsers(ctx context.Context) ([]lonja.Peer, error) {
 	return n.opts.Directory.ListUsers(ctx, s.user)
 }
 
+// Search returns a page of what all users have published that matches query.
+func (n *Node) Search(ctx context.Context, query lonja.Query) (lonja.FoundPage, error) {
+	s, err := n.connected(lonja.OpSearch)
+	if err != nil {
+		return lonja.FoundPage{}, err
+	}
+	return n.opts.Directory.Search(ctx, s.user, query)
+}
+
 // ListContent returns what owner has published.
 func (n *Node) ListContent(ctx context.Context, owner lonja.UserName) ([]lonja.Listing, error) {
 	s, err := n.connected(lonja.OpListContent)

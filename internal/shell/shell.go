@@ -33,6 +33,7 @@ const (
 	Delete
 	ListUsers
 	ListContent
+	Find
 	GetFile
 	GetMultifile
 	Quit
@@ -49,6 +50,7 @@ const (
 	ArgLocal                      // a file on this machine
 	ArgRemote                     // a file that a user publishes
 	ArgDescription                // the rest of the line
+	ArgQuery                      // likewise, and it may be empty
 )
 
 // grammar gives each verb its word and its arguments, in the order of HELP.
@@ -66,6 +68,7 @@ var grammar = []struct {
 	{Delete, "DELETE", []ArgKind{ArgLocal}, "<fileName>"},
 	{ListUsers, "LIST_USERS", nil, ""},
 	{ListContent, "LIST_CONTENT", []ArgKind{ArgUser}, "<userName>"},
+	{Find, "FIND", []ArgKind{ArgQuery}, findUsage},
 	{GetFile, "GET_FILE", []ArgKind{ArgUser, ArgRemote, ArgLocal}, "<userName> <remote_fileName> <local_fileName>"},
 	{GetMultifile, "GET_MULTIFILE", []ArgKind{ArgRemote, ArgLocal}, "<remote_fileName> <local_fileName>"},
 	{Quit, "QUIT", nil, ""},
@@ -108,6 +111,8 @@ type Command struct {
 	Remote      lonja.FileName // as its owner published it
 	Local       string         // a path on this machine, as typed
 	Description lonja.Description
+	Query       lonja.Query // of FIND
+	More        bool        // FIND alone: the next page of what was found
 }
 
 // Parse reads one line. Its error, if any, is the exact text to show in place
@@ -123,6 +128,9 @@ func Parse(line string) (Command, error) {
 	for _, g := range grammar {
 		if g.word != word {
 			continue
+		}
+		if g.verb == Find {
+			return parseFind(words[1:])
 		}
 		words, ok := arrange(words[1:], g.args)
 		if !ok {

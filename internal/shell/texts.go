@@ -57,6 +57,10 @@ var results = map[Verb]texts{
 		lonja.NotConnected: "LIST_CONTENT FAIL, " + notConnected,
 		lonja.NoSuchOwner:  "LIST_CONTENT FAIL, REMOTE USER DOES NOT EXIST",
 	}},
+	Find: {"FIND OK", "FIND FAIL", map[lonja.Kind]string{
+		lonja.NoSuchUser:   "FIND FAIL, " + noSuchUser,
+		lonja.NotConnected: "FIND FAIL, " + notConnected,
+	}},
 	GetFile: {"GET_FILE OK", "GET_FILE FAIL", map[lonja.Kind]string{
 		lonja.NoSuchFile:   "GET_FILE FAIL, FILE DOES NOT EXIST",
 		lonja.NotConnected: "GET_FILE FAIL, " + notConnected,
@@ -96,6 +100,10 @@ func NeedsExplanation(cmd Command, err error) bool {
 // badArgument is the line for an argument that cannot be used: what is wrong
 // with which file, and not which parts of the program found that.
 func badArgument(err error) error {
+	return complaint("Error: " + lonja.Printable(reason(err)))
+}
+
+func reason(err error) string {
 	text := err.Error()
 	for {
 		e, ok := errors.AsType[*lonja.Error](err)
@@ -107,7 +115,7 @@ func badArgument(err error) error {
 			text = string(e.File) + ": " + text
 		}
 	}
-	return complaint("Error: " + lonja.Printable(text))
+	return text
 }
 
 // Users returns the lines below LIST_USERS OK, each with its line end.
@@ -134,6 +142,69 @@ func Content(listings []lonja.Listing) string {
 		fmt.Fprintf(&b, "\tFILE%d: %s\n", i, lonja.Printable(string(l.Name)))
 	}
 	return b.String()
+}
+
+// ErrNothingToContinue is the outcome of a FIND alone when nothing was looked
+// for before.
+var ErrNothingToContinue error = lonja.E(lonja.Invalid, "FIND", errors.New("FIND alone shows more of what was found; look for something first"))
+
+// Found returns the lines below FIND OK, each with its line end. before is how
+// many results of the same search were shown already.
+func Found(page lonja.FoundPage, before int) string {
+	rows := make([][]string, len(page.Found))
+	for i, f := range page.Found {
+		rows[i] = FoundCells(f)
+	}
+	var b strings.Builder
+	for i, row := range rows {
+		line := strings.TrimRight(strings.Join(padded(row, rows), "\t"), " ")
+		fmt.Fprintf(&b, "\tFOUND%d: %s\n", before+i, line)
+	}
+	switch {
+	case page.Next != "":
+		b.WriteString("\tMORE WITH: FIND\n")
+	case len(rows) == 0 && before == 0:
+		b.WriteString("\tNOTHING FOUND\n")
+	case len(rows) == 0:
+		b.WriteString("\tNOTHING MORE FOUND\n")
+	}
+	return b.String()
+}
+
+// FoundCells returns what is shown of a result: base name, who is online, the
+// size or nothing, owner, name and description.
+func FoundCells(f lonja.Found) []string {
+	size := ""
+	if f.Listing.Size >= 0 {
+		size = FormatSize(f.Listing.Size)
+	}
+	return []string{
+		lonja.Printable(f.Listing.Name.Base()),
+		fmt.Sprintf("%d of %d online", f.Online, f.Holders),
+		size,
+		lonja.Printable(string(f.Owner)),
+		lonja.Printable(string(f.Listing.Name)),
+		lonja.Printable(string(f.Listing.Description)),
+	}
+}
+
+// padded returns the row with each cell but the last as wide as the widest of
+// its column. Columns with nothing in them are left out.
+func padded(row []string, rows [][]string) []string {
+	var cells []string
+	for i, cell := range row {
+		wide := 0
+		for _, r := range rows {
+			wide = max(wide, utf8.RuneCountInString(r[i]))
+		}
+		switch {
+		case i == len(row)-1 && cell != "":
+			cells = append(cells, cell)
+		case i < len(row)-1 && wide > 0:
+			cells = append(cells, fmt.Sprintf("%-*s", wide, cell))
+		}
+	}
+	return cells
 }
 
 // HelpText returns the lines of HELP.

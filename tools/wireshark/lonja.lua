@@ -20,7 +20,7 @@ local lonja_peer = Proto("lonja_peer", "Lonja Peer Protocol")
 local lonja_end = Proto("lonja_end", "Lonja, Ends of Connections")
 
 -- Bounds of what is reassembled and shown. A request within the protocol's
--- limits has at most 900 bytes.
+-- limits has at most 2200 bytes.
 local MAX_REQUEST = 4096
 local MAX_LIST = 1024 * 1024
 local MAX_ENTRIES = 20000
@@ -37,6 +37,14 @@ local f = {
   path = ProtoField.string("lonja.path", "Path"),
   description = ProtoField.string("lonja.description", "Description"),
   owner = ProtoField.string("lonja.owner", "Owner"),
+  words = ProtoField.string("lonja.words", "Words"),
+  base = ProtoField.string("lonja.base", "Base name"),
+  extension = ProtoField.string("lonja.extension", "Extension"),
+  least_size = ProtoField.uint64("lonja.least_size", "Least size"),
+  largest_size = ProtoField.uint64("lonja.largest_size", "Largest size"),
+  online_only = ProtoField.uint32("lonja.online_only", "Online only"),
+  limit = ProtoField.uint32("lonja.limit", "Most results"),
+  cursor = ProtoField.string("lonja.cursor", "Cursor"),
   slice = ProtoField.uint32("lonja.slice", "Slice"),
   total = ProtoField.uint32("lonja.total", "Slices in all"),
   status = ProtoField.uint8("lonja.status", "Status"),
@@ -47,6 +55,11 @@ local f = {
   list_ip = ProtoField.string("lonja.list.ip", "IP"),
   list_port = ProtoField.uint32("lonja.list.port", "Port"),
   list_path = ProtoField.string("lonja.list.path", "Path"),
+  list_description = ProtoField.string("lonja.list.description", "Description"),
+  list_size = ProtoField.uint64("lonja.list.size", "Size"),
+  list_online = ProtoField.uint32("lonja.list.online", "Connected holders"),
+  list_holders = ProtoField.uint32("lonja.list.holders", "Holders"),
+  next_cursor = ProtoField.string("lonja.next_cursor", "Cursor of the next page"),
   announced_size = ProtoField.uint64("lonja.announced_size", "Announced size"),
   content = ProtoField.bytes("lonja.content", "Content"),
   content_length = ProtoField.uint32("lonja.content.length", "Content length"),
@@ -95,6 +108,21 @@ local function number(field, label, least, most)
   return { field = field, label = label, least = least, most = most, number = true }
 end
 
+-- A number that may be empty, which says nothing.
+local function optional(term)
+  term.optional = true
+  return term
+end
+
+local MAX_UINT32, MAX_SIZE = 4294967295, 9223372036854775807
+
+-- A size takes more digits than other numbers.
+local function size(field, label)
+  local term = optional(number(field, label, 0, MAX_SIZE))
+  term.wide = true
+  return term
+end
+
 local OPERATION = text(f.operation, "operation", 1, 63)
 local TIMESTAMP = text(f.timestamp, "timestamp", 0, 63)
 local USER = text(f.user, "user", 1, 255)
@@ -129,6 +157,28 @@ local LIST_IP = text(f.list_ip, "ip", 1, 255)
 local LIST_PORT = number(f.list_port, "port", 1024, 65535)
 local LIST_PATH = text(f.list_path, "path", 1, 255, true)
 
+local WORDS = text(f.words, "words", 0, 255)
+local CURSOR = text(f.cursor, "cursor", 0, 1024)
+
+local SEARCH = {
+  WORDS, text(f.base, "base", 0, 255, true), text(f.extension, "extension", 0, 255),
+  size(f.least_size, "least size"), size(f.largest_size, "largest size"),
+  text(f.owner, "owner", 0, 255), optional(number(f.online_only, "online", 0, 1)),
+  optional(number(f.limit, "limit", 0, 1000)), CURSOR,
+}
+
+-- A directory that does not know SEARCH answers it with 2, so its own begin
+-- behind that.
+local SEARCH_STATUSES = {
+  [0] = "done", "cannot search", "cannot search", "no such user", "not connected", "other error",
+}
+
+local FOUND = {
+  LIST_USER, LIST_PATH, text(f.list_description, "description", 0, 255),
+  size(f.list_size, "size"), number(f.list_online, "number of connected holders", 0, MAX_UINT32),
+  number(f.list_holders, "number of holders", 0, MAX_UINT32),
+}
+
 local DIRECTORY = {
   REGISTER = directory_operation({}, statuses("name in use")),
   UNREGISTER = directory_operation({}, statuses("no such user")),
@@ -146,6 +196,8 @@ local DIRECTORY = {
     { noun = "File", entry = { LIST_PATH } }),
   GET_MULTIFILE = directory_operation({ PATH }, statuses("no connected user has that file"),
     { noun = "Holder", entry = { LIST_IP, LIST_PORT, LIST_PATH }, count_is_byte = true }),
+  SEARCH = directory_operation(SEARCH, SEARCH_STATUSES,
+    { noun = "Result", entry = FOUND, tail = text(f.next_cursor, "cursor", 0, 1024) }),
 }
 
 local PEER = {
@@ -155,7 +207,7 @@ local PEER = {
   }),
 }
 
-local MAX_TERMS = 5
+local MAX_TERMS = 12
 
 -- A request whose first string names no operation. What else it may hold
 -- nobody knows.
@@ -261,14 +313,17 @@ local function check_text(item, piece, term)
 end
 
 local function add_number(tree, tvb, piece, term)
+  if term.optional and piece.value == "" then
+    return
+  end
   local range = tvb(piece.at, piece.size)
-  if not piece.value:find("^%d+$") or #piece.value > 9 then
+  if not piece.value:find("^%d+$") or #piece.value > (term.wide and MAX_DIGITS or 9) then
     local item = tree:add(range, ("The %s is not a number"):format(term.label))
     item:add_proto_expert_info(e.malformed, ("The %s is not a number"):format(term.label))
     return
   end
   local value = tonumber(piece.value)
-  local item = tree:add(term.field, range, value)
+  local item = tree:add(term.field, range, term.wide and UInt64.new(value) or value)
   if value < term.least or value > term.most then
     item:add_proto_expert_info(e.limit, ("The %s is %d, allowed are %d to %d"):format(
       term.label, value, term.least, term.most))
@@ -378,13 +433,25 @@ end
 
 -- Requests -------------------------------------------------------------------
 
+-- What a title says of a string: of what a SEARCH may leave out, only what it
+-- does not.
+local function title_of(grammar, term, value)
+  if term == TIMESTAMP or term.field == f.description then
+    return nil
+  elseif grammar ~= DIRECTORY.SEARCH or term == OPERATION or term == USER or term == WORDS and value ~= "" then
+    return printable(value)
+  elseif value == "" or term.number and tonumber(value) == 0 then
+    return nil
+  elseif term == CURSOR then
+    return "further page"
+  end
+  return term.label .. " " .. printable(value)
+end
+
 local function request_title(grammar, pieces)
   local words = {}
   for i, piece in ipairs(pieces) do
-    local term = grammar.terms[i]
-    if term ~= TIMESTAMP and term.field ~= f.description then
-      words[#words + 1] = printable(piece.value)
-    end
+    words[#words + 1] = title_of(grammar, grammar.terms[i], piece.value)
   end
   if grammar == PEER.GET_MULTIFILE and #pieces == #grammar.terms then
     words[3] = "slice " .. words[3] .. " of"
@@ -504,6 +571,11 @@ local function read_count(tvb, list)
   return { count = tonumber(first.value), size = first.size }
 end
 
+-- How many strings a list of that many entries has.
+local function strings_of(list, count)
+  return count * #list.entry + (list.tail and 1 or 0)
+end
+
 -- Whether the list that a frame has part of is whole. Each call of the first
 -- pass goes on where the one before left off, which answer.counted remembers.
 local function list_is_whole(tvb, pinfo, stream)
@@ -517,7 +589,7 @@ local function list_is_whole(tvb, pinfo, stream)
     if not head or head.malformed then
       return head ~= nil
     end
-    counted = { left = head.count * #list.entry, offset = 1 + head.size }
+    counted = { left = strings_of(list, head.count), offset = 1 + head.size }
     answer.counted = counted
   end
   if counted.offset < tvb:len() then
@@ -535,7 +607,7 @@ local function add_entry(root, tvb, list, pieces, first, index)
     local piece = pieces[first + i - 1]
     if piece then
       add_piece(entry, tvb, piece, term)
-      words[#words + 1] = printable(piece.value)
+      words[#words + 1] = not (term.optional and piece.value == "") and printable(piece.value) or nil
     end
   end
   entry:set_text(("%s %d: %s"):format(list.noun, index, table.concat(words, " ")))
@@ -565,14 +637,19 @@ local function show_list(root, tvb, grammar)
     return ", malformed list"
   end
   root:add(f.count, tvb(1, head.size), math.min(head.count, 4294967295))
-  local start, wanted = 1 + head.size, head.count * #list.entry
+  local start, wanted = 1 + head.size, strings_of(list, head.count)
   local pieces, size = {}, start
   if start < tvb:len() then
     pieces, size = split(tvb:raw(start), start, wanted)
   end
+  local whole = #pieces == wanted
+  local tail = whole and list.tail and table.remove(pieces)
   show_entries(root, tvb, list, pieces)
+  if tail then
+    add_piece(root, tvb, tail, list.tail)
+  end
   local summary = ", " .. counted_noun(head.count, list.noun:lower())
-  if #pieces < wanted then
+  if not whole then
     add_cut_short(root, "answer", #pieces, wanted)
     return summary .. " [answer cut short]"
   end
