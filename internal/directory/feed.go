@@ -61,45 +61,106 @@ func (d *Directory) feedOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l := &loading{directory: d, index: index.New(), barrier: barrier, began: time.Now()}
+	l := newLoading(d, barrier)
+	defer l.stop()
 	return d.store.Feed(ctx, l.tell)
 }
 
+const (
+	// loadBatch is how many records go to the index together while it is made,
+	// and loadAhead how many such batches may wait.
+	loadBatch = 512
+	loadAhead = 8
+)
+
 // A loading is one feed of the store: the making of an index, then its
-// changes.
+// changes. The store's reading and the index's making go on side by side.
 type loading struct {
 	directory *Directory
 	barrier   store.Rev
 	began     time.Time
 
-	index       *index.Index // nobody else's until it is complete
+	batch    []store.Event
+	batches  chan []store.Event // for build
+	built    chan error         // what build ended with
+	begun    bool               // the feed's beginning is over
+	complete bool
+	stopped  bool
+
+	// build's, until it has ended
+	index       *index.Index
 	incarnation uint64
 	records     int
-	begun       bool // the feed's beginning is over
-	complete    bool
+}
+
+func newLoading(d *Directory, barrier store.Rev) *loading {
+	l := &loading{
+		directory: d, barrier: barrier, began: time.Now(), index: index.New(),
+		batches: make(chan []store.Event, loadAhead), built: make(chan error, 1),
+	}
+	go func() { l.built <- l.build() }()
+	return l
+}
+
+// stop waits for build, which must not go on when its feed has ended.
+func (l *loading) stop() error {
+	if l.stopped {
+		return nil
+	}
+	l.stopped = true
+	close(l.batches)
+	return <-l.built
+}
+
+// build brings records into the index until there are no more batches. After
+// an error it only takes them.
+func (l *loading) build() (err error) {
+	for batch := range l.batches {
+		for _, e := range batch {
+			if err == nil {
+				err = l.add(e)
+			}
+		}
+	}
+	return err
+}
+
+func (l *loading) add(e store.Event) error {
+	done, err := applyTo(l.index, e)
+	if err != nil {
+		return err
+	}
+	l.incarnation = max(l.incarnation, done.highest)
+	for l.index.Settle(settleSteps) {
+	}
+	if l.records++; l.records%progressEach == 0 {
+		l.directory.log.Info("reading the directory", slog.Int("records", l.records))
+	}
+	return nil
 }
 
 func (l *loading) tell(e store.Event) error {
-	if l.complete {
+	switch {
+	case l.complete:
 		return l.directory.apply(e)
-	}
-	if e.Key == "" {
+	case e.Key == "":
 		l.begun = true
-	} else {
-		gone, err := applyTo(l.index, e)
-		if err != nil {
-			return err
-		}
-		l.incarnation = max(l.incarnation, gone.highest)
-		for l.index.Settle(settleSteps) {
-		}
-		if l.records++; l.records%progressEach == 0 {
-			l.directory.log.Info("reading the directory", slog.Int("records", l.records))
-		}
+	default:
+		l.batch = append(l.batch, e)
 	}
-	if l.begun && e.Rev >= l.barrier {
-		l.finish(e.Rev)
+	done := l.begun && e.Rev >= l.barrier
+	if len(l.batch) >= loadBatch || done {
+		l.batches <- l.batch
+		l.batch = make([]store.Event, 0, loadBatch)
 	}
+	if !done {
+		return nil
+	}
+	if err := l.stop(); err != nil {
+		return err
+	}
+	l.complete = true
+	l.finish(e.Rev)
 	return nil
 }
 
@@ -107,11 +168,11 @@ func (l *loading) tell(e store.Event) error {
 func (l *loading) finish(rev store.Rev) {
 	d := l.directory
 	orphans := l.index.Complete()
-	l.complete = true
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	first := d.index == nil
-	d.index, d.incarnation, d.applied, d.broken = l.index, l.incarnation, rev, nil
+	d.index, d.applied, d.broken = l.index, rev, nil
+	d.incarnation = max(d.incarnation, l.incarnation)
 	d.connectAll()
 	d.settle()
 	for _, o := range orphans {
