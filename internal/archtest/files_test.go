@@ -13,13 +13,15 @@ import (
 // files are opened through share and received through partial, so that no name
 // from the network ever reaches the file system by another way.
 var fileDoors = map[string]string{
-	"lonja/internal/share":       "opens published files to serve them",
-	"lonja/internal/partial":     "receives files",
-	"lonja/internal/sqlitestore": "keeps the directory's data",
-	"lonja/internal/console":     "looks at names, to complete them for the person at the keyboard",
-	"lonja/internal/localnet":    "makes the sample files of lonja up",
-	"lonja/internal/bench":       "writes its reports and reads /proc",
-	"lonja/cmd/lonja":            "reads the files that flags name, and keeps the history",
+	"lonja/internal/share":                 "opens published files to serve them",
+	"lonja/internal/partial":               "receives files",
+	"lonja/internal/sqlitestore":           "keeps the directory's data",
+	"lonja/internal/datadir":               "claims the directory for it",
+	"lonja/internal/natsstore/natscluster": "configures the servers that tests start",
+	"lonja/internal/console":               "looks at names, to complete them for the person at the keyboard",
+	"lonja/internal/localnet":              "makes the sample files of lonja up",
+	"lonja/internal/bench":                 "writes its reports and reads /proc",
+	"lonja/cmd/lonja":                      "reads the files that flags name, and keeps the history",
 }
 
 // opening lists the functions of package os that open, make or list files.

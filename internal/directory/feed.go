@@ -89,6 +89,7 @@ type loading struct {
 
 	// build's, until it has ended
 	index       *index.Index
+	orphans     []index.Orphan
 	incarnation uint64
 	records     int
 }
@@ -112,16 +113,30 @@ func (l *loading) stop() error {
 	return <-l.built
 }
 
-// build brings records into the index until there are no more batches. After
-// an error it only takes them.
+// build makes the index of all batches, and beside it its words. After an
+// error it only takes them.
 func (l *loading) build() (err error) {
+	documents, worded := make(chan []index.Document, loadAhead), make(chan struct{})
+	go func() {
+		defer close(worded)
+		for docs := range documents {
+			l.index.AddWords(docs)
+		}
+		l.index.CompleteWords()
+	}()
 	for batch := range l.batches {
 		for _, e := range batch {
 			if err == nil {
 				err = l.add(e)
 			}
 		}
+		documents <- l.index.NewDocuments()
 	}
+	l.index.AdoptOrphans()
+	documents <- l.index.NewDocuments()
+	close(documents)
+	l.orphans = l.index.CompletePublications()
+	<-worded
 	return err
 }
 
@@ -167,7 +182,7 @@ func (l *loading) tell(e store.Event) error {
 // finish puts the index in its place.
 func (l *loading) finish(rev store.Rev) {
 	d := l.directory
-	orphans := l.index.Complete()
+	l.index.Complete()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	first := d.index == nil
@@ -175,7 +190,7 @@ func (l *loading) finish(rev store.Rev) {
 	d.incarnation = max(d.incarnation, l.incarnation)
 	d.connectAll()
 	d.settle()
-	for _, o := range orphans {
+	for _, o := range l.orphans {
 		d.purgeLater(o.User, o.Incarnation)
 	}
 	d.answerUpTo(rev)

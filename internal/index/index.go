@@ -42,8 +42,10 @@ type Index struct {
 	reachable *roaring.Bitmap // documents whose base has a connected owner
 	ranked    order           // bases, the first to show first; made when loading ends
 	loading   bool
-	orphans   []Orphan // publications that came before their accounts
-	unsettled []uint32 // accounts
+	orphans   []Orphan   // publications that came before their accounts
+	fresh     []Document // whose words were not given to AddWords yet
+	stale     []Document // that are gone
+	unsettled []uint32   // accounts
 }
 
 // An account is a user, perhaps one that is gone and whose listings are being
@@ -103,9 +105,16 @@ type Orphan struct {
 	listing     lonja.Listing
 }
 
+// A Document is a publication whose words are to be added while loading.
+type Document struct {
+	number  uint32
+	listing lonja.Listing
+}
+
 // New returns an empty Index that is being loaded: until Complete is called,
 // publications may come before their accounts, nobody can be connected and
-// nothing be searched.
+// nothing be searched. Half of the work of loading is words; it can be done
+// beside the other half with NewDocuments, AddWords and CompleteWords.
 func New() *Index {
 	return &Index{seed: maphash.MakeSeed(), texts: newTexts(), words: newVocabulary(), reachable: roaring.New(), loading: true}
 }

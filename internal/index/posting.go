@@ -16,10 +16,41 @@ type posting struct {
 	more *postings // if there are more
 }
 
-// Postings are a sorted list or, if that is nil, a bitmap.
+// Postings are a sorted list or, once there is one, a bitmap. While loading the
+// list then holds what the bitmap is to be given next.
 type postings struct {
 	list   []uint32
 	bitmap *roaring.Bitmap
+}
+
+// append is add, while loading, of a document that comes after all that are
+// there. It is many times as fast: bitmaps are given many at once.
+func (p *posting) append(doc uint32) {
+	switch m := p.more; {
+	case p.only == 0 && m == nil:
+		p.only = doc
+	case m == nil:
+		p.more = &postings{list: []uint32{p.only, doc}}
+		p.only = 0
+	default:
+		if len(m.list) == maxList {
+			if m.bitmap == nil {
+				m.bitmap = roaring.New()
+			}
+			m.bitmap.AddMany(m.list)
+			m.list = m.list[:0]
+		}
+		m.list = append(m.list, doc)
+	}
+}
+
+// loaded ends the use of append.
+func (p *posting) loaded() {
+	if p.more != nil && p.more.bitmap != nil {
+		p.more.bitmap.AddMany(p.more.list)
+		p.more.bitmap.RunOptimize()
+		p.more.list = nil
+	}
 }
 
 func (p *posting) add(doc uint32) {

@@ -139,7 +139,11 @@ func (x *Index) holdDocument(p lonja.Listing) uint32 {
 	x.byDoc.insert(hash, number)
 	d.base = x.holdBase(p.Name.Base())
 	x.linkDocument(number, d.base)
-	x.words.add(number, documentWords(p))
+	if x.loading {
+		x.fresh = append(x.fresh, Document{number, p})
+	} else {
+		x.words.add(number, documentWords(p))
+	}
 	return number
 }
 
@@ -149,15 +153,20 @@ func (x *Index) releaseDocument(number uint32) {
 	if d.listings > 0 {
 		return
 	}
-	x.words.remove(number, documentWords(lonja.Listing{
+	said := Document{number, lonja.Listing{
 		Name:        lonja.FileName(x.texts.str(d.name)),
 		Description: lonja.Description(x.texts.str(d.description)),
-	}))
+	}}
 	x.byDoc.remove(x.hash(uint64(d.name), uint64(d.description), uint64(d.size)), number)
 	x.unlinkDocument(number, d.base)
 	x.releaseBase(d.base)
 	x.texts.release(d.name)
 	x.texts.release(d.description)
+	if x.loading {
+		x.stale = append(x.stale, said) // its words may not have been added yet
+		return
+	}
+	x.words.remove(number, documentWords(said.listing))
 	x.docs.release(number)
 }
 

@@ -68,20 +68,61 @@ func (x *Index) unrank(number uint32) {
 	}
 }
 
-// Complete ends the loading. It returns the publications whose account did not
-// come: they mean nothing.
-func (x *Index) Complete() (orphans []Orphan) {
-	for _, o := range x.orphans {
-		if _, a := x.account(o.User); a != nil && a.incarnation == o.Incarnation {
-			x.SetPublication(o.User, o.Incarnation, o.rev, o.listing)
-		} else {
-			orphans = append(orphans, o)
-		}
+// NewDocuments returns what was published, while loading, since it was called
+// last.
+func (x *Index) NewDocuments() []Document {
+	fresh := x.fresh
+	x.fresh = nil
+	return fresh
+}
+
+// AddWords adds the words of what NewDocuments returned, in the same order. It
+// may be called beside all other methods, but one call after the other.
+func (x *Index) AddWords(docs []Document) {
+	for _, d := range docs {
+		x.words.add(d.number, documentWords(d.listing))
 	}
+}
+
+// CompleteWords ends what AddWords does. It may be called beside all other
+// methods, once.
+func (x *Index) CompleteWords() { x.words.loaded() }
+
+// AdoptOrphans gives the publications that came before their accounts to these.
+// It is called when all have come; NewDocuments may return some more then.
+func (x *Index) AdoptOrphans() {
+	x.orphans = slices.DeleteFunc(x.orphans, func(o Orphan) bool {
+		_, a := x.account(o.User)
+		return a != nil && a.incarnation == o.Incarnation && x.SetPublication(o.User, o.Incarnation, o.rev, o.listing)
+	})
+}
+
+// CompletePublications ends the loading but for the words. It returns the
+// publications whose account did not come: they mean nothing.
+func (x *Index) CompletePublications() []Orphan {
+	orphans := x.orphans
 	x.orphans = nil
 	x.ranked = newOrder(x.sortBases())
-	x.words.loaded()
+	return orphans
+}
+
+// Complete ends the loading, as far as it has not ended yet, and returns what
+// CompletePublications does if it was not called.
+func (x *Index) Complete() (orphans []Orphan) {
+	if x.ranked.blocks == nil {
+		x.AdoptOrphans()
+		orphans = x.CompletePublications()
+	}
+	if x.words.loading {
+		x.AddWords(x.NewDocuments())
+		x.CompleteWords()
+	}
 	x.loading = false
+	for _, d := range x.stale {
+		x.words.remove(d.number, documentWords(d.listing))
+		x.docs.release(d.number)
+	}
+	x.stale = nil
 	return orphans
 }
 

@@ -33,8 +33,42 @@ func newVocabulary() *vocabulary {
 
 // loaded makes what is not kept up while loading.
 func (v *vocabulary) loaded() {
+	for text := range v.places.all() {
+		v.lists.at(v.texts.tag(text)).loaded()
+	}
 	v.sorted = newOrder(sortTexts(&v.texts, slices.AppendSeq(make([]uint32, 0, v.texts.count), v.places.all())))
+	v.gatherBegins()
 	v.loading = false
+}
+
+// gatherBegins makes the bitmaps of short prefixes. Words that begin alike
+// follow each other, and those of one document are many.
+func (v *vocabulary) gatherBegins() {
+	single := make(map[string][]uint32)
+	for text := range v.sorted.from(position{}) {
+		list := v.lists.at(v.texts.tag(text))
+		for p := range shortPrefixes(string(v.texts.bytes(text))) {
+			if list.more == nil {
+				single[p] = append(single[p], list.only)
+				continue
+			}
+			list.addTo(v.begin(p))
+		}
+	}
+	for p, docs := range single {
+		slices.Sort(docs)
+		v.begin(p).AddMany(docs)
+	}
+}
+
+// begin returns the documents with a word that begins so, to be changed.
+func (v *vocabulary) begin(prefix string) *roaring.Bitmap {
+	b := v.begins[prefix]
+	if b == nil {
+		b = roaring.New()
+		v.begins[strings.Clone(prefix)] = b
+	}
+	return b
 }
 
 func (v *vocabulary) before(word string) func(uint32) bool {
@@ -46,7 +80,8 @@ func (v *vocabulary) find(word string) (text uint32, hash uint64) {
 	return v.places.find(hash, func(text uint32) bool { return string(v.texts.bytes(text)) == word }), hash
 }
 
-// add adds a document with these words, each of them once.
+// add adds a document with these words, each of them once. While loading it
+// comes after all that were added before.
 func (v *vocabulary) add(doc uint32, words []string) {
 	for _, w := range words {
 		text, hash := v.find(w)
@@ -58,28 +93,26 @@ func (v *vocabulary) add(doc uint32, words []string) {
 				v.sorted.insert(text, v.before(w))
 			}
 		}
-		v.lists.at(v.texts.tag(text)).add(doc)
+		list := v.lists.at(v.texts.tag(text))
+		if v.loading {
+			list.append(doc)
+			continue
+		}
+		list.add(doc)
 		for p := range shortPrefixes(w) {
-			b := v.begins[p]
-			if b == nil {
-				b = roaring.New()
-				v.begins[strings.Clone(p)] = b
-			}
-			b.Add(doc)
+			v.begin(p).Add(doc)
 		}
 	}
 }
 
-// remove takes out a document that was added with these words.
+// remove takes out a document that was added with these words, after loading.
 func (v *vocabulary) remove(doc uint32, words []string) {
 	for _, w := range words {
 		text, hash := v.find(w)
 		number := v.texts.tag(text)
 		list := v.lists.at(number)
 		if list.remove(doc); list.len() == 0 {
-			if !v.loading {
-				v.sorted.remove(v.before(w))
-			}
+			v.sorted.remove(v.before(w))
 			v.places.remove(hash, text)
 			v.texts.drop(text)
 			v.lists.release(number)

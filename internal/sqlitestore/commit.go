@@ -5,9 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
+	"time"
 
 	"lonja"
 	"lonja/internal/store"
@@ -41,6 +39,9 @@ func (s *Store) Purge(ctx context.Context, prefix store.Key) error {
 
 // hand gives a to the committer and waits for what comes of it.
 func (s *Store) hand(ctx context.Context, a *apply) (store.Rev, error) {
+	if err := s.wholeKnown(ctx); err != nil {
+		return 0, failure("apply", err)
+	}
 	a.done = make(chan struct{})
 	select {
 	case s.applies <- a:
@@ -58,13 +59,25 @@ var errClosed = lonja.E(lonja.Unavailable, "store", errors.New("it is closed"))
 // commit is the committer. It ends with ctx, after what it has taken over.
 func (s *Store) commit(ctx context.Context) {
 	defer close(s.done)
+	var retry <-chan time.Time // set while the disk fails
+	pause := firstPause
 	for {
 		select {
 		case first := <-s.applies:
 			s.commitGroup(s.gather(first))
+		case <-retry:
+			retry = nil
+			s.probe()
 		case <-ctx.Done():
 			s.endFeeds()
 			return
+		}
+		switch {
+		case !s.mayRecover():
+			pause = firstPause
+		case retry == nil:
+			retry = time.After(pause)
+			pause = min(2*pause, lastPause)
 		}
 	}
 }
@@ -85,31 +98,65 @@ func (s *Store) gather(first *apply) []*apply {
 }
 
 // commitGroup does a group in one transaction, tells the feeds, and then
-// answers.
+// answers. While the disk fails it only answers: what is not tried again and
+// again cannot hang, and the probe knows when it makes sense.
 func (s *Store) commitGroup(group []*apply) {
-	s.mu.Lock()
-	rev := s.rev
-	events, err := s.write(group, &rev)
+	err := s.Health()
 	if err == nil {
-		s.rev = rev
-		s.tellFeeds(events)
+		err = s.attempt(group)
 	}
-	s.health = err
-	s.mu.Unlock()
 	for _, a := range group {
 		if err != nil {
 			a.err = err
 		}
 		close(a.done)
 	}
+	s.checkpointIfDue()
+}
+
+// attempt does a group in one transaction and tells the feeds.
+func (s *Store) attempt(group []*apply) error {
+	s.commits.Lock()
+	defer s.commits.Unlock()
+	next := outcome{rev: s.latest()}
+	if err := s.write(group, &next); err != nil {
+		s.doubt = &next
+		s.fail(err)
+		_ = s.settle() // or the probe does
+		return err
+	}
+	s.advance(next)
+	return nil
+}
+
+// An outcome is what a transaction brings about, if it does.
+type outcome struct {
+	rev    store.Rev
+	events []store.Event
+}
+
+// advance makes known what is on disk. The caller holds commits.
+func (s *Store) advance(o outcome) {
+	s.mu.Lock()
+	s.rev = o.rev
+	s.mu.Unlock()
+	s.unchecked += framesPerCommit + framesPerChange*len(o.events)
+	s.tellFeeds(o.events)
+}
+
+func (s *Store) latest() store.Rev {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.rev
 }
 
 // write does a group in one transaction. Its error is that of the whole
-// group; what only one of the group is to be told is in that one.
-func (s *Store) write(group []*apply, rev *store.Rev) (events []store.Event, err error) {
+// group; what only one of the group is to be told is in that one. next says
+// what was to come about, also beside an error.
+func (s *Store) write(group []*apply, next *outcome) (err error) {
 	tx, err := s.writer.Begin()
 	if err != nil {
-		return nil, failure("apply", err)
+		return failure("apply", err)
 	}
 	defer func() {
 		if err != nil {
@@ -118,16 +165,16 @@ func (s *Store) write(group []*apply, rev *store.Rev) (events []store.Event, err
 		}
 	}()
 	for _, a := range group {
-		done, err := applyBatch(tx, a, rev)
+		done, err := applyBatch(tx, a, &next.rev)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		events = append(events, done...)
+		next.events = append(next.events, done...)
 	}
-	if _, err := tx.Exec("UPDATE latest SET rev = ?", int64(*rev)); err != nil {
-		return nil, err
+	if _, err := tx.Exec("UPDATE latest SET rev = ?", int64(next.rev)); err != nil {
+		return err
 	}
-	return events, tx.Commit()
+	return tx.Commit()
 }
 
 // applyBatch does one batch, or nothing of it. A conflict is in a; the error
@@ -189,21 +236,4 @@ func change(tx *sql.Tx, c store.Change, rev store.Rev) (bool, error) {
 	}
 	n, err := result.RowsAffected()
 	return n == 1, err
-}
-
-// failure gives an engine's error its kind.
-func failure(op string, err error) error {
-	if e, ok := errors.AsType[*sqlite.Error](err); ok {
-		switch e.Code() & 0xff {
-		case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
-			return lonja.E(lonja.Damaged, op, err)
-		}
-	}
-	if _, ok := errors.AsType[*lonja.Error](err); ok {
-		return err
-	}
-	if lonja.KindOfIO(err) == lonja.Canceled {
-		return lonja.E(lonja.Canceled, op, err)
-	}
-	return lonja.E(lonja.Unavailable, op, err)
 }

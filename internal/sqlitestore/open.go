@@ -11,35 +11,35 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"io/fs"
+	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
+	"time"
 
-	"golang.org/x/sys/unix"
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"lonja"
+	"lonja/internal/datadir"
 	"lonja/internal/store"
 	"lonja/internal/store/hub"
 )
 
-// The files of a data directory, but for those that SQLite adds.
+// The files of a data directory, but for those that SQLite adds and LOCK.
 const (
 	databaseFile = "directory.db"
-	kindFile     = "KIND" // says whose directory it is, so that no other kind of store touches it
-	lockFile     = "LOCK" // held by the process that uses it
+	kindFile     = datadir.KindFile
 )
 
-// kind is what kindFile of a directory of this package says.
-const kind = "local\n"
+// kind is that of this package's directories.
+const kind = "local"
 
 // settings: WAL with FULL syncs the log at each commit. NORMAL was seen to
 // lose acknowledged writes in power cuts.
 var settings = url.Values{"_pragma": {
 	"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(5000)", "journal_size_limit(67108864)",
+	"wal_autocheckpoint(0)", "cell_size_check(ON)",
 }}
 
 const schema = `
@@ -59,33 +59,58 @@ type Store struct {
 	hub.Hub // the messages
 
 	dir    string
-	lock   *os.File
-	writer *sql.DB // of one connection
+	log    *slog.Logger
+	claim  *datadir.Dir
+	writer *sql.DB // of one connection, that nothing interrupts: it must stay the same
 	reader *sql.DB
+	held   []*os.File // the database and its log, see hold
 
 	applies chan *apply
 	stop    context.CancelFunc // of the committer
 	done    chan struct{}      // closed when the committer has ended
 
-	mu     sync.Mutex // guards what follows; held over each commit
-	rev    store.Rev  // of the latest change
-	feeds  map[*feed]struct{}
-	health error
+	whole    chan struct{} // closed when the database has been checked, to damage
+	damage   error
+	checking sync.WaitGroup
+
+	unchecked int // frames, about, since the last checkpoint; the committer's
+
+	commits sync.Mutex // guards what follows; held over each commit, so that feeds begin between two
+	feeds   map[*feed]struct{}
+	doubt   *outcome // of the transaction that failed, until it is known
+
+	mu       sync.Mutex // guards what follows; held for a moment
+	rev      store.Rev  // of the latest change
+	health   error
+	failedAt time.Time // when health was last nil
 }
 
 var _ store.Store = (*Store)(nil)
 
 // Open opens the data directory dir, which is made if need be. It is refused
-// if it is that of another kind of store, if another process uses it, or if it
-// is damaged so far that SQLite does not open it. The caller closes the Store.
-func Open(ctx context.Context, dir string) (_ *Store, err error) {
+// if it is that of another kind of store, if another process uses it, or, with
+// kind Damaged, if its database is gone or older than it was. The caller closes
+// the Store.
+//
+// The whole database is read and checked while feeds already tell what is in
+// it: until that is done no feed tells that its beginning is over, and no
+// change is made. If it is not whole both fail, with kind Damaged.
+func Open(ctx context.Context, dir string) (*Store, error) {
+	return OpenLogged(ctx, dir, slog.New(slog.DiscardHandler))
+}
+
+// OpenLogged is Open for a Store that tells log when its disk begins to fail,
+// and when that is over.
+func OpenLogged(ctx context.Context, dir string, log *slog.Logger) (_ *Store, err error) {
 	s := &Store{
 		dir:     dir,
+		log:     log,
 		applies: make(chan *apply),
 		done:    make(chan struct{}),
+		whole:   make(chan struct{}),
 		feeds:   make(map[*feed]struct{}),
 	}
-	if s.lock, err = claim(dir); err != nil {
+	if s.claim, err = datadir.Claim(dir, kind, databaseFile); err != nil {
 		return nil, lonja.E(lonja.LocalFile, "open data directory", err)
 	}
 	if err := s.openDatabase(ctx); err != nil {
@@ -93,70 +118,23 @@ func Open(ctx context.Context, dir string) (_ *Store, err error) {
 		return nil, failure("open data directory", err)
 	}
 	ctx, s.stop = context.WithCancel(context.Background())
+	s.checking.Go(func() {
+		defer close(s.whole)
+		if s.damage = checkWhole(ctx, s.reader); ctx.Err() != nil {
+			s.damage = errClosed
+		}
+	})
 	go s.commit(ctx)
 	return s, nil
 }
 
-// claim makes sure that dir is ours, and returns the lock on it.
-func claim(dir string) (lock *os.File, err error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
-	}
-	lock, err = os.OpenFile(filepath.Join(dir, lockFile), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err != nil {
-			_ = lock.Close()
-		}
-	}()
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return nil, fmt.Errorf("%s is in use by another process", dir)
-	}
-	path := filepath.Join(dir, kindFile)
-	switch found, err := os.ReadFile(path); {
-	case errors.Is(err, fs.ErrNotExist):
-		if _, err := os.Stat(filepath.Join(dir, databaseFile)); err == nil {
-			return nil, fmt.Errorf("%s is missing beside a %s: this is not a whole data directory", path, databaseFile)
-		}
-		return lock, writeSynced(path, kind)
-	case err != nil:
-		return nil, err
-	case string(found) != kind:
-		return nil, fmt.Errorf("%s belongs to a %q store, not to a local one", dir, strings.TrimSpace(string(found)))
-	}
-	return lock, nil
-}
-
-// writeSynced writes a small file so that a power cut leaves it whole or not
-// there.
-func writeSynced(path, content string) error {
-	temp := path + ".new"
-	file, err := os.OpenFile(temp, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = file.WriteString(content)
-	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(temp, path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
-}
-
 func (s *Store) openDatabase(ctx context.Context) (err error) {
-	name := "file:" + (&url.URL{Path: filepath.Join(s.dir, databaseFile)}).EscapedPath() + "?" + settings.Encode()
+	path := filepath.Join(s.dir, databaseFile)
+	seen, err := prepareFiles(path)
+	if err != nil {
+		return err
+	}
+	name := "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + settings.Encode()
 	if s.writer, err = sql.Open("sqlite", name); err != nil {
 		return err
 	}
@@ -167,9 +145,15 @@ func (s *Store) openDatabase(ctx context.Context) (err error) {
 	if err := s.writer.QueryRowContext(ctx, "SELECT rev FROM latest").Scan(&s.rev); err != nil {
 		return err
 	}
+	if s.rev < seen {
+		return damaged("open", fmt.Errorf("%s ends with revision %d, and had %d before", path, s.rev, seen))
+	}
+	if err := s.hold(path); err != nil {
+		return err
+	}
 	// The files have names of their own now: their directory must be on disk
 	// before anything in them counts.
-	if err := syncDir(s.dir); err != nil {
+	if err := errors.Join(datadir.Sync(s.dir), s.noteSeen()); err != nil {
 		return err
 	}
 	s.reader, err = sql.Open("sqlite", name+"&mode=ro")
@@ -177,11 +161,15 @@ func (s *Store) openDatabase(ctx context.Context) (err error) {
 }
 
 // Close implements store.Store.
-func (s *Store) Close() error {
+func (s *Store) Close() (err error) {
 	s.Hub.Close()
 	s.stop()
 	<-s.done
-	return s.closeFiles()
+	s.checking.Wait()
+	if s.Health() == nil {
+		err = s.noteSeen()
+	}
+	return errors.Join(err, s.closeFiles())
 }
 
 func (s *Store) closeFiles() error {
@@ -191,5 +179,8 @@ func (s *Store) closeFiles() error {
 			errs = append(errs, db.Close())
 		}
 	}
-	return errors.Join(append(errs, s.lock.Close())...)
+	for _, file := range s.held {
+		errs = append(errs, file.Close())
+	}
+	return errors.Join(append(errs, s.claim.Close())...)
 }

@@ -134,7 +134,9 @@ func (t *restorer) apply(ctx context.Context, batch []Change) error {
 	case !errors.Is(err, lonja.Conflict):
 		return err
 	case len(batch) == 1:
-		t.later[batch[0].Key] = batch[0]
+		if _, newer := t.later[batch[0].Key]; !newer {
+			t.later[batch[0].Key] = batch[0]
+		}
 		return nil
 	}
 	half := len(batch) / 2

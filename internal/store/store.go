@@ -62,9 +62,12 @@ type Store interface {
 
 	// Feed calls tell for the latest change of each key that stands for
 	// something, in the order of revisions, then for each further change as it
-	// happens, until ctx ends or tell fails; it returns tell's error. Calls of
-	// tell follow one another. Events without a key only say how far the feed
-	// has come; one of them ends what the feed begins with.
+	// happens, until ctx ends or tell fails; it returns tell's error. A value
+	// that was replaced before it was told may be left out, a deletion not.
+	// Calls of tell follow one another. Events without a key only say how far
+	// the feed has come, and that it has told all until then; one of them ends
+	// what the feed begins with. After an error of kind Unavailable or Damaged
+	// another feed may do better.
 	Feed(ctx context.Context, tell func(Event) error) error
 
 	// Barrier returns a revision that no change comes after which any node had

@@ -23,26 +23,28 @@ const patience = 60 * time.Second
 // closes.
 func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	for name, test := range map[string]func(*world){
-		"a key's life":                 testLife,
-		"expectations":                 testExpectations,
-		"a batch is all or nothing":    testBatches,
-		"limits":                       testLimits,
-		"a feed begins with what is":   testFeedSnapshot,
-		"a feed goes on":               testFeedGoesOn,
-		"a feed misses nothing":        testFeedUnderLoad,
-		"a feed ends":                  testFeedEnds,
-		"one of two at once wins":      testRaces,
-		"a barrier is not before acks": testBarrier,
-		"purge":                        testPurge,
-		"messages":                     testMessages,
-		"health":                       testHealth,
-		"closed":                       testClosed,
-		"canceled":                     testCanceled,
+		"a key's life":                  testLife,
+		"expectations":                  testExpectations,
+		"a batch is all or nothing":     testBatches,
+		"limits":                        testLimits,
+		"a feed begins with what is":    testFeedSnapshot,
+		"a feed goes on":                testFeedGoesOn,
+		"a feed misses nothing":         testFeedUnderLoad,
+		"a feed ends":                   testFeedEnds,
+		"one of two at once wins":       testRaces,
+		"a barrier is not before acks":  testBarrier,
+		"purge":                         testPurge,
+		"a backup is the same anywhere": testBackup,
+		"a backup is of one moment":     testBackupUnderLoad,
+		"messages":                      testMessages,
+		"health":                        testHealth,
+		"closed":                        testClosed,
+		"canceled":                      testCanceled,
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := open(t)
 			t.Cleanup(func() { _ = s.Close() })
-			test(&world{t, s})
+			test(&world{t, s, open})
 		})
 	}
 }
@@ -50,6 +52,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 type world struct {
 	*testing.T
 	store.Store
+	open func(*testing.T) store.Store // another one, empty
 }
 
 func put(key store.Key, value string, expect store.Rev) store.Change {
@@ -242,8 +245,9 @@ func testFeedGoesOn(w *world) {
 	}
 }
 
-// testFeedUnderLoad: feeds that begin while others write tell every change
-// once, in order.
+// testFeedUnderLoad: feeds that begin while others write tell the changes
+// once, in order. A change that another of the same key follows at once may be
+// left out.
 func testFeedUnderLoad(w *world) {
 	const writers, changes = 8, 60
 	var writing sync.WaitGroup
@@ -272,7 +276,7 @@ func testFeedUnderLoad(w *world) {
 				var n, m int
 				_, _ = fmt.Sscan(string(e.Value), &n)
 				_, _ = fmt.Sscan(before, &m)
-				if told && n != m+1 {
+				if told && n <= m {
 					w.Errorf("%s is %d after %d", e.Key, n, m)
 				}
 				last, values[e.Key] = e.Rev, string(e.Value)

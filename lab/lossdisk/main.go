@@ -10,13 +10,20 @@
 //	lossdisk -dir MOUNTPOINT -back IMAGE [-keep 0.5]
 //
 // It prints "ready" once it is mounted, and "power lost" with what that cost.
+//
+// A line "fail write FIRST COUNT" or "fail sync FIRST COUNT" on its standard
+// input makes calls fail with EIO: the FIRST from then on (1 is the next) and
+// those after it, COUNT together, or all if that is 0. What was not synced then
+// may still be synced later: what the kernel makes of it is its own affair.
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"log"
 	"math/rand/v2"
 	"os"
@@ -46,6 +53,37 @@ type disk struct {
 	seen    []byte // what a reader sees
 	pending []unsynced
 	dead    bool
+	fault   fault
+}
+
+// A fault says which calls fail.
+type fault struct {
+	call         string // write or sync
+	first, count int
+	seen         int // calls so far
+}
+
+// hits counts a call and reports whether it fails.
+func (f *fault) hits(call string) bool {
+	if f.call != call {
+		return false
+	}
+	f.seen++
+	return f.seen >= f.first && (f.count == 0 || f.seen < f.first+f.count)
+}
+
+// obey sets the fault that each line of commands describes.
+func (d *disk) obey(commands io.Reader) {
+	for lines := bufio.NewScanner(commands); lines.Scan(); {
+		var f fault
+		if n, err := fmt.Sscanf(lines.Text(), "fail %s %d %d", &f.call, &f.first, &f.count); n < 3 {
+			log.Printf("lossdisk: %q: %v", lines.Text(), err)
+			continue
+		}
+		d.mu.Lock()
+		d.fault = f
+		d.mu.Unlock()
+	}
 }
 
 var _ interface {
@@ -84,7 +122,7 @@ func (d *disk) Write(_ context.Context, _ fs.FileHandle, b []byte, offset int64)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	switch {
-	case d.dead:
+	case d.dead, d.fault.hits("write"):
 		return 0, syscall.EIO
 	case offset+int64(len(b)) > int64(len(d.seen)):
 		return 0, syscall.ENOSPC
@@ -97,7 +135,7 @@ func (d *disk) Write(_ context.Context, _ fs.FileHandle, b []byte, offset int64)
 func (d *disk) Fsync(context.Context, fs.FileHandle, uint32) syscall.Errno {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.dead {
+	if d.dead || d.fault.hits("sync") {
 		return syscall.EIO
 	}
 	for _, w := range d.pending {
@@ -165,6 +203,7 @@ func run(dir, image string, keep float64) error {
 		writes, sectors, survived, err := d.cut(keep)
 		fmt.Printf("power lost: %d writes were not synced, %d of their %d sectors survived, %v\n", writes, survived, sectors, err)
 	}()
+	go d.obey(os.Stdin)
 	fmt.Println("ready")
 	server.Wait()
 	return nil
