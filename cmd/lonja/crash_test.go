@@ -96,6 +96,7 @@ type crashWorker struct {
 	user    lonja.UserName
 	account state
 	files   map[lonja.FileName]state
+	slots   [crashNames]int         // the numbers of the files in use
 	won     map[lonja.UserName]bool // contested names that this one was given
 
 	// mayRefuse: the disk may be gone while the directory still answers, and
@@ -109,6 +110,9 @@ func newCrashWorkers() []*crashWorker {
 		workers[i] = &crashWorker{
 			user:  lonja.UserName(fmt.Sprintf("worker-%d", i)),
 			files: map[lonja.FileName]state{}, won: map[lonja.UserName]bool{},
+		}
+		for j := range crashNames {
+			workers[i].slots[j] = j
 		}
 	}
 	return workers
@@ -132,7 +136,7 @@ func (w *crashWorker) step(t *testing.T, dir lonja.Directory) bool {
 	if rand.IntN(8) == 0 {
 		return w.compete(ctx, t, dir)
 	}
-	name := lonja.FileName(fmt.Sprintf("/%s/%d", w.user, rand.IntN(crashNames)))
+	name := w.name(rand.IntN(crashNames))
 	before := w.files[name]
 	w.files[name] = unknown
 	var err error
@@ -145,6 +149,8 @@ func (w *crashWorker) step(t *testing.T, dir lonja.Directory) bool {
 	}
 	switch {
 	case err == nil:
+	case errors.Is(err, refusal) && before == unknown && w.mayRefuse:
+		return true // what was refused may be on the disk yet, and be there after the next start
 	case errors.Is(err, refusal) && before == unknown:
 	case lonja.KindOf(err) == lonja.Unavailable, w.mayRefuse && errors.Is(err, lonja.Refused):
 		return false
@@ -154,6 +160,11 @@ func (w *crashWorker) step(t *testing.T, dir lonja.Directory) bool {
 	}
 	w.files[name] = after
 	return true
+}
+
+// name returns the name of one of the worker's files.
+func (w *crashWorker) name(i int) lonja.FileName {
+	return lonja.FileName(fmt.Sprintf("/%s/%d", w.user, w.slots[i]))
 }
 
 // compete registers a name that the others want too, and that nobody removes.

@@ -20,8 +20,14 @@ var update = flag.Bool("update", false, "write testdata/functional/expected anew
 const battery = "../../testdata/functional"
 
 // TestFunctional is the report's battery of tests, grown: see
-// testdata/functional/README.md.
+// testdata/functional/README.md. Each directory keeps what it knows on disk.
 func TestFunctional(t *testing.T) {
+	playBattery(t, func(t *testing.T) []string { return []string{"--data", t.TempDir() + "/data"} })
+}
+
+// playBattery plays all cases. storage returns the flags of a directory that
+// knows nothing yet.
+func playBattery(t *testing.T, storage func(*testing.T) []string) {
 	inputs, err := filepath.Glob(battery + "/input/*.txt")
 	if err != nil || len(inputs) < 40 {
 		t.Fatalf("found %d cases, %v; want at least 40", len(inputs), err)
@@ -32,7 +38,7 @@ func TestFunctional(t *testing.T) {
 		name := strings.TrimSuffix(filepath.Base(input), ".txt")
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got := runCase(t, input, url)
+			got := runCase(t, input, url, storage)
 			compareWithExpected(t, name, got)
 		})
 	}
@@ -79,6 +85,7 @@ func at(lines []string, i int) string {
 // A scene is one case being played.
 type scene struct {
 	*testing.T
+	storage  func(*testing.T) []string
 	work     string // the folder that all clients stand in
 	state    string // the folder of the clients' states
 	datetime string
@@ -100,12 +107,12 @@ type client struct {
 // main is the name of the client on test.
 const mainClient = ""
 
-func runCase(t *testing.T, input, datetimeURL string) string {
+func runCase(t *testing.T, input, datetimeURL string, storage func(*testing.T) []string) string {
 	script, err := os.ReadFile(input)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &scene{T: t, work: t.TempDir(), state: t.TempDir(), datetime: datetimeURL, clients: map[string]*client{}}
+	s := &scene{T: t, storage: storage, work: t.TempDir(), state: t.TempDir(), datetime: datetimeURL, clients: map[string]*client{}}
 	if err := os.CopyFS(s.work, os.DirFS(battery+"/files")); err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +187,7 @@ func (s *scene) direct(what string, args []string) {
 func (s *scene) startServer(port string) {
 	s.Helper()
 	s.server = start(s.T, func(c *exec.Cmd) { c.Env = append(c.Env, "LOG_RPC_IP="+s.oplogAt) },
-		"server", "--host", "127.0.0.1", "-p", port)
+		append([]string{"server", "--host", "127.0.0.1", "-p", port}, s.storage(s.T)...)...)
 	line := s.server.firstLine()
 	s.port = line[strings.LastIndexByte(line, ':')+1:]
 }

@@ -69,8 +69,8 @@ Start with "lonja up": everything on this machine, for a first look.
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w (see %q)", err, cmd.CommandPath()+" --help")}
 	})
-	root.AddCommand(newServerCommand(), newClientCommand(), newUpCommand(),
-		newLoggerCommand(), newDatetimeCommand(), newBenchCommand())
+	root.AddCommand(newServerCommand(), newClientCommand(), newFindCommand(), newUpCommand(),
+		newLoggerCommand(), newDatetimeCommand(), newBenchCommand(), newAdminCommand())
 	completeHelp(root.Commands())
 	return root
 }

@@ -58,7 +58,7 @@ func start(t *testing.T, set func(*exec.Cmd), args ...string) *process {
 	t.Helper()
 	p := &process{t: t, cmd: exec.Command(binary, args...), exited: make(chan struct{})}
 	p.grew = sync.NewCond(&p.mu)
-	p.cmd.Env = append(os.Environ(), "HOME="+t.TempDir())
+	p.cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "LONJA_ADMIN=off")
 	if set != nil {
 		set(p.cmd)
 	}

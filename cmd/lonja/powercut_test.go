@@ -5,6 +5,9 @@ package main
 import (
 	"errors"
 	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,7 +16,10 @@ import (
 	"testing"
 )
 
-var powerCuts = flag.Int("power-cuts", 10, "how often TestPowerCut pulls the plug")
+var (
+	powerCuts    = flag.Int("power-cuts", 10, "how often TestPowerCut pulls the plug")
+	failingDisks = flag.Int("failing-disks", 12, "how often TestPowerCutAfterFailures does, on a disk that fails before")
+)
 
 // A machine is a file system on a disk that can lose its power: ext4 on a loop
 // device on lossdisk, see lab/lossdisk.
@@ -22,6 +28,7 @@ type machine struct {
 	dir      string // holds all below
 	lossdisk string // the program
 	power    *exec.Cmd
+	commands io.Writer // to lossdisk
 	loop     string
 }
 
@@ -64,6 +71,11 @@ func (m *machine) run(name string, args ...string) string {
 func (m *machine) on() {
 	m.Helper()
 	m.power = exec.Command(m.lossdisk, "-dir", m.disk(), "-back", m.image())
+	commands, err := m.power.StdinPipe()
+	if err != nil {
+		m.Fatal(err)
+	}
+	m.commands = commands
 	out, err := m.power.StdoutPipe()
 	if err != nil {
 		m.Fatal(err)
@@ -77,6 +89,20 @@ func (m *machine) on() {
 	}
 	m.loop = m.run("losetup", "--find", "--show", filepath.Join(m.disk(), "disk.img"))
 	m.run("mount", "-t", "ext4", m.loop, m.files())
+}
+
+// mend repairs the file system, as a machine does when it starts: on a disk
+// that has failed, ext4 writes its superblock past its journal, and a power
+// cut may tear it.
+func (m *machine) mend() {
+	m.Helper()
+	out, err := exec.Command("e2fsck", "-f", "-y", m.image()).CombinedOutput()
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() < 4 {
+		err = nil // it has mended something
+	}
+	if err != nil {
+		m.Fatalf("e2fsck: %v\n%s", err, out)
+	}
 }
 
 // cut pulls the plug.
@@ -140,6 +166,51 @@ func TestPowerCut(t *testing.T) {
 	if controlsLost == 0 {
 		t.Errorf("in %d cuts nothing that was not synced was lost: the power was never gone", *powerCuts)
 	}
+}
+
+// TestPowerCutAfterFailures pulls the plug of a disk that has failed before,
+// at each of the first writes and syncs, once, a few times, or from then on.
+// What the kernel and its file system make of such a disk is theirs; whatever
+// it is, what was acknowledged is there.
+func TestPowerCutAfterFailures(t *testing.T) {
+	m := newMachine(t)
+	workers := newCrashWorkers()
+	for _, w := range workers {
+		w.mayRefuse = true
+	}
+	refused := 0
+	for round := range *failingDisks {
+		m.mend()
+		m.on()
+		data := filepath.Join(m.files(), "data")
+		server, dir := startDurable(t, data)
+		for _, w := range workers {
+			w.verify(t, dir)
+		}
+		fault := fmt.Sprintf("fail %s %d %d", []string{"write", "sync"}[round%2], 1+round/2, []int{1, 3, 0}[rand.IntN(3)])
+		if _, err := fmt.Fprintln(m.commands, fault); err != nil {
+			t.Fatal(err)
+		}
+		workOn(t, workers, dir, 200)
+		m.cut()
+		_ = server.cmd.Process.Signal(syscall.SIGKILL)
+		server.wait()
+		m.off()
+		if strings.Contains(server.stderr.String(), "refuses to write") {
+			refused++
+		}
+		verifyWinners(t, workers)
+		if t.Failed() {
+			t.Fatalf("in round %d, with %s", round+1, fault)
+		}
+	}
+	m.mend()
+	m.on()
+	verifyStore(t, filepath.Join(m.files(), "data"), workers)
+	if refused == 0 {
+		t.Error("no directory has noticed its disk: it did not fail")
+	}
+	t.Logf("%d of %d disks failed so that the directory noticed", refused, *failingDisks)
 }
 
 const controlText = "written before the power went"

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"context"
+	"cmp"
 	"fmt"
 	"io"
 	"log/slog"
@@ -18,10 +18,8 @@ import (
 
 	"lonja/internal/directory"
 	"lonja/internal/dirserver"
-	"lonja/internal/memstore"
 	"lonja/internal/oplog"
-	"lonja/internal/sqlitestore"
-	"lonja/internal/store"
+	"lonja/internal/probe"
 	"lonja/internal/telemetry"
 )
 
@@ -31,20 +29,27 @@ const logHostVariable = "LOG_RPC_IP"
 type serverOptions struct {
 	host           string
 	port           int
-	data           string
+	store          storeOptions
 	maxConns       int
 	requestTimeout time.Duration
+	probePeriod    time.Duration
+	limits         limitOptions
+	admin          string
 	verbose        bool
 }
 
 func (o *serverOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.host, "host", "", "`address` to listen on (default all, IPv4 and IPv6)")
 	f.IntVarP(&o.port, "port", "p", 4444, "`port` to listen on; 0 takes any free one")
-	f.StringVar(&o.data, "data", inMemory, "`directory` in which accounts and publications are kept; "+inMemory+" forgets them at the end")
+	o.store.addFlags(f)
 	f.IntVar(&o.maxConns, "max-connections", dirserver.DefaultMaxConns,
 		"connections served at once; further ones wait")
 	f.DurationVar(&o.requestTimeout, "request-timeout", dirserver.DefaultRequestTimeout,
 		"how long a client may take over its request")
+	f.DurationVar(&o.probePeriod, "probe-period", probe.DefaultPeriod,
+		"how often it is tried whether a connected user still listens; after three misses it is disconnected; 0 for never")
+	o.limits.addFlags(f)
+	addServerAdminFlag(f, &o.admin)
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "log also what concerns single clients")
 }
 
@@ -67,9 +72,22 @@ finish what was accepted, then end.`,
 	return cmd
 }
 
+func (o *serverOptions) check() error {
+	if o.maxConns < 1 || o.requestTimeout <= 0 || o.probePeriod < 0 {
+		return usagef("--max-connections and --request-timeout must be above zero, --probe-period not below it")
+	}
+	return cmp.Or(o.limits.check(), o.store.check())
+}
+
+// lease returns how long a user stays connected whom nobody finds listening.
+// Probing ends leases by itself; this is for what it never comes to.
+func (o *serverOptions) lease() time.Duration {
+	return (probe.DefaultMisses + 2) * o.probePeriod
+}
+
 func runServer(cmd *cobra.Command, opts serverOptions) error {
-	if opts.maxConns < 1 || opts.requestTimeout <= 0 {
-		return usagef("--max-connections and --request-timeout must be above zero")
+	if err := opts.check(); err != nil {
+		return err
 	}
 	signal.Ignore(syscall.SIGPIPE) // whoever reads our lines may go; the directory stays
 	log := telemetry.NewLog(os.Stderr, logLevel(slog.LevelInfo, opts.verbose))
@@ -77,12 +95,20 @@ func runServer(cmd *cobra.Command, opts serverOptions) error {
 	if err != nil {
 		return usagef("%s: %w", logHostVariable, err)
 	}
-	kept, err := openStore(cmd.Context(), opts.data)
+	door, err := openDoor(cmd, opts.admin, log)
+	if err != nil {
+		return err
+	}
+	defer door.close()
+	kept, err := opts.store.open(cmd.Context(), opts.port, log)
 	if err != nil {
 		return err
 	}
 	defer kept.Close()
-	dir, err := directory.Open(cmd.Context(), directory.Options{Store: kept, Log: log})
+	dir, err := directory.Open(cmd.Context(), directory.Options{
+		Store: door.watchStore(kept), Log: log, MaxPublications: opts.limits.publications,
+		Shared: opts.store.cluster != "", Lease: opts.lease(),
+	})
 	if err != nil {
 		return err
 	}
@@ -92,35 +118,35 @@ func runServer(cmd *cobra.Command, opts serverOptions) error {
 		return err
 	}
 	server := dirserver.New(dirserver.Options{
-		Directory:      dir,
+		Directory:      door.metrics.Instrument(dir),
 		Record:         operations.Record,
 		Announce:       os.Stdout,
 		Log:            log,
+		Limits:         opts.limits.limiter(),
+		Limited:        door.metrics.Limited,
 		MaxConns:       opts.maxConns,
 		RequestTimeout: opts.requestTimeout,
 	})
+	door.metrics.WatchOperationLog(operations.Queued, operations.Dropped)
+	door.metrics.WatchConnections(server.Serving)
+	defer door.open(cmd.Context(), dir)()
+	log.Info("accounts and publications are kept", slog.String("in", opts.store.place(opts.port)))
 	announceListener(os.Stdout, ln)
 
-	// The operation log ends after the server, so that it gets every record.
-	logCtx, stopLog := contextUntilStopped()
-	var logs errgroup.Group
-	logs.Go(func() error { return operations.Run(logCtx) })
+	// The operation log and the probing end after the server, so that the one
+	// gets every record, and the other none of its users loses.
+	background, stopBackground := contextUntilStopped()
+	var others errgroup.Group
+	others.Go(func() error { return operations.Run(background) })
+	others.Go(func() error {
+		return probe.Run(background, probe.Options{Leases: dir, Period: opts.probePeriod, Log: log})
+	})
 	err = server.Serve(cmd.Context(), ln)
-	stopLog()
-	if logErr := logs.Wait(); logErr != nil {
-		log.Warn("operation log", slog.Any("error", logErr))
+	stopBackground()
+	if err := others.Wait(); err != nil {
+		log.Warn("while stopping", slog.Any("error", err))
 	}
 	return err
-}
-
-// inMemory is the --data of a directory that keeps nothing.
-const inMemory = ":memory:"
-
-func openStore(ctx context.Context, data string) (store.Store, error) {
-	if data == inMemory {
-		return memstore.New(), nil
-	}
-	return sqlitestore.Open(ctx, data)
 }
 
 // listen opens a TCP port. Its errors say what to type differently.

@@ -20,9 +20,11 @@ const flushEvery = 5 * time.Millisecond
 // An announcer writes a line for each request. A single one is written at
 // once; thousands a second cost a few hundred writes.
 type announcer struct {
-	w       io.Writer
-	log     *slog.Logger
-	failing bool // the last write failed; used by the writing goroutine only
+	w   io.Writer
+	log *slog.Logger
+	// Of the writing goroutine only:
+	failing bool // the last write failed
+	torn    bool // what was written last ends within a line
 
 	mu      sync.Mutex
 	waiting []byte
@@ -97,13 +99,28 @@ func (a *announcer) flush() {
 		a.log.Warn("nobody reads the output: lines were dropped", slog.Int("lines", lost))
 	}
 	if len(lines) > 0 {
-		_, err := a.w.Write(lines)
-		if err != nil && !a.failing {
-			a.log.Warn("cannot write the operations; they go on", slog.Any("error", err))
-		}
-		a.failing = err != nil
+		a.write(lines)
 	}
 	a.mu.Lock()
 	a.spare = lines
 	a.mu.Unlock()
+}
+
+// write writes whole lines, or as much of them as there is room for: then the
+// next ones begin on a line of their own.
+func (a *announcer) write(lines []byte) {
+	var err error
+	if a.torn {
+		_, err = a.w.Write([]byte{'\n'})
+		a.torn = err != nil
+	}
+	if err == nil {
+		var n int
+		n, err = a.w.Write(lines)
+		a.torn = n > 0 && n < len(lines) && lines[n-1] != '\n'
+	}
+	if err != nil && !a.failing {
+		a.log.Warn("cannot write the operations; they go on", slog.Any("error", err))
+	}
+	a.failing = err != nil
 }

@@ -2,17 +2,18 @@ package dirserver
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"io"
 	"log/slog"
 	"net"
 	"net/netip"
-	"slices"
 	"sync"
 	"time"
 
 	"lonja"
 	"lonja/internal/classic"
+	"lonja/internal/limits"
 )
 
 // An exchange's memory: what is read of the request, and the answer.
@@ -25,21 +26,21 @@ var bufferPool = sync.Pool{New: func() any {
 	return &buffers{in: bufio.NewReaderSize(nil, classic.ReadBufferSize)}
 }}
 
-// maxKeptAnswer keeps the memory of a long list from staying in the pool.
-const maxKeptAnswer = 4 << 10
-
 func (b *buffers) release() {
 	b.in.Reset(nil)
-	if cap(b.out) > maxKeptAnswer {
-		b.out = nil
-	}
-	b.out = b.out[:0]
 	bufferPool.Put(b)
+}
+
+// keep lets the memory of a short answer serve for the next one.
+func (b *buffers) keep(answer []byte) {
+	if cap(answer) <= instantAnswer {
+		b.out = answer[:0]
+	}
 }
 
 // exchange reads one request from conn and answers it. Whatever was wrong with
 // the request, it is answered: existing clients take silence for success.
-func (s *Server) exchange(ctx context.Context, conn net.Conn) {
+func (s *Server) exchange(ctx context.Context, conn net.Conn, visit limits.Visit) {
 	bufs := bufferPool.Get().(*buffers)
 	defer bufs.release()
 	bufs.in.Reset(conn)
@@ -48,12 +49,18 @@ func (s *Server) exchange(ctx context.Context, conn net.Conn) {
 	if req.OpName != "" {
 		s.announce.request(&req)
 	}
-	if bad != nil {
-		bufs.out = append(bufs.out, classic.OtherStatus(req.Op))
+	over := s.overLimit(conn, visit, &req)
+	var answer []byte
+	var held share
+	if err := cmp.Or(bad, over); err != nil {
+		answer = append(bufs.out, classic.Status(req.Op, err))
 	} else {
-		bufs.out = s.perform(ctx, &req, conn, bufs.out)
+		answer, held = s.answer(ctx, &req, conn, bufs.out)
 	}
-	if err := s.send(conn, bufs.out); err != nil {
+	bufs.keep(answer)
+	err := s.send(conn, answer, &held)
+	held.shrink(0)
+	if err != nil {
 		s.opts.Log.Debug("client gone before its answer",
 			slog.Any("from", conn.RemoteAddr()), slog.String("operation", lonja.Printable(req.OpName)))
 	} else if bad != nil || bufs.in.Buffered() > 0 {
@@ -64,45 +71,36 @@ func (s *Server) exchange(ctx context.Context, conn net.Conn) {
 	}
 }
 
-// perform has the directory do what is asked and appends the answer.
-func (s *Server) perform(ctx context.Context, req *classic.Request, conn net.Conn, b []byte) []byte {
+// perform has the directory do what is asked.
+func (s *Server) perform(ctx context.Context, req *classic.Request, conn net.Conn) (result, error) {
 	dir, user := s.opts.Directory, req.User
-	var err error
-	var list func([]byte) []byte // appends what follows status 0
 	switch req.Op {
 	case lonja.OpRegister:
-		err = dir.Register(ctx, user)
+		return result{}, dir.Register(ctx, user)
 	case lonja.OpUnregister:
-		err = dir.Unregister(ctx, user)
+		return result{}, dir.Unregister(ctx, user)
 	case lonja.OpConnect:
-		err = dir.Connect(ctx, user, lonja.EndpointFrom(remoteAddr(conn), req.Port))
+		return result{}, dir.Connect(ctx, user, lonja.EndpointFrom(remoteAddr(conn), req.Port))
 	case lonja.OpDisconnect:
-		err = dir.Disconnect(ctx, user)
+		return result{}, dir.Disconnect(ctx, user)
 	case lonja.OpPublish:
-		err = dir.Publish(ctx, user, lonja.Listing{Name: req.Name, Description: req.Description})
+		return result{}, dir.Publish(ctx, user, lonja.Listing{Name: req.Name, Description: req.Description, Size: lonja.UnknownSize})
 	case lonja.OpDelete:
-		err = dir.Delete(ctx, user, req.Name)
+		return result{}, dir.Delete(ctx, user, req.Name)
 	case lonja.OpListUsers:
-		var peers []lonja.Peer
-		peers, err = dir.ListUsers(ctx, user)
-		list = func(b []byte) []byte { return classic.AppendUsers(b, peers) }
+		peers, err := dir.ListUsers(ctx, user)
+		return usersResult(peers), err
 	case lonja.OpListContent:
-		var listings []lonja.Listing
-		listings, err = dir.ListContent(ctx, user, req.Owner)
-		list = func(b []byte) []byte { return classic.AppendListings(b, listings) }
+		listings, err := dir.ListContent(ctx, user, req.Owner)
+		return listingsResult(listings), err
 	case lonja.OpHolders:
-		var holders []lonja.Holder
-		holders, err = dir.Holders(ctx, user, req.Name)
-		list = func(b []byte) []byte { return classic.AppendHolders(b, holders) }
+		holders, err := dir.Holders(ctx, user, req.Name)
+		return holdersResult(holders), err
+	case lonja.OpSearch:
+		page, err := dir.Search(ctx, user, req.Query)
+		return foundResult(page), err
 	}
-	if err != nil && lonja.KindOf(err) == lonja.Internal {
-		s.opts.Log.Error("operation failed", slog.String("operation", req.OpName), slog.Any("error", err))
-	}
-	b = append(b, classic.Status(req.Op, err))
-	if err == nil && list != nil {
-		b = list(b)
-	}
-	return b
+	return result{}, lonja.Invalid // ReadRequest lets no other through
 }
 
 // remoteAddr returns the client's address without a zone, which means nothing
@@ -112,27 +110,6 @@ func remoteAddr(conn net.Conn) netip.Addr {
 		return tcp.AddrPort().Addr().WithZone("")
 	}
 	return netip.IPv4Unspecified()
-}
-
-const (
-	// instantAnswer always fits in the socket's own buffer.
-	instantAnswer = 4 << 10
-	// answerStep is how much of an answer a client must take within one timeout.
-	answerStep = 64 << 10
-)
-
-func (s *Server) send(conn net.Conn, answer []byte) error {
-	if len(answer) <= instantAnswer {
-		_, err := conn.Write(answer)
-		return err
-	}
-	for step := range slices.Chunk(answer, answerStep) {
-		s.open.writeUntil(conn, time.Now().Add(s.opts.RequestTimeout))
-		if _, err := conn.Write(step); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // What is read of a client that was refused, so that the reset which closing

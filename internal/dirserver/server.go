@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"lonja"
+	"lonja/internal/limits"
 )
 
 // The defaults of Options.
@@ -25,26 +26,37 @@ const (
 	DefaultMaxConns       = 8192
 	DefaultRequestTimeout = 10 * time.Second
 	DefaultStopTimeout    = 3 * time.Second
+	DefaultAnswerMemory   = 256 << 20
 )
 
 // Options is what a Server works with. Directory must be set.
 type Options struct {
 	Directory lonja.Directory
 
-	// Record is told of each request that named an operation, after its
-	// answer has gone. It must not block. Nil: nobody is told.
+	// Record is told of each request for one of the directory's operations
+	// that could be read whole, done or not, after its answer has gone. It
+	// must not block. Nil: nobody is told.
 	Record func(lonja.OperationRecord)
 	// Announce gets the lines that the protocol wants on standard output.
 	// A reader that stops reading loses lines, never holds up a request.
 	Announce io.Writer
 	Log      *slog.Logger
 
+	// Limits says who asks for too much. Nil: nobody does.
+	Limits *limits.Limiter
+	// Limited is told of each request that was refused for its limit, or
+	// connection without one. It must not block. Nil: nobody is told.
+	Limited func(limits.Reason)
+
 	// MaxConns bounds the connections being served. Further ones wait in the
 	// kernel's queue.
 	MaxConns int
-	// RequestTimeout bounds the reading of a request, and each step of
-	// writing its answer.
+	// RequestTimeout bounds the reading of a request, and the wait of a long
+	// answer for memory. Answers may take a second longer for each 64 KiB.
 	RequestTimeout time.Duration
+	// AnswerMemory bounds the bytes of all long answers that clients have not
+	// read yet. A single one may be longer.
+	AnswerMemory int64
 	// StopTimeout bounds how long Serve waits for clients once it is stopped.
 	StopTimeout time.Duration
 }
@@ -60,11 +72,20 @@ func (o Options) withDefaults() Options {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Limits == nil {
+		o.Limits = limits.New(limits.Options{}, time.Now())
+	}
+	if o.Limited == nil {
+		o.Limited = func(limits.Reason) {}
+	}
 	if o.MaxConns <= 0 {
 		o.MaxConns = DefaultMaxConns
 	}
 	if o.RequestTimeout <= 0 {
 		o.RequestTimeout = DefaultRequestTimeout
+	}
+	if o.AnswerMemory <= 0 {
+		o.AnswerMemory = DefaultAnswerMemory
 	}
 	if o.StopTimeout <= 0 {
 		o.StopTimeout = DefaultStopTimeout
@@ -79,6 +100,9 @@ type Server struct {
 	handlers sync.WaitGroup
 	open     *openConns
 	announce *announcer
+	limited  digest
+	failures *failureLog
+	answers  *allowance
 }
 
 // New returns a Server. It does nothing until Serve is called.
@@ -89,6 +113,8 @@ func New(opts Options) *Server {
 		slots:    make(chan struct{}, opts.MaxConns),
 		open:     newOpenConns(),
 		announce: newAnnouncer(opts.Announce, opts.Log),
+		failures: newFailureLog(opts.Log),
+		answers:  newAllowance(opts.AnswerMemory),
 	}
 }
 
@@ -100,6 +126,7 @@ func New(opts Options) *Server {
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	stopAnnouncing := s.announce.start()
 	defer stopAnnouncing()
+	defer s.failures.end()
 	stopWatch := context.AfterFunc(ctx, func() { s.stopAccepting(ln) })
 	defer stopWatch()
 
@@ -133,7 +160,9 @@ func (s *Server) stopAccepting(ln net.Listener) {
 func (s *Server) acceptAll(ctx, working context.Context, ln net.Listener) error {
 	pause := newPause()
 	for {
-		s.slots <- struct{}{} // handlers end by themselves, so this does too
+		if !s.awaitSlot(ctx) {
+			return nil
+		}
 		conn, err := ln.Accept()
 		if err != nil {
 			<-s.slots
@@ -151,17 +180,38 @@ func (s *Server) acceptAll(ctx, working context.Context, ln net.Listener) error 
 		}
 		pause.reset()
 		s.handlers.Add(1)
-		go s.serveConn(working, conn)
+		go s.serveConn(working, conn, s.opts.Limits.Enter(remoteAddr(conn)))
 	}
 }
 
-func (s *Server) serveConn(ctx context.Context, conn net.Conn) {
+// awaitSlot waits until one connection more may be served. It is false if none
+// may when ctx ends: then nobody who still waits can be served in time.
+func (s *Server) awaitSlot(ctx context.Context) bool {
+	select {
+	case s.slots <- struct{}{}:
+		return true
+	default:
+	}
+	select {
+	case s.slots <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (s *Server) serveConn(ctx context.Context, conn net.Conn, visit limits.Visit) {
 	defer func() {
+		s.opts.Limits.Leave(visit)
 		s.open.remove(conn)
 		_ = conn.Close()
 		<-s.slots
 		s.handlers.Done()
 	}()
-	s.open.add(conn, time.Now().Add(s.opts.RequestTimeout))
-	s.exchange(ctx, conn)
+	if visit.Entry == limits.Shut {
+		s.shut(conn)
+		return
+	}
+	s.open.add(conn, time.Now().Add(s.patience(visit)))
+	s.exchange(ctx, conn, visit)
 }

@@ -287,6 +287,7 @@ func TestLinesAndRecords(t *testing.T) {
 		"GET_MULTIFILE\x00t4\x00ana\x00f\x00",
 		"DELETE\x00t5\x00ana\x00/f\x00",
 		"LIST_USERS\x00t6\x00ana\x00",
+		"SEARCH\x00t7\x00ana\x00two words\x00\x00\x00\x00\x00\x000\x00\x00\x00",
 		"REGISTER\x00\x1b[2J\x00e\nvil\x00",
 		"NOTHING\x00t7\x00ana\x00",
 		"REGISTER\x00t8\x00\x00",
@@ -302,6 +303,7 @@ s> OPERATION LIST_CONTENT FROM ana AT t3
 s> OPERATION GET_MULTIFILE FROM ana AT t4
 s> OPERATION DELETE FROM ana AT t5
 s> OPERATION LIST_USERS FROM ana AT t6
+s> OPERATION SEARCH FROM ana AT t7
 s> OPERATION REGISTER FROM e` + "\ufffd" + `vil AT ` + "\ufffd" + `[2J
 s> OPERATION NOTHING FROM  AT t7
 s> OPERATION REGISTER FROM  AT t8
@@ -317,6 +319,7 @@ s> OPERATION REGISTER FROM  AT t8
 		{User: "ana", Operation: "GET_MULTIFILE", File: "f", Timestamp: "t4"},
 		{User: "ana", Operation: "DELETE", File: "/f", Timestamp: "t5"},
 		{User: "ana", Operation: "LIST_USERS", Timestamp: "t6"},
+		{User: "ana", Operation: "SEARCH", File: "two words", Timestamp: "t7"},
 		{User: "e\nvil", Operation: "REGISTER", Timestamp: "\x1b[2J"},
 	}
 	if fmt.Sprint(records) != fmt.Sprint(wantRecords) {
@@ -375,4 +378,61 @@ func (b *syncBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.buf.String()
+}
+
+// TestFullServerStops: silent clients in all places do not keep the server up.
+func TestFullServerStops(t *testing.T) {
+	opts := defaults(t)
+	opts.MaxConns = 1
+	opts.RequestTimeout = time.Hour
+	opts.StopTimeout = 50 * time.Millisecond
+	server := start(t, opts)
+	silent := dial(t, server.addr)
+	server.stop()
+	select {
+	case <-server.done:
+	case <-time.After(patience):
+		t.Fatal("the server waits for a silent client")
+	}
+	if got, err := io.ReadAll(silent); string(got) != "\x02" || err != nil {
+		t.Errorf("the silent client got %q, %v; want status 2", got, err)
+	}
+}
+
+// A disk takes room bytes, then fails until it has more.
+type disk struct {
+	syncBuffer
+	room    int
+	refused chan struct{} // gets a token for each failure
+}
+
+func (d *disk) Write(p []byte) (int, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n, _ := d.buf.Write(p[:min(len(p), d.room)])
+	d.room -= n
+	if n < len(p) {
+		d.refused <- struct{}{}
+		return n, errors.New("no space left on device")
+	}
+	return n, nil
+}
+
+// TestTornLine: after a full disk, lines begin where lines begin.
+func TestTornLine(t *testing.T) {
+	out := &disk{room: 20, refused: make(chan struct{}, 1)}
+	opts := defaults(t)
+	opts.Announce = out
+	server := start(t, opts)
+	ask(t, server.addr, "REGISTER\x00t1\x00ana\x00")
+	<-out.refused
+	out.mu.Lock()
+	out.room = 1 << 20
+	out.mu.Unlock()
+	ask(t, server.addr, "REGISTER\x00t2\x00luis\x00")
+	server.stop()
+	<-server.done
+	if got, want := out.String(), "s> OPERATION REGISTE\ns> OPERATION REGISTER FROM luis AT t2\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
 }

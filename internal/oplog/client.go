@@ -43,8 +43,8 @@ type ClientOptions struct {
 // A dialFunc opens a connection, as net.Dialer's DialContext does.
 type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
 
-// A Client carries entries to the operation log. Record and Dropped may be
-// called by any number of goroutines, before and during Run. Entries that are
+// A Client carries entries to the operation log. Record, Queued and Dropped may
+// be called by any number of goroutines, before and during Run. Entries that are
 // recorded after Run go nowhere.
 type Client struct {
 	target target
@@ -92,6 +92,14 @@ func (c *Client) Dropped() uint64 {
 		return 0
 	}
 	return c.queue.lost()
+}
+
+// Queued returns how many entries wait to be sent.
+func (c *Client) Queued() int {
+	if c.queue == nil {
+		return 0
+	}
+	return c.queue.waiting()
 }
 
 // Run carries entries to the service until ctx ends. Then it still sends what

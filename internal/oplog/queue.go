@@ -82,6 +82,13 @@ func (q *queue) len() int {
 	return q.count
 }
 
+// waiting returns how many entries wait, for whoever does not take them.
+func (q *queue) waiting() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.count
+}
+
 // drop counts n entries that are lost.
 func (q *queue) drop(n int) {
 	q.mu.Lock()

@@ -36,8 +36,8 @@ func TestQueueModel(t *testing.T) {
 				model = model[len(want):]
 			},
 			"": func(t *rapid.T) {
-				if q.len() != len(model) || q.lost() != dropped {
-					t.Fatalf("got length %d, dropped %d; want %d, %d", q.len(), q.lost(), len(model), dropped)
+				if q.len() != len(model) || q.waiting() != len(model) || q.lost() != dropped {
+					t.Fatalf("got length %d and %d, dropped %d; want %d, %d", q.len(), q.waiting(), q.lost(), len(model), dropped)
 				}
 			},
 		})
@@ -48,6 +48,7 @@ func TestQueueModel(t *testing.T) {
 // nobody else is.
 func TestQueueWakes(t *testing.T) {
 	q := newQueue(2)
+	q.waiting() // does not count as looking
 	q.push(entry(0))
 	if len(q.ready) != 0 {
 		t.Error("a token, though nobody has looked")

@@ -1,6 +1,6 @@
 // Package telemetry is how a running program tells its operator what it does:
-// for now the diagnostic log. The operation log, which users' requests go to,
-// is another thing: see package oplog.
+// the diagnostic log, bars of progress, and metrics. The operation log, which
+// users' requests go to, is another thing: see package oplog.
 package telemetry
 
 import (
