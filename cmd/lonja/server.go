@@ -79,12 +79,6 @@ func (o *serverOptions) check() error {
 	return cmp.Or(o.limits.check(), o.store.check())
 }
 
-// lease returns how long a user stays connected whom nobody finds listening.
-// Probing ends leases by itself; this is for what it never comes to.
-func (o *serverOptions) lease() time.Duration {
-	return (probe.DefaultMisses + 2) * o.probePeriod
-}
-
 func runServer(cmd *cobra.Command, opts serverOptions) error {
 	if err := opts.check(); err != nil {
 		return err
@@ -107,7 +101,7 @@ func runServer(cmd *cobra.Command, opts serverOptions) error {
 	defer kept.Close()
 	dir, err := directory.Open(cmd.Context(), directory.Options{
 		Store: door.watchStore(kept), Log: log, MaxPublications: opts.limits.publications,
-		Shared: opts.store.cluster != "", Lease: opts.lease(),
+		Shared: opts.store.cluster != "", // leases are ended by probing, which also knows when it is late itself
 	})
 	if err != nil {
 		return err
