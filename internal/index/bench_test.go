@@ -3,8 +3,6 @@ package index
 import (
 	"fmt"
 	"math/rand/v2"
-	"net/netip"
-	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -12,115 +10,113 @@ import (
 	"lonja"
 )
 
-func million(b *testing.B, unique bool) *Index {
-	var before, after runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&before)
-	start := time.Now()
+// A corpus is publications whose words are as unevenly used as in a language.
+type corpus struct {
+	random *rand.Rand
+	words  []string
+	zipf   *rand.Zipf
+	shared []string // base names, if users share them
+}
+
+func newCorpus(seed uint64, shared int) *corpus {
+	c := &corpus{random: rand.New(rand.NewPCG(seed, 1))}
+	for range 20_000 {
+		word := make([]byte, 3+c.random.IntN(7))
+		for i := range word {
+			word[i] = byte('a' + c.random.IntN(26))
+		}
+		c.words = append(c.words, string(word))
+	}
+	c.zipf = rand.NewZipf(c.random, 1.1, 5, uint64(len(c.words)-1))
+	for range shared {
+		c.shared = append(c.shared, c.base(""))
+	}
+	return c
+}
+
+func (c *corpus) word() string { return c.words[c.zipf.Uint64()] }
+
+func (c *corpus) base(unique string) string {
+	return fmt.Sprintf("%s_%s%s.%s", c.word(), c.word(), unique, []string{"mp3", "pdf", "ogg", "mkv"}[c.random.IntN(4)])
+}
+
+func (c *corpus) publication(user lonja.UserName, n int) lonja.Listing {
+	base := c.base(fmt.Sprint("_", n))
+	if len(c.shared) > 0 {
+		base = c.shared[c.random.IntN(len(c.shared))]
+	}
+	return lonja.Listing{
+		Name:        lonja.FileName(fmt.Sprintf("/home/%s/%d/%s", user, n, base)),
+		Description: lonja.Description(c.word() + " " + c.word() + " " + c.word()),
+		Size:        int64(c.random.IntN(1 << 30)),
+	}
+}
+
+const filesOfUser = 20
+
+// load returns an index of so many publications, a third of whose owners are
+// connected.
+func (c *corpus) load(publications int) *Index {
 	x := New()
-	r := rand.New(rand.NewPCG(1, 2))
-	vocab := make([]string, 20000)
-	for i := range vocab {
-		n := 3 + r.IntN(7)
-		w := make([]byte, n)
-		for j := range w {
-			w[j] = byte('a' + r.IntN(26))
+	for n := range publications {
+		user := lonja.UserName(fmt.Sprintf("user%d", n/filesOfUser))
+		if n%filesOfUser == 0 {
+			x.SetAccount(user, uint64(n+1), uint64(n+1))
 		}
-		vocab[i] = string(w)
+		_, a := x.account(user)
+		x.SetPublication(user, a.incarnation, uint64(n+1), c.publication(user, n))
 	}
-	zipf := rand.NewZipf(r, 1.1, 5, uint64(len(vocab)-1))
-	word := func() string { return vocab[zipf.Uint64()] }
-	exts := []string{"mp3", "pdf", "txt", "ogg", "mkv", "zip"}
-	rev := uint64(0)
-	shared := make([]string, 100000)
-	for i := range shared {
-		shared[i] = fmt.Sprintf("%s_%s_%s.%s", word(), word(), word(), exts[r.IntN(6)])
-	}
-	for u := range 50000 {
-		name := lonja.UserName(fmt.Sprintf("user%05d", u))
-		rev++
-		inc := rev
-		x.SetAccount(name, inc, rev)
-		for f := range 20 {
-			rev++
-			base := shared[r.IntN(len(shared))]
-			if unique {
-				base = fmt.Sprintf("%s_%s_%d.%s", word(), word(), rev, exts[r.IntN(6)])
-			}
-			x.SetPublication(name, inc, rev, lonja.Listing{Name: lonja.FileName(fmt.Sprintf("/home/user%05d/%s/%s", u, vocab[f], base)),
-				Description: lonja.Description(fmt.Sprintf("%s %s %s %s", word(), word(), word(), word())), Size: int64(r.IntN(1 << 30))})
-		}
-	}
-	loaded := time.Since(start)
 	x.Complete()
-	total := time.Since(start)
-	runtime.GC()
-	runtime.ReadMemStats(&after)
-	b.Logf("unique=%v: loaded %v, complete %v, heap %d MiB, %d objects, %+v", unique, loaded, total, (after.HeapAlloc-before.HeapAlloc)>>20, after.HeapObjects, x.Stats())
-	start = time.Now()
-	for u := 0; u < 50000; u += 3 {
-		x.Connect(lonja.UserName(fmt.Sprintf("user%05d", u)), lonja.EndpointFrom(netip.MustParseAddr("10.0.0.1"), 1000))
+	for n := 0; n < publications/filesOfUser; n += 3 {
+		x.Connect(lonja.UserName(fmt.Sprintf("user%d", n)), somewhere)
 		for x.Settle(1000) {
 		}
 	}
-	b.Logf("connect 17k users: %v", time.Since(start))
 	return x
 }
 
-func BenchmarkMillion(b *testing.B) {
-	for _, unique := range []bool{false, true} {
-		x := million(b, unique)
-		r := rand.New(rand.NewPCG(3, 4))
-		// queries from existing docs
-		queries := make([]string, 2000)
-		for i := range queries {
-			d := x.docs.at(uint32(1 + r.IntN(x.docs.len())))
-			var ws []string
-			for w := range words(x.texts.str(d.description)) {
-				ws = append(ws, w)
-			}
-			queries[i] = ws[0] + " " + ws[1][:min(len(ws[1]), 1+r.IntN(5))]
-		}
-		b.Run(fmt.Sprintf("unique=%v/two-word", unique), func(b *testing.B) {
-			var times []time.Duration
-			worst := time.Duration(0)
-			wq := ""
-			for i := 0; b.Loop(); i++ {
-				q := lonja.Query{Words: queries[i%len(queries)]}
-				s := time.Now()
-				if _, err := x.Search(&q); err != nil {
-					b.Fatal(err)
-				}
-				e := time.Since(s)
-				times = append(times, e)
-				if e > worst {
-					worst, wq = e, q.Words
-				}
-			}
-			report(b, times)
-			_ = wq
-		})
-		b.Run(fmt.Sprintf("unique=%v/common", unique), func(b *testing.B) {
-			var times []time.Duration
-			for i := 0; b.Loop(); i++ {
-				q := lonja.Query{Words: "home " + queries[i%len(queries)][:1]}
-				s := time.Now()
-				x.Search(&q)
-				times = append(times, time.Since(s))
-			}
-			report(b, times)
-		})
-		runtime.KeepAlive(x)
+// query returns two words of one publication, the second perhaps only begun.
+func (c *corpus) query(x *Index) lonja.Query {
+	d := x.docs.at(1 + c.random.Uint32N(x.docs.next))
+	said := slices.Collect(words(x.texts.str(d.description)))
+	last := said[len(said)-1]
+	return lonja.Query{Words: said[0] + " " + last[:1+c.random.IntN(len(last))]}
+}
+
+func BenchmarkLoad(b *testing.B) {
+	for b.Loop() {
+		newCorpus(1, 0).load(100_000)
 	}
 }
 
-func report(b *testing.B, times []time.Duration) {
-	b.StopTimer()
-	for i := range times {
-		_ = i
+func BenchmarkSearch(b *testing.B) {
+	for name, shared := range map[string]int{"unique": 0, "shared": 10_000} {
+		b.Run(name, func(b *testing.B) {
+			c := newCorpus(1, shared)
+			x := c.load(200_000)
+			var took []time.Duration
+			for b.Loop() {
+				q := c.query(x)
+				start := time.Now()
+				if _, err := x.Search(&q); err != nil {
+					b.Fatal(err)
+				}
+				took = append(took, time.Since(start))
+			}
+			slices.Sort(took)
+			b.ReportMetric(float64(took[len(took)*99/100].Nanoseconds()), "p99-ns")
+		})
 	}
-	slices.Sort(times)
-	b.ReportMetric(float64(times[len(times)/2].Microseconds()), "p50-µs")
-	b.ReportMetric(float64(times[len(times)*99/100].Microseconds()), "p99-µs")
-	b.ReportMetric(float64(times[len(times)-1].Microseconds()), "max-µs")
+}
+
+func BenchmarkConnect(b *testing.B) {
+	x := newCorpus(1, 0).load(100_000)
+	for b.Loop() {
+		x.Disconnect("user0")
+		for x.Settle(1000) {
+		}
+		x.Connect("user0", somewhere)
+		for x.Settle(1000) {
+		}
+	}
 }
