@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strconv"
 	"syscall"
 	"time"
@@ -25,6 +26,10 @@ import (
 
 // logHostVariable names the machine of the operation log, as the protocol says.
 const logHostVariable = "LOG_RPC_IP"
+
+// gcPercent is how much a directory's memory may grow before it is collected,
+// in percent. The index has few pointers, so collecting it often costs little.
+const gcPercent = 50
 
 type serverOptions struct {
 	host           string
@@ -94,6 +99,9 @@ func runServer(cmd *cobra.Command, opts serverOptions) error {
 		return err
 	}
 	defer door.close()
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	kept, err := opts.store.open(cmd.Context(), opts.port, log)
 	if err != nil {
 		return err
@@ -107,6 +115,7 @@ func runServer(cmd *cobra.Command, opts serverOptions) error {
 		return err
 	}
 	defer dir.Close()
+	debug.FreeOSMemory() // what the making of the index left behind
 	ln, err := listen(opts.host, opts.port)
 	if err != nil {
 		return err
