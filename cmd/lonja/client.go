@@ -7,14 +7,14 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strconv"
-	"syscall"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"lonja/internal/classic"
 	"lonja/internal/console"
 	"lonja/internal/datetime"
 	"lonja/internal/dirclient"
@@ -80,22 +80,21 @@ func runClient(ctx context.Context, opts clientOptions) error {
 	if !opts.classic {
 		return usagef("--classic=false: there is no other dialect yet")
 	}
-	if _, err := net.ResolveTCPAddr("tcp", opts.listen); err != nil {
+	if err := checkListen(opts.listen); err != nil {
 		return usagef("--listen %s: %w", opts.listen, err)
 	}
-	signal.Ignore(syscall.SIGPIPE) // whoever reads our output may go; the user is disconnected first
 	stateDir, err := stateDir(opts.stateDir)
 	if err != nil {
 		return err
 	}
 	log := telemetry.NewLog(os.Stderr, logLevel(slog.LevelWarn, opts.verbose))
-	clock, err := datetime.NewClient(datetime.Options{URL: opts.datetime})
+	clock, err := datetime.NewClient(datetime.Options{URL: opts.datetime, Log: log})
 	if err != nil {
 		return usagef("--datetime: %w", err)
 	}
 	defer clock.Close()
 
-	address := net.JoinHostPort(opts.server, strconv.Itoa(opts.port))
+	address := net.JoinHostPort(hostName(opts.server), strconv.Itoa(opts.port))
 	n := node.New(node.Options{
 		Directory:     dirclient.New(dirclient.Options{Address: address, Timestamp: clock.Now}),
 		DirectoryName: address,
@@ -106,6 +105,25 @@ func runClient(ctx context.Context, opts clientOptions) error {
 	})
 	defer n.Close()
 	return runConsole(ctx, opts, n, stateDir, log)
+}
+
+// checkListen reports why files cannot be served at address: the protocol knows
+// no ports below 1024.
+func checkListen(address string) error {
+	addr, err := net.ResolveTCPAddr("tcp", address)
+	if err == nil && addr.Port != 0 && addr.Port < classic.MinPort {
+		err = fmt.Errorf("port %d is not between %d and 65535", addr.Port, classic.MinPort)
+	}
+	return err
+}
+
+// hostName returns host without the brackets in which IPv6 addresses are often
+// written.
+func hostName(host string) string {
+	if inner, ok := strings.CutPrefix(host, "["); ok && strings.HasSuffix(inner, "]") {
+		return strings.TrimSuffix(inner, "]")
+	}
+	return host
 }
 
 // runConsole gives the node the right kind of console.
@@ -123,7 +141,7 @@ func runConsole(ctx context.Context, opts clientOptions, n *node.Node, stateDir 
 		}
 		defer file.Close()
 		in, shown.Echo, shown.StayAtEnd = file, true, true
-	case telemetry.IsTerminal(os.Stdin) && telemetry.IsTerminal(os.Stdout):
+	case telemetry.IsTerminal(os.Stdin) && telemetry.IsTerminal(os.Stdout) && canEdit(os.Getenv("TERM")):
 		terminal, err := console.NewTerminal(historyFile(stateDir, log), console.CompleteFor(ctx, n))
 		if err != nil {
 			return err
@@ -137,6 +155,9 @@ func runConsole(ctx context.Context, opts clientOptions, n *node.Node, stateDir 
 	shown.Lines = lines
 	return console.Run(ctx, shown)
 }
+
+// canEdit reports whether a terminal of that kind can move its cursor.
+func canEdit(kind string) bool { return kind != "" && kind != "dumb" }
 
 // historyFile returns where the commands typed are kept, for their owner only,
 // or "" where that cannot be.

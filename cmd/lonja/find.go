@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os/signal"
 	"strconv"
 	"strings"
 	"syscall"
@@ -98,7 +97,6 @@ func runFind(ctx context.Context, opts findOptions, words []string, stdout, stde
 		return usagef("--datetime: %w", err)
 	}
 	defer clock.Close()
-	signal.Ignore(syscall.SIGPIPE) // whoever reads our output may go; the guest is unregistered first
 
 	dir := dirclient.New(dirclient.Options{
 		Address: net.JoinHostPort(opts.server, strconv.Itoa(opts.port)), Timestamp: clock.Now,

@@ -37,13 +37,18 @@ var version = "dev"
 func main() { os.Exit(run(os.Args[1:])) }
 
 func run(args []string) int {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	signal.Ignore(syscall.SIGPIPE) // commands clean up when nobody reads their output any more
+	signals, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal ends what does not end by itself
+	context.AfterFunc(signals, stop) // a second signal ends what does not end by itself
+	ctx, end := context.WithCancel(signals)
+	defer end()
+	stdout := &output{file: os.Stdout, end: end}
 	root := newRootCommand()
+	root.SetOut(stdout)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
-	if err == nil {
+	if err == nil || stdout.abandoned(err) {
 		return exitOK
 	}
 	fmt.Fprintln(os.Stderr, "lonja:", err)

@@ -7,10 +7,8 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"os/signal"
 	"runtime/debug"
 	"strconv"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,10 +24,6 @@ import (
 
 // logHostVariable names the machine of the operation log, as the protocol says.
 const logHostVariable = "LOG_RPC_IP"
-
-// gcPercent is how much a directory's memory may grow before it is collected,
-// in percent. The index has few pointers, so collecting it often costs little.
-const gcPercent = 50
 
 type serverOptions struct {
 	host           string
@@ -88,7 +82,7 @@ func runServer(cmd *cobra.Command, opts serverOptions) error {
 	if err := opts.check(); err != nil {
 		return err
 	}
-	signal.Ignore(syscall.SIGPIPE) // whoever reads our lines may go; the directory stays
+	defer spareMemory()()
 	log := telemetry.NewLog(os.Stderr, logLevel(slog.LevelInfo, opts.verbose))
 	operations, err := oplog.NewClient(oplog.ClientOptions{Target: os.Getenv(logHostVariable), Log: log})
 	if err != nil {
@@ -99,9 +93,6 @@ func runServer(cmd *cobra.Command, opts serverOptions) error {
 		return err
 	}
 	defer door.close()
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
 	kept, err := opts.store.open(cmd.Context(), opts.port, log)
 	if err != nil {
 		return err
@@ -133,7 +124,9 @@ func runServer(cmd *cobra.Command, opts serverOptions) error {
 	door.metrics.WatchOperationLog(operations.Queued, operations.Dropped)
 	door.metrics.WatchConnections(server.Serving)
 	defer door.open(cmd.Context(), dir)()
-	log.Info("accounts and publications are kept", slog.String("in", opts.store.place(opts.port)))
+	if place := opts.store.place(opts.port); place != inMemory {
+		log.Info("accounts and publications are kept", slog.String("in", place))
+	}
 	announceListener(os.Stdout, ln)
 
 	// The operation log and the probing end after the server, so that the one

@@ -79,10 +79,7 @@ func (o *storeOptions) place(port int) string {
 	if o.cluster != "" {
 		return "the cluster"
 	}
-	data, err := o.dataDir(port)
-	if err != nil || data == inMemory {
-		return "memory only"
-	}
+	data, _ := o.dataDir(port) // open has told the error
 	return data
 }
 

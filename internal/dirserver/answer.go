@@ -67,39 +67,61 @@ func foundResult(page lonja.FoundPage) result {
 // A long one takes the share of the server's memory for answers that comes with
 // it, which the caller gives back.
 func (s *Server) answer(ctx context.Context, req *classic.Request, conn net.Conn, b []byte) ([]byte, share) {
-	r, held, err := s.performWithin(ctx, req, conn)
-	if err != nil && ctx.Err() == nil {
-		s.failures.add(time.Now(), req.OpName, err)
+	var held share
+	answer, needs, err := s.build(ctx, req, conn, b, &held)
+	if needs > 0 {
+		// To wait with the list in hand would take the memory that is waited
+		// for, so the request is performed again.
+		if held, err = s.answers.wait(ctx, needs, s.opts.RequestTimeout); err == nil {
+			answer, _, err = s.build(ctx, req, conn, b, &held)
+		}
 	}
-	if held.size > 0 {
-		b = make([]byte, 0, 1+r.size)
+	if err != nil {
+		if ctx.Err() == nil {
+			s.failures.add(time.Now(), req.OpName, err)
+		}
+		answer = append(b, classic.Status(req.Op, err))
 	}
-	b = append(b, classic.Status(req.Op, err))
-	if err == nil && r.append != nil {
-		b = r.append(b)
-	}
-	held.shrink(len(b))
-	return b, held
+	held.shrink(len(answer))
+	return answer, held
 }
 
-// performWithin performs a request, and sees to it that a long answer has its
-// share. If others hold too much, the request is performed again once they do
-// not: to wait with the list in hand would take the memory that is waited for.
-func (s *Server) performWithin(ctx context.Context, req *classic.Request, conn net.Conn) (result, share, error) {
+// build performs a request and writes its answer: after b, or into memory of
+// its own if it is a long one. That takes a share, unless there is one already.
+// If others hold too much for that, the answer needs so many bytes more.
+func (s *Server) build(ctx context.Context, req *classic.Request, conn net.Conn, b []byte, held *share) (answer []byte, needs int, err error) {
+	if isLookup(req.Op) {
+		done, err := s.answers.begin(ctx)
+		if err != nil {
+			return nil, 0, err
+		}
+		defer done()
+	}
 	r, err := s.perform(ctx, req, conn)
-	if err != nil || r.size <= instantAnswer {
-		return r, share{}, err
+	if err != nil {
+		return nil, 0, err
 	}
-	if held, ok := s.answers.try(r.size); ok {
-		return r, held, nil
+	if r.size > instantAnswer {
+		if held.size == 0 && !s.answers.try(held, r.size) {
+			return nil, r.size, nil
+		}
+		b = make([]byte, 0, 1+r.size)
 	}
-	size := r.size
-	r = result{}
-	held, err := s.answers.wait(ctx, size, s.opts.RequestTimeout)
-	if err == nil {
-		r, err = s.perform(ctx, req, conn)
+	b = append(b, classic.StatusOK)
+	if r.append != nil {
+		b = r.append(b)
 	}
-	return r, held, err
+	return b, 0, nil
+}
+
+// isLookup reports whether op changes nothing: it has a result, and waits for
+// nothing outside the process.
+func isLookup(op lonja.Operation) bool {
+	switch op {
+	case lonja.OpListUsers, lonja.OpListContent, lonja.OpHolders, lonja.OpSearch:
+		return true
+	}
+	return false
 }
 
 const (

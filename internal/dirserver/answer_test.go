@@ -8,7 +8,10 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -45,6 +48,7 @@ func (c *crowd) ListUsers(context.Context, lonja.UserName) ([]lonja.Peer, error)
 type pipes struct {
 	conns  chan net.Conn
 	closed chan struct{}
+	close  sync.Once
 }
 
 func (p *pipes) Accept() (net.Conn, error) {
@@ -56,7 +60,7 @@ func (p *pipes) Accept() (net.Conn, error) {
 	}
 }
 
-func (p *pipes) Close() error { close(p.closed); return nil }
+func (p *pipes) Close() error { p.close.Do(func() { close(p.closed) }); return nil }
 
 func (p *pipes) Addr() net.Addr { return &net.TCPAddr{} }
 
@@ -65,34 +69,27 @@ func (p *pipes) Addr() net.Addr { return &net.TCPAddr{} }
 func inBubble(t *testing.T, opts dirserver.Options, test func(t *testing.T, dial func(request string) net.Conn)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		ln := &pipes{make(chan net.Conn), make(chan struct{})}
-		ctx, stop := context.WithCancel(t.Context())
-		ended := make(chan error)
-		go func() { ended <- dirserver.New(opts).Serve(ctx, onlyOnce{ln}) }()
-		test(t, func(request string) net.Conn {
-			client, server := net.Pipe()
-			ln.conns <- server
-			if _, err := io.WriteString(client, request); err != nil {
-				t.Fatal(err)
-			}
-			return client
-		})
-		stop()
-		if err := <-ended; err != nil {
-			t.Errorf("serve: %v", err)
-		}
+		inServer(t, opts, func(dial func(string) net.Conn) { test(t, dial) })
 	})
 }
 
-// onlyOnce lets a listener be closed twice.
-type onlyOnce struct{ *pipes }
-
-func (o onlyOnce) Close() error {
-	select {
-	case <-o.closed:
-		return nil
-	default:
-		return o.pipes.Close()
+// inServer is the inner half of inBubble.
+func inServer(t *testing.T, opts dirserver.Options, test func(dial func(request string) net.Conn)) {
+	ln := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- dirserver.New(opts).Serve(ctx, ln) }()
+	test(func(request string) net.Conn {
+		client, server := net.Pipe()
+		ln.conns <- server
+		if _, err := io.WriteString(client, request); err != nil {
+			t.Fatal(err)
+		}
+		return client
+	})
+	stop()
+	if err := <-ended; err != nil {
+		t.Errorf("serve: %v", err)
 	}
 }
 
@@ -168,6 +165,45 @@ func TestLongAnswersShareMemory(t *testing.T) {
 				t.Errorf("alone: got %d bytes, %v; want %d", len(got), err, len(want))
 			}
 		}
+	})
+}
+
+// A slowCrowd makes its list when it is let.
+type slowCrowd struct {
+	*crowd
+	making atomic.Int32 // how many lists
+	let    chan struct{}
+}
+
+func (c *slowCrowd) ListUsers(context.Context, lonja.UserName) ([]lonja.Peer, error) {
+	c.making.Add(1)
+	defer c.making.Add(-1)
+	<-c.let
+	return c.peers, nil
+}
+
+// TestFewListsAreMadeAtOnce: a list takes memory before anybody knows how much.
+func TestFewListsAreMadeAtOnce(t *testing.T) {
+	dir, want := crowdOf(64 << 10)
+	atMost := max(4, runtime.GOMAXPROCS(0))
+	synctest.Test(t, func(t *testing.T) {
+		slow := &slowCrowd{crowd: dir, let: make(chan struct{})}
+		inServer(t, dirserver.Options{Directory: slow}, func(dial func(string) net.Conn) {
+			var clients []net.Conn
+			for range 2 * atMost {
+				clients = append(clients, dial(listUsers))
+			}
+			synctest.Wait()
+			if got := int(slow.making.Load()); got != atMost {
+				t.Errorf("%d lists are made at once, want %d", got, atMost)
+			}
+			close(slow.let)
+			for _, conn := range clients {
+				if got, err := io.ReadAll(conn); string(got) != want || err != nil {
+					t.Errorf("got %d bytes, %v; want %d", len(got), err, len(want))
+				}
+			}
+		})
 	})
 }
 

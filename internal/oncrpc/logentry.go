@@ -18,11 +18,6 @@ const (
 	maxLogTimestamp = 64
 )
 
-// MaxLogMessage bounds a log call, in bytes: the largest credential, verifier
-// and entry that RFC 5531 and docs/protocol.md allow.
-const MaxLogMessage = 6*unit + 2*(2*unit+maxAuth) +
-	(unit + maxLogUser + 1) + (unit + maxLogOperation) + (unit + maxLogFile + 1) + (unit + maxLogTimestamp)
-
 // FitsLogEntry reports whether each field is within its limit.
 func FitsLogEntry(r lonja.OperationRecord) bool {
 	return len(r.User) <= maxLogUser && len(r.Operation) <= maxLogOperation &&

@@ -58,15 +58,6 @@ func TestLogEntryLimits(t *testing.T) {
 	}
 }
 
-// TestMaxLogMessage: the bound is the size of the largest call there is.
-func TestMaxLogMessage(t *testing.T) {
-	message := oncrpc.AppendCall(nil, oncrpc.Call{Args: oncrpc.AppendLogEntry(nil, largest())})
-	const emptyAuths = 2 * 400 // AppendCall sends none
-	if got := len(message) + emptyAuths; got != oncrpc.MaxLogMessage {
-		t.Errorf("got %d, MaxLogMessage is %d", got, oncrpc.MaxLogMessage)
-	}
-}
-
 func TestDecodeLogEntryCut(t *testing.T) {
 	whole := oncrpc.AppendLogEntry(nil, lonja.OperationRecord{User: "ana", Operation: "CONNECT", Timestamp: "x"})
 	for n := range whole {

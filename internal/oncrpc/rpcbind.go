@@ -57,13 +57,6 @@ func AppendMapping(b []byte, m Mapping) []byte {
 	return b
 }
 
-// DecodeMapping reads what AppendMapping wrote.
-func DecodeMapping(b []byte) (Mapping, error) {
-	c := cursor{rest: b}
-	m := Mapping{Program: c.uint32(), Version: c.uint32(), Protocol: c.uint32(), Port: c.uint32()}
-	return m, c.err("port mapping")
-}
-
 // DecodeDone reads the result of Set and Unset.
 func DecodeDone(results []byte) (bool, error) {
 	c := cursor{rest: results}
@@ -97,13 +90,6 @@ func AppendBinding(b []byte, v Binding) []byte {
 	b = appendString(b, v.NetID)
 	b = appendString(b, v.Address)
 	return appendString(b, v.Owner)
-}
-
-// DecodeBinding reads what AppendBinding wrote.
-func DecodeBinding(b []byte) (Binding, error) {
-	c := cursor{rest: b}
-	v := c.binding()
-	return v, c.err("rpcbind registration")
 }
 
 func (c *cursor) binding() Binding {

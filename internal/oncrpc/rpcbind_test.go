@@ -17,12 +17,6 @@ func TestMapping(t *testing.T) {
 	if got := oncrpc.AppendMapping(nil, m); !bytes.Equal(got, want) {
 		t.Errorf("got %x, want %x", got, want)
 	}
-	if got, err := oncrpc.DecodeMapping(want); err != nil || got != m {
-		t.Errorf("got %+v, %v; want %+v", got, err, m)
-	}
-	if _, err := oncrpc.DecodeMapping(want[:15]); !errors.Is(err, lonja.Malformed) {
-		t.Errorf("cut short: got %v", err)
-	}
 }
 
 func TestBinding(t *testing.T) {
@@ -30,12 +24,6 @@ func TestBinding(t *testing.T) {
 	want := unhex(t, "20000001 00000001 00000004 74637036 00000009 3a3a2e31392e313336 000000 00000001 30000000")
 	if got := oncrpc.AppendBinding(nil, v); !bytes.Equal(got, want) {
 		t.Errorf("got %x, want %x", got, want)
-	}
-	if got, err := oncrpc.DecodeBinding(want); err != nil || got != v {
-		t.Errorf("got %+v, %v; want %+v", got, err, v)
-	}
-	if _, err := oncrpc.DecodeBinding(want[:len(want)-1]); !errors.Is(err, lonja.Malformed) {
-		t.Errorf("cut short: got %v", err)
 	}
 }
 
@@ -105,7 +93,7 @@ func TestUniversalAddress(t *testing.T) {
 	}
 }
 
-// FuzzRpcbind: the decoders of rpcbind's answers and arguments neither panic
+// FuzzRpcbind: the decoders of rpcbind's answers neither panic
 // nor misread what they would write themselves.
 func FuzzRpcbind(f *testing.F) {
 	f.Add(unhex(f, "00000001 20000001 00000001 00000003 74637000 00000001 61000000 00000000 00000000"))
@@ -113,13 +101,9 @@ func FuzzRpcbind(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		bindings, _ := oncrpc.DecodeBindings(b)
 		for _, v := range bindings {
-			if got, err := oncrpc.DecodeBinding(oncrpc.AppendBinding(nil, v)); err != nil || got != v {
+			one := append(oncrpc.AppendBinding([]byte{0, 0, 0, 1}, v), 0, 0, 0, 0)
+			if got, err := oncrpc.DecodeBindings(one); err != nil || len(got) != 1 || got[0] != v {
 				t.Errorf("got %+v, %v; want %+v", got, err, v)
-			}
-		}
-		if m, err := oncrpc.DecodeMapping(b); err == nil {
-			if got, err := oncrpc.DecodeMapping(oncrpc.AppendMapping(nil, m)); err != nil || got != m {
-				t.Errorf("got %+v, %v; want %+v", got, err, m)
 			}
 		}
 		entries, _ := oncrpc.DecodeEntries(b)

@@ -9,7 +9,8 @@
 // which are counted, and never time.
 //
 // Delivery is at least once over a connection that breaks: what was not
-// answered is sent again. An entry is lost only when the queue is full, when
+// answered is sent again. The service knows such calls again if they came twice
+// over UDP, or because its output was blocked for a while. An entry is lost only when the queue is full, when
 // the service refuses it, or when the program ends first; Dropped counts all
 // three.
 //

@@ -113,14 +113,16 @@ func (s *sender) converse(ctx context.Context) error {
 	var passed error
 	for _, to := range list {
 		conn, err := s.dial(ctx, to.network, to.at.String())
-		switch {
-		case err != nil:
-		case to.network == "tcp":
-			return s.overStream(ctx, conn)
-		default:
-			// Over UDP, only an answer shows that there is anybody.
+		if err == nil {
+			// Only an answer shows that there is anybody: over UDP anyhow, and a
+			// service that has no place for another connection may take one at
+			// first, too.
 			before := s.window.state(false).answered
-			err = s.overDatagrams(ctx, conn)
+			if to.network == "tcp" {
+				err = s.overStream(ctx, conn)
+			} else {
+				err = s.overDatagrams(ctx, conn)
+			}
 			if err == nil || s.window.state(false).answered != before {
 				return err
 			}

@@ -458,3 +458,22 @@ func TestSenderUnheardDatagrams(t *testing.T) {
 		n.accept().wantCalls(0, 0)
 	})
 }
+
+// TestSenderTriesUDPToo: where connections are taken and dropped without an
+// answer, calls may still be heard over UDP.
+func TestSenderTriesUDPToo(t *testing.T) {
+	n := &network{open: true}
+	withClient(t, n, ClientOptions{}, func(t *testing.T, c *Client, _ func() error) {
+		c.Record(entry(0))
+		refused := n.accept()
+		refused.call()
+		n.mu.Lock()
+		n.udp = true
+		n.mu.Unlock()
+		_ = refused.conn.Close()
+		n.accept().wantCalls(0, 0)
+		if got := len(n.tries()); got != 1 {
+			t.Errorf("TCP was tried %d times before UDP", got)
+		}
+	})
+}

@@ -25,8 +25,9 @@ const (
 	// receive, for instance when the process has no file descriptor left.
 	failurePause = 50 * time.Millisecond
 
-	// refusalNotice is how often at most it is told that connections are refused.
-	refusalNotice = time.Minute
+	// fullNotice is how often at most it is told that there are too many
+	// connections.
+	fullNotice = time.Minute
 
 	// portTries bounds the search for a port that is free for both TCP and UDP.
 	portTries = 16
@@ -39,14 +40,15 @@ type ServiceOptions struct {
 	Host string
 	// Port is for TCP and UDP alike. 0 is any that is free for both.
 	Port uint16
-	// Out gets the lines, whole lines in each Write; it must be there. The service makes sure
-	// that there is one Write at a time; a writer that others write to as well
-	// comes from Locked, or does its own locking.
+	// Out gets the lines, whole lines in each Write; it must be there. The
+	// service makes sure that there is one Write at a time; a writer that others
+	// write to as well does its own locking.
 	Out io.Writer
 	// Log gets what operators should know; nil discards it.
 	Log *slog.Logger
-	// MaxConnections bounds the TCP connections at once; past it one is closed
-	// as it comes. 0 is 256.
+	// MaxConnections bounds the TCP connections at once. A further one takes the
+	// place of the one that has been idle for longest, or is closed as it comes
+	// if none is idle. 0 is 256.
 	MaxConnections int
 }
 
@@ -79,7 +81,7 @@ func Listen(o ServiceOptions) (*Service, error) {
 	return &Service{
 		stream:      stream,
 		datagrams:   datagrams,
-		out:         &printer{out: Locked(o.Out), log: log},
+		out:         newPrinter(o.Out, log),
 		log:         log,
 		connections: positive(o.MaxConnections, defaultConnections),
 	}, nil
@@ -136,8 +138,9 @@ func ignoreClosed(err error) error {
 // Run serves until ctx ends, and then returns nil: after all that it had read is
 // printed and answered, each connection is closed, and each goroutine of the
 // service has ended. A client that does not read its answers delays that by a
-// few seconds at most, an Out that blocks for as long as it blocks. Any error
-// means that the service cannot go on. Run may be called once.
+// few seconds at most. So does an Out that blocks: then a goroutine stays behind
+// in its Write, and what could not be printed is not answered. Any error means
+// that the service cannot go on. Run may be called once.
 func (s *Service) Run(ctx context.Context) error {
 	running, runningCtx := errgroup.WithContext(ctx)
 	stop := context.AfterFunc(runningCtx, s.interrupt)
@@ -145,6 +148,9 @@ func (s *Service) Run(ctx context.Context) error {
 	running.Go(func() error { return s.serveStreams(runningCtx) })
 	running.Go(func() error { return s.serveDatagrams(runningCtx) })
 	err := errors.Join(running.Wait(), s.Close())
+	if s.out.stuck.Load() {
+		s.log.Warn("nobody reads the operation log: its last calls are not printed")
+	}
 	if err != nil {
 		return lonja.E(lonja.KindOf(err), "operation log", err)
 	}
@@ -156,41 +162,48 @@ func (s *Service) Run(ctx context.Context) error {
 func (s *Service) interrupt() {
 	_ = s.stream.Close()
 	_ = s.datagrams.SetReadDeadline(time.Unix(1, 0))
+	close(s.out.stopping)
 }
 
 // serveStreams accepts connections, and returns when each has ended.
 func (s *Service) serveStreams(ctx context.Context) error {
-	var sessions errgroup.Group
-	sessions.SetLimit(s.connections)
-	defer func() { _ = sessions.Wait() }() // a session's end is its own matter
-	var refused time.Time
+	var serving errgroup.Group
+	defer func() { _ = serving.Wait() }() // a session's end is its own matter
+	all := newSessions(s.connections)
+	var noticed time.Time
 	for {
 		conn, err := s.stream.Accept()
-		switch {
-		case errors.Is(err, net.ErrClosed):
+		if err != nil {
+			if !errors.Is(err, net.ErrClosed) {
+				s.log.Warn("operation log cannot accept a connection", "err", err)
+				pause(ctx, failurePause)
+				continue
+			}
 			if ctx.Err() != nil {
 				return nil
 			}
 			return err
-		case err != nil:
-			s.log.Warn("operation log cannot accept a connection", "err", err)
-			pause(ctx, failurePause)
-		case !sessions.TryGo(func() error { s.serveStream(ctx, conn); return nil }):
+		}
+		session := newSession(ctx, conn, s.out, all)
+		admitted, full := all.admit(session)
+		if admitted {
+			serving.Go(func() error { s.serveStream(session); return nil })
+		} else {
+			session.end()
 			_ = conn.Close()
-			if time.Since(refused) > refusalNotice {
-				refused = time.Now()
-				s.log.Warn("operation log refuses connections", "limit", s.connections)
-			}
+		}
+		if full && time.Since(noticed) > fullNotice {
+			noticed = time.Now()
+			s.log.Warn("operation log has too many connections: it closes idle ones, and refuses others", "limit", s.connections)
 		}
 	}
 }
 
 // serveStream serves one connection to its end, and closes it.
-func (s *Service) serveStream(ctx context.Context, conn net.Conn) {
-	defer conn.Close()
-	err := newSession(ctx, conn, s.out).serve()
-	if err != nil && ctx.Err() == nil {
-		s.log.Debug("operation log connection ended", "peer", conn.RemoteAddr().String(), "err", err)
+func (s *Service) serveStream(session *session) {
+	defer session.conn.Close()
+	if err := session.serve(); err != nil {
+		s.log.Debug("operation log connection ended", "peer", session.conn.RemoteAddr().String(), "err", err)
 	}
 }
 

@@ -3,16 +3,18 @@ package oplog
 import (
 	"context"
 	"net"
+	"net/netip"
 	"time"
 
 	"lonja/internal/oncrpc"
 )
 
 const (
-	// maxRecord bounds a call over TCP, in bytes, and sizes the read buffer. It
-	// leaves room above oncrpc.MaxLogMessage, so that a caller with too long a
-	// name gets GARBAGE_ARGS and not a closed connection; and it holds a hundred
-	// calls of the usual size, which are then printed and answered together.
+	// maxRecord bounds a call over TCP, in bytes, and sizes the read buffer. The
+	// largest call that is in order has 1,496: there is room above it, so that a
+	// caller with too long a name gets GARBAGE_ARGS and not a closed connection;
+	// and for a hundred calls of the usual size, which are then printed and
+	// answered together.
 	maxRecord = 16 << 10
 
 	// recordTime is how long the rest of a record may take to come, and
@@ -28,25 +30,38 @@ const (
 // read again, thus at once when a client waits for its answer, and rarely under
 // load. It also bounds the two buffers, by what one read can ask for.
 type session struct {
-	ctx     context.Context // ends the session between two reads
+	ctx     context.Context    // ends the session between two reads
+	end     context.CancelFunc // ends ctx
 	conn    net.Conn
+	from    netip.AddrPort // its client
 	records *oncrpc.RecordReader
 	out     *printer
+	all     *sessions
 	begun   time.Time // when the first part of the present record was seen; zero: not yet
 
-	lines, replies []byte // what is not yet printed and sent
-	message        []byte // scratch
+	calls   batch  // what is not yet printed
+	replies []byte // what is not yet sent
+	message []byte // scratch
 }
 
-func newSession(ctx context.Context, conn net.Conn, out *printer) *session {
-	s := &session{ctx: ctx, conn: conn, out: out}
+// newSession returns a session that is one of all if it is admitted there, and
+// served.
+func newSession(ctx context.Context, conn net.Conn, out *printer, all *sessions) *session {
+	s := &session{conn: conn, out: out, all: all}
+	s.ctx, s.end = context.WithCancel(ctx)
+	if tcp, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
+		s.from = tcp.AddrPort()
+	}
 	s.records = oncrpc.NewRecordReader(s, maxRecord)
 	return s
 }
 
-// serve answers calls until the client or ctx ends the connection. It returns
-// what ended it: io.EOF, ctx's error, or what the client did wrong.
+// serve answers calls until the client or ctx ends the connection, or another
+// session needs the place. It returns what ended it: io.EOF, ctx's error,
+// errReplaced, or what the client did wrong.
 func (s *session) serve() error {
+	defer s.end()
+	defer s.all.leave(s)
 	stop := context.AfterFunc(s.ctx, func() { _ = s.conn.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
 	for {
@@ -60,7 +75,7 @@ func (s *session) serve() error {
 			return err
 		}
 		if a.logs {
-			s.lines = appendLine(s.lines, a.entry)
+			s.calls.add(keyOf(s.from, record).anyPort(), a.entry)
 		}
 		s.message = oncrpc.AppendReply(s.message[:0], a.reply)
 		s.replies = oncrpc.AppendRecord(s.replies, s.message)
@@ -68,8 +83,8 @@ func (s *session) serve() error {
 }
 
 // Read reads from the connection for s.records, after all that it asked for so
-// far is answered. Between two records it waits as long as it takes; within one,
-// recordTime.
+// far is answered. Between two records it waits as long as it takes, unless
+// another session needs the place; within one, recordTime.
 func (s *session) Read(p []byte) (int, error) {
 	if err := s.flush(); err != nil {
 		return 0, err
@@ -82,7 +97,17 @@ func (s *session) Read(p []byte) (int, error) {
 	if err := s.ctx.Err(); err != nil {
 		return 0, err
 	}
-	return s.conn.Read(p)
+	if s.records.Partial() {
+		return s.conn.Read(p)
+	}
+	if err := s.all.note(s, time.Now()); err != nil {
+		return 0, err
+	}
+	n, err := s.conn.Read(p)
+	if err := s.all.note(s, time.Time{}); err != nil {
+		return 0, err
+	}
+	return n, err
 }
 
 func (s *session) readDeadline() time.Time {
@@ -97,10 +122,9 @@ func (s *session) readDeadline() time.Time {
 
 // flush prints what was asked for and only then says so.
 func (s *session) flush() error {
-	if err := s.out.print(s.lines); err != nil {
+	if err := s.out.print(&s.calls); err != nil {
 		return err
 	}
-	s.lines = s.lines[:0]
 	if len(s.replies) == 0 {
 		return nil
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"reflect"
 	"slices"
@@ -174,6 +175,14 @@ func TestServiceAnswersFromTheAddressCalled(t *testing.T) {
 	}
 }
 
+// serveOne serves a connection as the only one.
+func serveOne(ctx context.Context, conn net.Conn, out *printer) error {
+	all := newSessions(1)
+	s := newSession(ctx, conn, out, all)
+	all.admit(s)
+	return s.serve()
+}
+
 // inBubble runs a session over an in-memory connection, in synthetic time. The
 // session's end is sent to ended.
 func inBubble(t *testing.T, out io.Writer, test func(t *testing.T, client net.Conn, ended <-chan error)) {
@@ -183,7 +192,7 @@ func inBubble(t *testing.T, out io.Writer, test func(t *testing.T, client net.Co
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() {
-			ended <- newSession(ctx, server, &printer{out: out}).serve()
+			ended <- serveOne(ctx, server, newPrinter(out, slog.New(slog.DiscardHandler)))
 			_ = server.Close()
 		}()
 		test(t, client, ended)
@@ -301,28 +310,61 @@ func TestServiceCannotPrint(t *testing.T) {
 	out.want(t, line(1))
 }
 
+// TestServiceMaxConnections: past the bound, the connection that has been idle
+// for longest gives its place up.
 func TestServiceMaxConnections(t *testing.T) {
 	out := newOutput()
-	service, _ := runService(t, ServiceOptions{Host: "127.0.0.1", Out: out, MaxConnections: 1})
-	first := dialWire(t, "tcp", service.Addr().String())
-	first.send(logCall(1, entry(1)))
+	service, _ := runService(t, ServiceOptions{Host: "127.0.0.1", Out: out, MaxConnections: 2})
+	connect := func(call int) *wire {
+		w := dialWire(t, "tcp", service.Addr().String())
+		w.send(logCall(1, entry(call)))
+		w.reply()
+		out.want(t, line(call))
+		return w
+	}
+	first, second := connect(1), connect(2)
+	first.send(logCall(2, entry(3)))
 	first.reply()
-	dialWire(t, "tcp", service.Addr().String()).wantClosed()
-	if err := first.conn.Close(); err != nil {
+	out.want(t, line(3))
+	third := connect(4) // the second is idle for longest
+	second.wantClosed()
+	for i, w := range []*wire{first, third} {
+		w.send(logCall(3, entry(5+i)))
+		w.reply()
+		out.want(t, line(5+i))
+	}
+}
+
+// TestBusySessionsKeepTheirPlaces: with nobody idle, a new connection is refused.
+func TestBusySessionsKeepTheirPlaces(t *testing.T) {
+	all := newSessions(2)
+	var list []*session
+	for range 3 {
+		_, server := net.Pipe()
+		list = append(list, newSession(t.Context(), server, nil, all))
+	}
+	busy, also, third := list[0], list[1], list[2]
+	for _, s := range []*session{busy, also} {
+		if admitted, full := all.admit(s); !admitted || full || all.note(s, time.Time{}) != nil {
+			t.Fatal("no place, though places are free")
+		}
+	}
+	if admitted, full := all.admit(third); admitted || !full {
+		t.Error("a third session is admitted to two places that are in use")
+	}
+	if err := all.note(also, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	// Its place becomes free when the service has noticed.
-	for deadline := time.Now().Add(patience); ; {
-		w := dialWire(t, "tcp", service.Addr().String())
-		_, _ = w.conn.Write(oncrpc.AppendRecord(nil, logCall(2, entry(2))))
-		if _, err := w.receive(); err == nil {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("no connection is served any more")
-		}
+	if admitted, full := all.admit(third); !admitted || !full || also.ctx.Err() == nil || busy.ctx.Err() != nil {
+		t.Errorf("the idle session ended with %v, the busy one with %v", also.ctx.Err(), busy.ctx.Err())
 	}
-	out.want(t, line(1), line(2))
+	if err := all.note(also, time.Time{}); !errors.Is(err, errReplaced) {
+		t.Errorf("who lost the place may go on: got %v, want %v", err, errReplaced)
+	}
+	all.leave(busy)
+	if admitted, full := all.admit(also); !admitted || full || third.ctx.Err() != nil {
+		t.Error("the place of who has left is not free")
+	}
 }
 
 // TestServiceEnds: Run returns though clients stay connected, and frees the port.
@@ -377,18 +419,12 @@ func TestListen(t *testing.T) {
 	}
 }
 
-// TestLocked: several services may print to one writer.
-func TestLocked(t *testing.T) {
+// TestServicePrintsInTurn: Out need not lock.
+func TestServicePrintsInTurn(t *testing.T) {
 	var unsafe bytes.Buffer
-	out := Locked(&unsafe)
-	if Locked(out) != out {
-		t.Error("Locked locks twice")
-	}
+	service, stop := runService(t, ServiceOptions{Host: "127.0.0.1", Out: &unsafe})
 	var callers sync.WaitGroup
-	var stops []func()
 	for range 2 {
-		service, stop := runService(t, ServiceOptions{Host: "127.0.0.1", Out: out})
-		stops = append(stops, stop)
 		for _, network := range networks {
 			callers.Go(func() {
 				w := dialWire(t, network, service.Addr().String())
@@ -400,9 +436,7 @@ func TestLocked(t *testing.T) {
 		}
 	}
 	callers.Wait()
-	for _, stop := range stops {
-		stop()
-	}
+	stop()
 	if got, want := unsafe.String(), strings.Repeat(line(1)+"\n", 200); got != want {
 		t.Errorf("got %d bytes of lines, want %d", len(got), len(want))
 	}

@@ -3,7 +3,6 @@ package oplog
 import (
 	"context"
 	"errors"
-	"hash/maphash"
 	"net"
 	"net/netip"
 	"os"
@@ -46,7 +45,7 @@ func (s *Service) serveDatagrams(ctx context.Context) error {
 		if err != nil {
 			continue
 		}
-		if a.logs && !s.printOnce(printed, printed.key(from, message[:n]), a) {
+		if a.logs && !s.printOnce(printed, keyOf(from, message[:n]), a) {
 			continue
 		}
 		reply = oncrpc.AppendReply(reply[:0], a.reply)
@@ -55,12 +54,16 @@ func (s *Service) serveDatagrams(ctx context.Context) error {
 }
 
 // printOnce prints a's entry unless the call was printed before, and reports
-// whether it is printed now.
+// whether it is printed now. A client repeats a call over UDP when it has not
+// heard the reply, though the call was performed; it then wants the reply, not
+// another line in the log.
 func (s *Service) printOnce(printed *repeats, key callKey, a answer) bool {
 	if printed.has(key) {
 		return true
 	}
-	if s.out.print(appendLine(nil, a.entry)) != nil {
+	var b batch
+	b.add(key.anyPort(), a.entry)
+	if s.out.print(&b) != nil {
 		return false
 	}
 	printed.add(key)
@@ -74,47 +77,4 @@ func (s *Service) sendDatagram(reply, path []byte, to netip.AddrPort) {
 		// The call may have been sent to a group, which is no address to send from.
 		_, _, _ = s.datagrams.WriteMsgUDPAddrPort(reply, nil, to)
 	}
-}
-
-// A callKey stands for one call over UDP: who sent it, and a hash of all of it.
-// The hash takes in the XID, which a retransmission keeps, and the arguments,
-// so that a client that never changes its XID is heard nevertheless.
-type callKey struct {
-	from netip.AddrPort
-	sum  uint64
-}
-
-// repeats remembers the last calls. A client repeats a call over UDP when it
-// has not heard the reply, though the call was performed; it then wants the
-// reply, not another line in the log.
-type repeats struct {
-	seed  maphash.Seed
-	known map[callKey]struct{}
-	ring  []callKey // the keys of known, oldest at next
-	next  int
-}
-
-func newRepeats(size int) *repeats {
-	return &repeats{
-		seed:  maphash.MakeSeed(),
-		known: make(map[callKey]struct{}, size),
-		ring:  make([]callKey, size),
-	}
-}
-
-func (r *repeats) key(from netip.AddrPort, message []byte) callKey {
-	return callKey{from: from, sum: maphash.Bytes(r.seed, message)}
-}
-
-func (r *repeats) has(key callKey) bool {
-	_, ok := r.known[key]
-	return ok
-}
-
-// add remembers a call in the place of the oldest.
-func (r *repeats) add(key callKey) {
-	delete(r.known, r.ring[r.next])
-	r.known[key] = struct{}{}
-	r.ring[r.next] = key
-	r.next = (r.next + 1) % len(r.ring)
 }
