@@ -88,6 +88,9 @@ func runServer(cmd *cobra.Command, opts serverOptions) error {
 	if err != nil {
 		return usagef("%s: %w", logHostVariable, err)
 	}
+	if err := mayListen(opts.host, opts.port); err != nil {
+		return err
+	}
 	door, err := openDoor(cmd, opts.admin, log)
 	if err != nil {
 		return err
@@ -143,6 +146,16 @@ func runServer(cmd *cobra.Command, opts serverOptions) error {
 		log.Warn("while stopping", slog.Any("error", err))
 	}
 	return err
+}
+
+// mayListen reports, before the index is made, which may take a while, what
+// listen will.
+func mayListen(host string, port int) error {
+	ln, err := listen(host, port)
+	if err != nil {
+		return err
+	}
+	return ln.Close()
 }
 
 // listen opens a TCP port. Its errors say what to type differently.
