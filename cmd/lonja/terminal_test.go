@@ -29,9 +29,16 @@ const askPosition = "\x1b[6n"
 
 func openTerminal(t *testing.T, dir string, args ...string) *terminal {
 	t.Helper()
+	return openTerminalOf(t, "xterm", true, dir, args...)
+}
+
+// openTerminalOf opens a terminal of that kind, which tells its cursor's
+// position or does not.
+func openTerminalOf(t *testing.T, kind string, answers bool, dir string, args ...string) *terminal {
+	t.Helper()
 	cmd := exec.Command(binary, args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_STATE_HOME="+filepath.Join(dir, "state"), "TERM=xterm")
+	cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_STATE_HOME="+filepath.Join(dir, "state"), "TERM="+kind)
 	file, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 40, Cols: 120})
 	if err != nil {
 		t.Fatal(err)
@@ -44,7 +51,7 @@ func openTerminal(t *testing.T, dir string, args ...string) *terminal {
 		buf := make([]byte, 4096)
 		for {
 			n, err := file.Read(buf)
-			if bytes.Contains(buf[:n], []byte(askPosition)) {
+			if answers && bytes.Contains(buf[:n], []byte(askPosition)) {
 				_, _ = file.WriteString("\x1b[1;1R")
 			}
 			term.mu.Lock()
@@ -152,5 +159,32 @@ func TestTerminal(t *testing.T) {
 	info, err := os.Stat(filepath.Join(dir, "state", "lonja", "history"))
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the history: got %v, %v; want mode 0600", info, err)
+	}
+}
+
+// TestPoorTerminals: on one that does not tell where its cursor is, and on one
+// that is known not to, the client works all the same.
+func TestPoorTerminals(t *testing.T) {
+	for _, kind := range []string{"xterm", "dumb", ""} {
+		t.Run("TERM="+kind, func(t *testing.T) {
+			term := openTerminalOf(t, kind, false, t.TempDir(), "client", "-s", "127.0.0.1", "-p", "1")
+			term.waitFor("c> ")
+			for range 2 {
+				if _, err := term.file.WriteString("help\r"); err != nil {
+					t.Fatal(err)
+				}
+				term.waitFor("LIST_USERS", "HELP")
+				term.mu.Lock()
+				term.seen.Reset()
+				term.mu.Unlock()
+			}
+			if _, err := term.file.WriteString("quit\r"); err != nil {
+				t.Fatal(err)
+			}
+			term.waitFor("+++ FINISHED +++")
+			if err := term.cmd.Wait(); err != nil {
+				t.Errorf("the client ended with %v", err)
+			}
+		})
 	}
 }

@@ -36,14 +36,17 @@ func AppendUsers(b []byte, peers []lonja.Peer) []byte {
 
 // ReadUsers reads what AppendUsers wrote.
 func ReadUsers(r *bufio.Reader) ([]lonja.Peer, error) {
+	var size answerSize
 	return readList(r, "LIST_USERS", maxListed, func() (p lonja.Peer, err error) {
 		name, err := readField(r, maxAnswerField)
 		if err != nil {
 			return p, err
 		}
 		p.User = lonja.UserName(name)
-		p.At, err = readEndpoint(r)
-		return p, err
+		if p.At, err = readEndpoint(r); err != nil {
+			return p, err
+		}
+		return p, size.add(len(name) + endpointSize)
 	})
 }
 
@@ -59,9 +62,13 @@ func AppendListings(b []byte, listings []lonja.Listing) []byte {
 
 // ReadListings reads what AppendListings wrote. The sizes are unknown.
 func ReadListings(r *bufio.Reader) ([]lonja.Listing, error) {
+	var size answerSize
 	return readList(r, "LIST_CONTENT", maxListed, func() (lonja.Listing, error) {
 		name, err := readField(r, maxAnswerField)
-		return lonja.Listing{Name: lonja.FileName(name), Size: lonja.UnknownSize}, err
+		if err != nil {
+			return lonja.Listing{}, err
+		}
+		return lonja.Listing{Name: lonja.FileName(name), Size: lonja.UnknownSize}, size.add(len(name))
 	})
 }
 
@@ -98,8 +105,23 @@ func ReadHolders(r *bufio.Reader) ([]lonja.Holder, error) {
 	return holders, nil
 }
 
-// maxListed bounds the lists that a directory can make a client hold.
-const maxListed = 1 << 22
+// What bounds the lists that a directory can make a client hold: how many
+// entries, and how many bytes they have together.
+const (
+	maxListed    = 1 << 21
+	maxAnswer    = 64 << 20
+	endpointSize = 32 // of an entry's address and port, about
+)
+
+// An answerSize counts the bytes of a list.
+type answerSize int
+
+func (s *answerSize) add(n int) error {
+	if *s += answerSize(n); *s > maxAnswer {
+		return fmt.Errorf("the list has more than %d bytes", maxAnswer)
+	}
+	return nil
+}
 
 func readList[T any](r *bufio.Reader, what string, most uint64, read func() (T, error)) ([]T, error) {
 	count, err := readNumber(r, "count", most)
@@ -147,5 +169,7 @@ func readEndpoint(r *bufio.Reader) (lonja.Endpoint, error) {
 	if err != nil {
 		return lonja.Endpoint{}, err
 	}
-	return lonja.EndpointFrom(addr, uint16(n)), nil
+	// A zone names a network interface of the other machine, if anything: it is
+	// of no use here, and netip takes any text for one.
+	return lonja.EndpointFrom(addr.WithZone(""), uint16(n)), nil
 }

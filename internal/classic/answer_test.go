@@ -3,6 +3,7 @@ package classic
 import (
 	"bufio"
 	"errors"
+	"io"
 	"net/netip"
 	"reflect"
 	"strings"
@@ -70,7 +71,7 @@ func TestBadAnswers(t *testing.T) {
 		"negative":        {"users", "-1\x00", lonja.Malformed},
 		"words":           {"content", "many\x00", lonja.Malformed},
 		"endless":         {"content", "99999999999\x00", lonja.Malformed},
-		"promise only":    {"content", "4000000\x00/a\x00", lonja.Unavailable},
+		"promise only":    {"content", "2000000\x00/a\x00", lonja.Unavailable},
 		"long name":       {"content", "1\x00" + strings.Repeat("x", 5000) + "\x00", lonja.Malformed},
 		"no address":      {"users", "1\x00ana\x00here\x004000\x00", lonja.Malformed},
 		"no port":         {"users", "1\x00ana\x0010.0.0.1\x0070000\x00", lonja.Malformed},
@@ -85,6 +86,53 @@ func TestBadAnswers(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A zone could be any text, and names nothing of this machine.
+func TestZonesAreDropped(t *testing.T) {
+	const hostile = "fe80::1%\x1b]0;title\x07"
+	want := endpoint("[fe80::1]:4000")
+	peers, err := ReadUsers(reader("1\x00eve\x00" + hostile + "\x004000\x00"))
+	if err != nil || len(peers) != 1 || peers[0].At != want {
+		t.Errorf("users: got %q, %v; want %v", peers, err, want)
+	}
+	holders, err := ReadHolders(reader("\x01" + hostile + "\x004000\x00/x\x00"))
+	if err != nil || len(holders) != 1 || holders[0].At != want {
+		t.Errorf("holders: got %q, %v; want %v", holders, err, want)
+	}
+}
+
+// An answer is bounded by its bytes too, not by the number of its entries
+// alone.
+func TestAnswersAreBounded(t *testing.T) {
+	for name, c := range map[string]struct {
+		entry string
+		read  func(*bufio.Reader) error
+	}{
+		"users":   {strings.Repeat("u", 1000) + "\x0010.0.0.1\x004000\x00", func(r *bufio.Reader) error { _, err := ReadUsers(r); return err }},
+		"content": {strings.Repeat("n", 1000) + "\x00", func(r *bufio.Reader) error { _, err := ReadListings(r); return err }},
+	} {
+		sent := &endless{entry: c.entry}
+		err := c.read(bufio.NewReaderSize(io.MultiReader(strings.NewReader("2000000\x00"), sent), AnswerBufferSize))
+		if !errors.Is(err, lonja.Malformed) || sent.bytes > 2*maxAnswer {
+			t.Errorf("%s: %v after %d bytes, want a malformed answer after about %d", name, err, sent.bytes, maxAnswer)
+		}
+	}
+}
+
+// An endless reader gives the same entry again and again.
+type endless struct {
+	entry string
+	bytes int
+}
+
+func (e *endless) Read(p []byte) (int, error) {
+	n := 0
+	for n < len(p) {
+		n += copy(p[n:], e.entry[(e.bytes+n)%len(e.entry):])
+	}
+	e.bytes += n
+	return n, nil
 }
 
 func FuzzReadUsers(f *testing.F) {

@@ -25,6 +25,7 @@ const completionTimeout = time.Second
 // CompleteFor returns a Completer for commands, files of this machine, users
 // that n's directory knows as connected, and the files that they publish.
 func CompleteFor(ctx context.Context, n *node.Node) Completer {
+	everybody := remember(func(ctx context.Context) []string { return everybodysFiles(ctx, n) })
 	return func(words []string) []string {
 		ctx, cancel := context.WithTimeout(ctx, completionTimeout)
 		defer cancel()
@@ -45,7 +46,10 @@ func CompleteFor(ctx context.Context, n *node.Node) Completer {
 		case shell.ArgLocal:
 			return localPaths(last)
 		case shell.ArgRemote:
-			return withPrefix(remoteFiles(ctx, n, words), last)
+			if len(words) > 2 { // the user stands before
+				return withPrefix(contentOf(ctx, n, words[1], lonja.FileName.String), last)
+			}
+			return withPrefix(everybody(ctx), last)
 		}
 		return nil
 	}
@@ -59,7 +63,8 @@ func commandsLike(word string) []string {
 		if lower {
 			w = strings.ToLower(w)
 		}
-		if strings.HasPrefix(strings.ToUpper(w), strings.ToUpper(word)) {
+		// Letters that are not ASCII can be equal to some that are.
+		if len(word) <= len(w) && strings.EqualFold(w[:len(word)], word) {
 			found = append(found, word+w[len(word):])
 		}
 	}
@@ -67,7 +72,13 @@ func commandsLike(word string) []string {
 }
 
 func withPrefix(all []string, prefix string) []string {
-	return slices.DeleteFunc(all, func(s string) bool { return !strings.HasPrefix(s, prefix) })
+	var found []string
+	for _, s := range all {
+		if strings.HasPrefix(s, prefix) {
+			found = append(found, s)
+		}
+	}
+	return found
 }
 
 func connectedUsers(ctx context.Context, n *node.Node) []string {
@@ -82,18 +93,36 @@ func connectedUsers(ctx context.Context, n *node.Node) []string {
 	return names
 }
 
-// remoteFiles returns the files of the user that the command names before, or
-// without one (GET_MULTIFILE) the base names of all connected users' files.
-func remoteFiles(ctx context.Context, n *node.Node, words []string) []string {
-	if len(words) > 2 {
-		return contentOf(ctx, n, words[1], lonja.FileName.String)
-	}
+// What one Tab may cost a directory: questions about that many users, and
+// again only after that time.
+const (
+	completionUsers  = 20
+	completionMemory = 5 * time.Second
+)
+
+// everybodysFiles returns the base names of the files of connected users, of
+// the first completionUsers of them.
+func everybodysFiles(ctx context.Context, n *node.Node) []string {
+	users := connectedUsers(ctx, n)
 	var names []string
-	for _, user := range connectedUsers(ctx, n) {
+	for _, user := range users[:min(len(users), completionUsers)] {
 		names = append(names, contentOf(ctx, n, user, lonja.FileName.Base)...)
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
+}
+
+// remember returns ask with an answer that holds for completionMemory, unless
+// it is empty. It is for one goroutine.
+func remember(ask func(context.Context) []string) func(context.Context) []string {
+	var known []string
+	var until time.Time
+	return func(ctx context.Context) []string {
+		if len(known) == 0 || time.Now().After(until) {
+			known, until = ask(ctx), time.Now().Add(completionMemory)
+		}
+		return known
+	}
 }
 
 func contentOf(ctx context.Context, n *node.Node, owner string, show func(lonja.FileName) string) []string {
@@ -142,7 +171,7 @@ func (w *wordCompleter) Do(line []rune, pos int) ([][]rune, int) {
 	typed := []rune(words[len(words)-1])
 	var rest [][]rune
 	for _, candidate := range w.complete(words) {
-		if candidate != lonja.Printable(candidate) {
+		if candidate != lonja.Printable(candidate) || !strings.HasPrefix(candidate, words[len(words)-1]) {
 			continue
 		}
 		end := " "

@@ -7,10 +7,14 @@
 package console
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"iter"
+	"slices"
+	"strings"
 
 	"lonja"
 	"lonja/internal/node"
@@ -104,7 +108,7 @@ func (c *console) loop(ctx context.Context) error {
 // perform carries out one command and shows what came of it.
 func (c *console) perform(ctx context.Context, cmd shell.Command) {
 	var err error
-	var list string // shown below the result
+	var list iter.Seq[string] // shown below the result, line by line
 	switch cmd.Verb {
 	case shell.Nothing:
 		return
@@ -132,16 +136,42 @@ func (c *console) perform(ctx context.Context, cmd shell.Command) {
 		listings, err = c.Node.ListContent(ctx, cmd.User)
 		list = shell.Content(listings)
 	case shell.Find:
-		list, err = c.find(ctx, cmd)
+		var found string
+		found, err = c.find(ctx, cmd)
+		list = slices.Values([]string{found})
 	case shell.GetFile, shell.GetMultifile:
 		err = c.fetch(ctx, cmd)
 	}
 	if ctx.Err() != nil && err != nil {
 		return // told to end meanwhile
 	}
-	c.print(shell.Result(cmd, err) + "\n" + list)
+	c.print(shell.Result(cmd, err) + "\n")
+	if list != nil && err == nil {
+		c.printLines(list)
+	}
 	if shell.NeedsExplanation(cmd, err) {
-		fmt.Fprintln(c.Explain, "lonja:", err)
+		c.explain(err)
+	}
+}
+
+// printLines prints a list that may be long: it is never held as one text.
+func (c *console) printLines(lines iter.Seq[string]) {
+	if c.writeErr != nil {
+		return
+	}
+	out := bufio.NewWriter(c.Out)
+	for line := range lines {
+		if _, c.writeErr = out.WriteString(line); c.writeErr != nil {
+			return
+		}
+	}
+	c.writeErr = out.Flush()
+}
+
+// explain says why a command failed. The text may be somebody else's.
+func (c *console) explain(err error) {
+	for line := range strings.Lines(err.Error()) {
+		fmt.Fprintln(c.Explain, "lonja:", lonja.Printable(strings.TrimSuffix(line, "\n")))
 	}
 }
 

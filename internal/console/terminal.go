@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 
 	"github.com/ergochat/readline"
 )
@@ -14,13 +15,20 @@ const historyLimit = 1000
 // A Terminal reads lines from a terminal, with editing, history and completion.
 type Terminal struct {
 	instance *readline.Instance
+	cursor   *cursor
 }
 
 // NewTerminal returns a LineReader of the terminal that is the standard input.
 // Its history is kept in historyFile, or not at all if that is empty. complete
 // may be nil. Close it to give the terminal back.
+//
+// A goroutine of it reads the standard input until that ends, or until the
+// first key after Close.
 func NewTerminal(historyFile string, complete Completer) (*Terminal, error) {
+	cursor := newCursor(os.Stdin, os.Stdout)
 	config := &readline.Config{
+		Stdin:             cursor,
+		Stdout:            cursor,
 		HistoryFile:       historyFile,
 		HistoryLimit:      historyLimit,
 		HistorySearchFold: true,
@@ -31,9 +39,10 @@ func NewTerminal(historyFile string, complete Completer) (*Terminal, error) {
 	}
 	instance, err := readline.NewFromConfig(config)
 	if err != nil {
+		cursor.stop()
 		return nil, err
 	}
-	return &Terminal{instance}, nil
+	return &Terminal{instance, cursor}, nil
 }
 
 // ReadLine implements LineReader. An interrupt from the keyboard ends the
@@ -50,4 +59,7 @@ func (t *Terminal) ReadLine(ctx context.Context, prompt string) (string, error) 
 }
 
 // Close gives the terminal back. It may be called twice.
-func (t *Terminal) Close() error { return t.instance.Close() }
+func (t *Terminal) Close() error {
+	defer t.cursor.stop()
+	return t.instance.Close()
+}

@@ -45,8 +45,8 @@ type Options struct {
 	// FetchMulti calls it from several goroutines at once. It must not wait.
 	Progress func(received int64)
 
-	// testOnlySideLimit stands for sideLimit.
-	testOnlySideLimit int64
+	// These stand for sideLimit and sideMost.
+	testOnlySideLimit, testOnlySideMost int64
 }
 
 func (o Options) withDefaults() Options {
@@ -56,6 +56,7 @@ func (o Options) withDefaults() Options {
 	o.StallTimeout = cmp.Or(o.StallTimeout, 30*time.Second)
 	o.MaxConns = cmp.Or(o.MaxConns, 64)
 	o.testOnlySideLimit = cmp.Or(o.testOnlySideLimit, sideLimit)
+	o.testOnlySideMost = cmp.Or(o.testOnlySideMost, sideMost)
 	if o.Progress == nil {
 		o.Progress = func(int64) {}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"lonja"
 	"lonja/internal/partial"
@@ -20,6 +21,9 @@ import (
 // lengths are compared, and if they do not fit each other, or a slice is
 // larger than sideLimit, holders are asked for the size. A file whose slices
 // are all smaller and fit takes one connection for each slice and no more.
+//
+// A slice that takes far longer than others did is asked of another holder too,
+// once one has nothing else to do; what comes first counts.
 //
 // The error is of kind Disagreement if holders that are consistent with
 // themselves have files of different sizes. If a slice cannot be had of
@@ -65,25 +69,38 @@ type multi struct {
 	sizeKnown chan struct{}
 	announce  func() // closes sizeKnown
 
-	// sides has, for each slice, its bytes while their place in the file is
-	// not known. An element belongs to the job that fetches its slice, and
-	// between jobs to run.
-	sides []*side
+	// These three belong to run.
+	running map[job]*attempt
+	kept    []*attempt    // for each slice, the attempt that delivered it, or nil
+	slowest time.Duration // that a delivered slice took
 
+	longest  atomic.Int64 // of the slices delivered, in bytes, or unknown
 	received atomic.Int64 // bytes that have come and count
-	had      []int64      // of them, those of each slice; owned like sides
 }
 
-// An event is what a job reports: once that it wants to know the size, if it
-// does, and in the end what came of it.
-type event struct {
+// An attempt is one job that was begun. It belongs to the goroutine that does
+// it, until it has reported, and then to run.
+type attempt struct {
 	job
+	begun   time.Time
+	cancel  context.CancelFunc
+	useless bool // canceled, because what it brings is not needed any more
+
+	// Of two attempts at a slice only one may write to its place in the file.
+	inPlace bool
+	side    *side // has its bytes while their place is not known, or not its own
+	have    int64 // bytes that have come and are counted
+}
+
+// An event is what an attempt reports: once that it wants to know the size, if
+// it does, and in the end what came of it.
+type event struct {
+	*attempt
 	wantsSize bool
 
-	got   length // of a slice
-	size  int64  // of the file
-	begun bool   // some content had come
-	err   error
+	got  length // of a slice
+	size int64  // of the file
+	err  error
 }
 
 func newMulti(holders []lonja.Holder, target string, file *partial.File, opts Options) *multi {
@@ -93,11 +110,12 @@ func newMulti(holders []lonja.Holder, target string, file *partial.File, opts Op
 	}
 	m := &multi{
 		opts: opts, holders: holders, target: target, file: file,
-		plan: newPlan(names), events: make(chan event), sides: make([]*side, len(holders)),
-		had: make([]int64, len(holders)), sizeKnown: make(chan struct{}),
+		plan: newPlan(names), events: make(chan event), sizeKnown: make(chan struct{}),
+		running: make(map[job]*attempt), kept: make([]*attempt, len(holders)),
 	}
 	m.announce = sync.OnceFunc(func() { close(m.sizeKnown) })
 	m.size.Store(unknown)
+	m.longest.Store(unknown)
 	return m
 }
 
@@ -108,37 +126,84 @@ func (m *multi) run(ctx context.Context) error {
 	defer cancel()
 	var jobs sync.WaitGroup
 	defer jobs.Wait()
-	running := 0
+	looks := time.NewTicker(lookEvery)
+	defer looks.Stop()
 	var fatal error
 	for {
-		for fatal == nil && running < m.opts.MaxConns {
+		for fatal == nil && len(m.running) < m.opts.MaxConns {
 			j, ok := m.plan.next()
 			if !ok {
 				break
 			}
 			m.publishSize()
-			running++
-			jobs.Go(func() { m.events <- m.do(ctx, j) })
+			m.begin(ctx, &jobs, j)
 		}
-		if running == 0 {
+		if len(m.running) == 0 {
 			break
 		}
-		e := <-m.events
-		if e.wantsSize {
-			m.plan.wantSize()
-			continue
-		}
-		running--
-		if ours := m.report(e); ours != nil && fatal == nil {
-			fatal = ours
-			cancel()
+		select {
+		case e := <-m.events:
+			if err := m.take(e); err != nil && fatal == nil {
+				fatal = err
+				cancel()
+			}
+		case now := <-looks.C:
+			m.lookForSlow(now)
 		}
 		m.publishSize()
+		m.cancelUseless()
 	}
 	if fatal != nil {
 		return fatal
 	}
 	return m.plan.err
+}
+
+func (m *multi) begin(ctx context.Context, jobs *sync.WaitGroup, j job) {
+	a := &attempt{job: j, begun: time.Now(), inPlace: true}
+	for other, rival := range m.running {
+		if other.slice == j.slice && rival.inPlace {
+			a.inPlace = false
+		}
+	}
+	if j.slice != theSize {
+		m.dropKept(j.slice) // it did not count any more
+	}
+	ctx, a.cancel = context.WithCancel(ctx)
+	m.running[j] = a
+	jobs.Go(func() { m.events <- m.do(ctx, a) })
+}
+
+// Attempts that take longer than slowAfter, and slowFactor times as long as the
+// slowest slice that was delivered, are far slower than others.
+const (
+	slowAfter  = 3 * time.Second
+	slowFactor = 3
+)
+
+func (m *multi) lookForSlow(now time.Time) {
+	for j, a := range m.running {
+		patience := slowAfter
+		if j.slice != theSize {
+			if m.longest.Load() == unknown {
+				continue // there is nothing to compare it with
+			}
+			patience = max(patience, slowFactor*m.slowest)
+		}
+		if now.Sub(a.begun) >= patience {
+			m.plan.isSlow(j)
+		}
+	}
+}
+
+// cancelUseless ends attempts at what is there meanwhile.
+func (m *multi) cancelUseless() {
+	for j, a := range m.running {
+		if !a.useless && m.plan.isUseless(j) {
+			a.useless = true
+			a.cancel()
+		}
+	}
 }
 
 // publishSize shows the slices under way what the plan knows. None of them ever
@@ -151,30 +216,53 @@ func (m *multi) publishSize() {
 	}
 }
 
-// report tells the plan what came of a job. It returns an error that is not
+// take tells the plan what an attempt reports. It returns an error that is not
 // the holder's and ends everything.
-func (m *multi) report(e event) error {
+func (m *multi) take(e event) error {
+	if e.wantsSize {
+		m.plan.wantSize()
+		return nil
+	}
+	delete(m.running, e.job)
+	e.cancel()
+	begun := e.have > 0
+	if e.err != nil {
+		m.drop(e.attempt)
+	}
 	switch kind := lonja.KindOf(e.err); {
 	case e.err == nil && e.slice == theSize:
 		m.plan.sizeTold(e.job, e.size)
 	case e.err == nil:
-		m.plan.sliceDelivered(e.job, e.got)
+		m.delivered(e)
+	case kind == lonja.Canceled && e.useless:
+		m.plan.dropped(e.job)
 	case kind == lonja.LocalFile || kind == lonja.Canceled:
 		return e.err
 	case e.slice == theSize:
 		m.plan.sizeFailed(e.job, e.err)
 	default:
-		m.plan.sliceFailed(e.job, e.begun, e.err)
+		m.plan.sliceFailed(e.job, begun, e.err)
 	}
 	return nil
 }
 
-func (m *multi) do(ctx context.Context, j job) event {
-	if j.slice == theSize {
-		size, err := probe(ctx, m.holders[j.holder], m.opts)
-		return event{job: j, size: size, err: err}
+func (m *multi) delivered(e event) {
+	if !m.plan.sliceDelivered(e.job, e.got) {
+		m.drop(e.attempt)
+		return
 	}
-	return m.fetch(ctx, j)
+	m.dropKept(e.slice)
+	m.kept[e.slice] = e.attempt
+	m.slowest = max(m.slowest, time.Since(e.attempt.begun))
+	m.longest.Store(max(m.longest.Load(), e.got.bytes))
+}
+
+func (m *multi) do(ctx context.Context, a *attempt) event {
+	if a.slice == theSize {
+		size, err := probe(ctx, m.holders[a.holder], m.opts)
+		return event{attempt: a, size: size, err: err}
+	}
+	return m.fetch(ctx, a)
 }
 
 // assemble brings the slices that still wait beside the file to their place in
@@ -184,8 +272,8 @@ func (m *multi) assemble(ctx context.Context) error {
 	if err := m.file.Truncate(m.plan.size); err != nil {
 		return err
 	}
-	for i, side := range m.sides {
-		if side == nil {
+	for i, a := range m.kept {
+		if a.side == nil {
 			continue // it is there already
 		}
 		if err := m.intoPlace(ctx, i); err != nil {
@@ -203,18 +291,38 @@ func (m *multi) intoPlace(ctx context.Context, i int) (err error) {
 		return err
 	}
 	defer closeWritten(dst, m.target, &err)
-	return m.sides[i].moveTo(ctx, dst, length)
+	return m.kept[i].side.moveTo(ctx, dst, length)
 }
 
-func (m *multi) dropSide(i int) {
-	if m.sides[i] != nil {
-		m.sides[i].close()
-		m.sides[i] = nil
+// drop takes back what an attempt brought.
+func (m *multi) drop(a *attempt) {
+	a.dropSide()
+	m.count(-a.have)
+	a.have = 0
+}
+
+func (a *attempt) dropSide() {
+	if a.side != nil {
+		a.side.close()
+		a.side = nil
 	}
 }
 
+func (m *multi) dropKept(i int) {
+	if m.kept[i] != nil {
+		m.drop(m.kept[i])
+		m.kept[i] = nil
+	}
+}
+
+// dropSides gives up what run has left beside the file.
 func (m *multi) dropSides() {
-	for i := range m.sides {
-		m.dropSide(i)
+	for _, a := range m.kept {
+		if a != nil {
+			a.dropSide()
+		}
 	}
 }
+
+// count keeps the number of bytes that have come.
+func (m *multi) count(n int64) { m.opts.Progress(m.received.Add(n)) }

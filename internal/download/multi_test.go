@@ -340,7 +340,7 @@ func TestMultiProgressCounts(t *testing.T) {
 	}
 }
 
-// A holder that stalls costs the stall time, once, and is replaced.
+// A holder that stalls is replaced as soon as it is far slower than others.
 func TestStalledHolderIsReplaced(t *testing.T) {
 	at := newPlace(t)
 	content := random(900)
@@ -363,8 +363,8 @@ func TestStalledHolderIsReplaced(t *testing.T) {
 		begun := time.Now()
 		size, err := FetchMulti(t.Context(), make([]lonja.Holder, 3), at.target, opts)
 		at.wantFile(t, size, err, content)
-		if took := time.Since(begun); took < 30*time.Second || took > 31*time.Second {
-			t.Errorf("it took %v, want the stall time", took)
+		if took := time.Since(begun); took < slowAfter || took > slowAfter+lookEvery {
+			t.Errorf("it took %v, want %v", took, slowAfter)
 		}
 	})
 }

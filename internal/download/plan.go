@@ -11,9 +11,10 @@ import (
 // one goroutine.
 //
 // Slice i is asked of holder i first. A holder that fails is replaced, for that
-// slice, by another. No holder is asked for the same slice twice, unless what
-// it sent was thrown away for no fault of its own. Lengths are compared as
-// soon as there is something to compare them with: see review and settle.
+// slice, by another; one that is far slower than the others gets a rival. No
+// holder is asked for the same slice twice, unless what it sent was thrown away
+// for no fault of its own. Lengths are compared as soon as there is something to
+// compare them with: see review and settle.
 type plan struct {
 	slices  []sliceState
 	holders []holderState
@@ -38,7 +39,9 @@ const unknown int64 = -1
 // A sliceState is what has become of one slice.
 type sliceState struct {
 	state  phase
-	holder int          // who is asked, or has delivered
+	askers int          // how many holders are asked for it now: two at most
+	slow   bool         // the one that is asked is far slower than others were
+	holder int          // who has delivered
 	got    length       // if delivered
 	tried  map[int]bool // the holders that have been asked
 }
@@ -100,6 +103,7 @@ type claim uint8
 const (
 	notAsked claim = iota
 	asking
+	late // asked, and so long ago that others may be asked too
 	told
 	failed
 )
@@ -160,6 +164,14 @@ func (p *plan) pick() (job, bool) {
 			return job{h, i}, true
 		}
 	}
+	for i, s := range p.slices {
+		if s.state != asked || !s.slow || s.askers != 1 {
+			continue
+		}
+		if h, ok := p.whoHelps(i); ok {
+			return job{h, i}, true
+		}
+	}
 	return job{}, false
 }
 
@@ -173,7 +185,8 @@ func (p *plan) begin(j job) {
 	h.running++
 	h.asked++
 	s := &p.slices[j.slice]
-	s.state, s.holder = asked, j.holder
+	s.state, s.slow = asked, false
+	s.askers++
 	s.tried[j.holder] = true
 }
 
@@ -187,6 +200,22 @@ func (p *plan) whoSends(i int) (int, bool) {
 		}
 		if h == i && p.holders[h].standing != doubtful {
 			return h, true
+		}
+		if best < 0 || p.prefer(h, best) {
+			best = h
+		}
+	}
+	return best, best >= 0
+}
+
+// whoHelps returns the best holder that has nothing to do, to be asked for
+// slice i beside the one that is slow.
+func (p *plan) whoHelps(i int) (int, bool) {
+	best := -1
+	for h := range p.holders {
+		holder := &p.holders[h]
+		if holder.running > 0 || holder.standing > untested || p.slices[i].tried[h] {
+			continue
 		}
 		if best < 0 || p.prefer(h, best) {
 			best = h
@@ -239,6 +268,33 @@ func (p *plan) likelier(a, b int) bool {
 		return x.standing < y.standing
 	}
 	return x.running > y.running
+}
+
+// complete reports whether every slice is delivered and all lengths fit, so
+// that nothing that is still under way is needed.
+func (p *plan) complete() bool {
+	if p.missing() >= 0 || p.disputed {
+		return false
+	}
+	if p.size == unknown {
+		return p.sizeByLengths() != unknown
+	}
+	for i := range p.slices {
+		if p.misfits(i) {
+			return false
+		}
+	}
+	return true
+}
+
+// isUseless reports whether nothing is to be had any more of a job under way:
+// another has delivered its slice, or the file is complete and the question for
+// its size, which could only confirm that, late.
+func (p *plan) isUseless(j job) bool {
+	if j.slice == theSize {
+		return p.holders[j.holder].claim == late && p.complete()
+	}
+	return p.slices[j.slice].state == delivered
 }
 
 // missing returns a slice that is not delivered, or -1.

@@ -35,7 +35,8 @@ type world struct {
 	holders         []character
 	tellsSize       []bool // whether the holder answers the question for the size
 	running         []job
-	begun           int // jobs so far
+	begun           int          // jobs so far
+	quick           map[int]bool // holders that are never slow
 }
 
 // drift is by how much the lengths of a faulty holder are off at least: one
@@ -71,8 +72,8 @@ func (w *world) has(c character) bool {
 	return false
 }
 
-// play runs a plan to its end. Jobs end in any order, and any slice may turn
-// out to need the size.
+// play runs a plan to its end. Jobs end in any order, any may turn out to be
+// slow, and any slice to need the size.
 func (w *world) play(t *rapid.T) *plan {
 	names := make([]string, len(w.holders))
 	for i := range names {
@@ -94,14 +95,25 @@ func (w *world) play(t *rapid.T) *plan {
 		if len(w.running) == 0 {
 			return p
 		}
-		if rapid.IntRange(0, 3).Draw(t, "what") == 0 {
+		what := rapid.IntRange(0, 5).Draw(t, "what")
+		if what == 0 {
 			p.wantSize()
 			continue
 		}
-		i := rapid.IntRange(0, len(w.running)-1).Draw(t, "who ends")
+		i := rapid.IntRange(0, len(w.running)-1).Draw(t, "whose job")
 		j := w.running[i]
+		if what == 1 {
+			if !w.quick[j.holder] {
+				p.isSlow(j)
+			}
+			continue
+		}
 		w.running = append(w.running[:i], w.running[i+1:]...)
-		w.finish(t, p, j)
+		if p.isUseless(j) && rapid.Bool().Draw(t, "is dropped") {
+			p.dropped(j)
+		} else {
+			w.finish(t, p, j)
+		}
 	}
 }
 
@@ -184,12 +196,15 @@ func TestPlanNeverMixesFiles(t *testing.T) {
 	})
 }
 
-// With one honest holder the file is had, whatever the others do short of
-// having another file.
+// With one honest holder that is not slow the file is had, whatever the others
+// do short of having another file.
 func TestPlanNeedsOneHonestHolder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := drawWorld(t, honest, refusing, unreachable, breaking, cutting, padding, moody)
-		w.holders[rapid.IntRange(0, len(w.holders)-1).Draw(t, "the honest one")] = honest
+		one := rapid.IntRange(0, len(w.holders)-1).Draw(t, "the honest one")
+		w.holders[one] = honest
+		// Nobody would know of lies if all slices came from one liar.
+		w.quick = map[int]bool{one: true}
 		for h, c := range w.holders {
 			w.tellsSize[h] = w.tellsSize[h] || c == honest
 		}
@@ -205,6 +220,7 @@ func TestPlanFindsDisagreement(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := drawWorld(t, honest, other)
 		w.holders[0], w.holders[1] = honest, other
+		w.quick = map[int]bool{0: true, 1: true} // or all might come from one of them
 		for h := range w.tellsSize {
 			w.tellsSize[h] = true
 		}
@@ -302,6 +318,42 @@ func TestPlanWaitsDuringADispute(t *testing.T) {
 	p.next()
 	if !errors.Is(p.err, lonja.Disagreement) {
 		t.Errorf("the plan ends with %v, want a disagreement", p.err)
+	}
+}
+
+// A slow holder gets one rival, who has nothing else to do; the slower of the
+// two is not blamed so much that it could not be asked again.
+func TestPlanHelpsTheSlow(t *testing.T) {
+	p := newPlan([]string{"a", "b", "c", "d"})
+	for range p.holders {
+		p.next()
+	}
+	p.sliceDelivered(job{1, 1}, length{bytes: 10})
+	wantNoJob(t, p)
+	p.isSlow(job{0, 0})
+	wantJob(t, p, job{1, 0})
+	p.sliceDelivered(job{2, 2}, length{bytes: 10})
+	p.isSlow(job{0, 0})
+	wantNoJob(t, p) // one rival is enough
+	p.sliceFailed(job{1, 0}, false, lonja.Unavailable)
+	wantJob(t, p, job{2, 0}) // it is gone, here is another
+	if p.isUseless(job{0, 0}) {
+		t.Error("the slow holder is given up before there is anything better")
+	}
+	if !p.sliceDelivered(job{2, 0}, length{bytes: 10}) || !p.isUseless(job{0, 0}) {
+		t.Error("what the rival delivered does not count")
+	}
+	p.dropped(job{0, 0})
+	p.sliceFailed(job{3, 3}, false, lonja.Unavailable)
+	wantJob(t, p, job{2, 3})
+	p.sliceFailed(job{2, 3}, true, lonja.Unavailable)
+	wantJob(t, p, job{0, 3})
+}
+
+func wantNoJob(t *testing.T, p *plan) {
+	t.Helper()
+	if j, ok := p.next(); ok {
+		t.Errorf("next job is %v, want none", j)
 	}
 }
 

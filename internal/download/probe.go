@@ -2,6 +2,7 @@ package download
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -40,21 +41,43 @@ func probe(ctx context.Context, holder lonja.Holder, opts Options) (size int64, 
 	return each*total + rest, nil
 }
 
+// What bounds the counting: a 255th of a file of a tebibyte, and twice the time
+// that a peer may be silent. Past that the size is not known, no more.
+const (
+	measureLimit  = 1 << 32
+	measureStalls = 2
+)
+
 // measure counts the bytes of a transfer.
 func measure(ctx context.Context, at lonja.Endpoint, req classic.PeerRequest, opts Options) (length int64, err error) {
+	patience := measureStalls * opts.StallTimeout
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, errTooLong)
+	defer cancel()
 	s, err := request(ctx, at, req, opts)
 	if err != nil {
-		return 0, err
+		return 0, measureFailed(ctx, err)
 	}
 	defer s.close()
-	for {
+	for length <= measureLimit {
 		n, err := s.receive(io.Discard, stepSize)
 		length += n
 		if err == io.EOF {
 			return length, nil
 		}
 		if err != nil {
-			return 0, err
+			return 0, measureFailed(ctx, err)
 		}
 	}
+	return 0, lonja.E(lonja.Malformed, "", fmt.Errorf("sent more than %d bytes as one of %d slices", int64(measureLimit), req.Slice.Total))
+}
+
+// errTooLong is the cause for a peer whose slice does not end.
+var errTooLong = errors.New("took too long")
+
+// measureFailed tells a peer that took too long from a caller who gave up.
+func measureFailed(ctx context.Context, err error) error {
+	if context.Cause(ctx) == errTooLong {
+		return lonja.E(lonja.Unavailable, "", errTooLong)
+	}
+	return err
 }

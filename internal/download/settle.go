@@ -1,6 +1,7 @@
 package download
 
 import (
+	"errors"
 	"fmt"
 
 	"lonja"
@@ -9,19 +10,34 @@ import (
 // wantSize tells the plan that somebody needs the size of the file.
 func (p *plan) wantSize() { p.wanted = true }
 
-// sliceDelivered tells the plan that a holder sent a slice, of that length.
-func (p *plan) sliceDelivered(j job, got length) {
+// isSlow tells the plan that a job takes far longer than others did.
+func (p *plan) isSlow(j job) {
+	if j.slice != theSize {
+		p.slices[j.slice].slow = true
+	} else if h := &p.holders[j.holder]; h.claim == asking {
+		h.claim = late
+	}
+}
+
+// sliceDelivered tells the plan that a holder sent a slice, of that length. It
+// returns whether that slice is used, for now.
+func (p *plan) sliceDelivered(j job, got length) (used bool) {
 	p.end(j)
 	s, h := &p.slices[j.slice], &p.holders[j.holder]
-	if h.standing == faulty { // so it turned out in the meantime
-		s.state = open
-		return
+	if s.state == delivered { // a rival was quicker, and may turn out to be faulty
+		delete(s.tried, j.holder)
+		return false
 	}
-	s.state, s.got = delivered, got
+	if h.standing == faulty { // so it turned out in the meantime
+		p.reopen(j.slice)
+		return false
+	}
+	s.state, s.holder, s.got = delivered, j.holder, got
 	if h.standing.usable() {
 		h.standing = proven
 	}
 	p.review()
+	return true
 }
 
 // sliceFailed tells the plan that a holder did not deliver a slice. The
@@ -29,13 +45,45 @@ func (p *plan) sliceDelivered(j job, got length) {
 // the middle may be of use later, when there is no better one.
 func (p *plan) sliceFailed(j job, begun bool, err error) {
 	p.end(j)
-	p.slices[j.slice].state = open
+	p.reopen(j.slice)
 	h := &p.holders[j.holder]
 	h.cause = err
 	if begun {
 		h.standing = max(h.standing, doubtful)
 	} else {
 		h.standing = max(h.standing, gone)
+	}
+}
+
+// errSlow is the cause for a holder that a rival was quicker than.
+var errSlow = errors.New("is far slower than others")
+
+// dropped tells the plan that a job was ended because it was useless. If it was
+// for a slice, the holder is asked again for it before the file is given up.
+func (p *plan) dropped(j job) {
+	p.end(j)
+	h := &p.holders[j.holder]
+	if j.slice == theSize {
+		h.claim = failed
+		return
+	}
+	p.reopen(j.slice)
+	delete(p.slices[j.slice].tried, j.holder)
+	if h.standing == untested {
+		h.standing, h.cause = doubtful, lonja.E(lonja.Unavailable, "", errSlow)
+	}
+}
+
+// reopen has a slice asked for again, unless it is delivered, or somebody is
+// asked still.
+func (p *plan) reopen(i int) {
+	s := &p.slices[i]
+	switch {
+	case s.state == delivered:
+	case s.askers > 0:
+		s.state, s.slow = asked, true // whoever is left had a rival, or was one
+	default:
+		s.state = open
 	}
 }
 
@@ -65,6 +113,7 @@ func (p *plan) end(j job) {
 	p.running--
 	if j.slice != theSize {
 		p.holders[j.holder].running--
+		p.slices[j.slice].askers--
 	}
 }
 
@@ -109,7 +158,8 @@ func (p *plan) dismiss(h int) {
 		if s.state != delivered || s.holder != h {
 			continue
 		}
-		p.slices[i].state = open
+		p.slices[i].state = asked
+		p.reopen(i)
 		if holder.claim == told && !s.got.fits(p.slice(i), holder.size) {
 			_, want := p.slice(i).Range(holder.size)
 			holder.cause = lonja.E(lonja.Malformed, "", fmt.Errorf(

@@ -16,6 +16,10 @@ const (
 	// answer comes, it goes on beside the file.
 	sideLimit = 8 << 20
 
+	// sideMost is how much longer than twice another slice one may become
+	// while the size of the file is not known.
+	sideMost = 1 << 30
+
 	// sizePause is how long a slice waits for that answer.
 	sizePause = 100 * time.Millisecond
 

@@ -3,7 +3,9 @@ package download
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"math"
 	"time"
 
 	"lonja"
@@ -11,52 +13,40 @@ import (
 )
 
 // fetch fetches a slice from a holder, to its place in the file if the size is
-// known, or becomes so on the way, and else to sides.
-func (m *multi) fetch(ctx context.Context, j job) event {
-	m.forget(j.slice) // what came of an attempt that does not count any more
-	f := fetcher{multi: m, job: j, slice: m.plan.slice(j.slice)}
+// known, or becomes so on the way, and that place is free; else to its side.
+func (m *multi) fetch(ctx context.Context, a *attempt) event {
+	f := fetcher{multi: m, attempt: a, part: m.plan.slice(a.slice)}
 	got, err := f.run(ctx)
-	m.had[j.slice] = f.have
-	if err != nil {
-		m.forget(j.slice)
-	}
-	return event{job: j, got: got, begun: f.have > 0, err: err}
+	return event{attempt: a, got: got, err: err}
 }
 
-func (m *multi) forget(i int) {
-	m.dropSide(i)
-	m.count(-m.had[i])
-	m.had[i] = 0
-}
-
-// count keeps the number of bytes that have come.
-func (m *multi) count(n int64) { m.opts.Progress(m.received.Add(n)) }
-
-// A fetcher fetches one slice from one holder.
+// A fetcher is one attempt at a slice.
 type fetcher struct {
 	*multi
-	job   job
-	slice classic.Slice
-	s     *stream
-	have  int64
+	*attempt
+	part classic.Slice
+	s    *stream
 }
 
 func (f *fetcher) run(ctx context.Context) (got length, err error) {
-	holder := f.holders[f.job.holder]
-	f.s, err = request(ctx, holder.At, classic.PeerRequest{Name: holder.Name, Slice: f.slice}, f.opts)
+	holder := f.holders[f.holder]
+	f.s, err = request(ctx, holder.At, classic.PeerRequest{Name: holder.Name, Slice: f.part}, f.opts)
 	if err != nil {
 		return length{}, err
 	}
 	defer f.s.close()
-	if f.size.Load() == unknown {
-		ended, err := f.aside()
+	if f.mustWait() {
+		got, ended, err := f.aside()
 		if ended || err != nil {
-			return length{bytes: f.have}, f.local(err)
+			return got, f.local(err)
 		}
 	}
 	got, err = f.finish(ctx)
 	return got, f.local(err)
 }
+
+// mustWait reports whether there is no place in the file to write to, yet.
+func (f *fetcher) mustWait() bool { return !f.inPlace || f.size.Load() == unknown }
 
 // local completes an error of the local disk, which knows no name.
 func (f *fetcher) local(err error) error {
@@ -67,30 +57,56 @@ func (f *fetcher) local(err error) error {
 }
 
 // aside receives beside the file. It returns when the slice has ended, or
-// when the size has become known.
-func (f *fetcher) aside() (ended bool, err error) {
-	side := &side{target: f.target}
-	f.sides[f.job.slice] = side
+// when there is a place for it.
+func (f *fetcher) aside() (got length, ended bool, err error) {
+	f.side = &side{target: f.target}
 	enough := f.opts.testOnlySideLimit + 1
-	for f.size.Load() == unknown {
-		w, step, err := side.writer(f.file, f.have)
+	for f.mustWait() {
+		most, sure := f.most()
+		if f.have > most {
+			got, err = f.tooMuch(most, sure)
+			return got, true, err
+		}
+		w, step, err := f.side.writer(f.file, f.have)
 		if err != nil {
-			return false, err
+			return length{}, false, err
 		}
 		if f.have < enough {
 			step = min(step, enough-f.have)
 		}
-		if err := f.receive(w, step); err == io.EOF {
-			return true, nil
+		if err := f.receive(w, min(step, most-f.have+1)); err == io.EOF {
+			return length{bytes: f.have}, true, nil
 		} else if err != nil {
-			return false, err
+			return length{}, false, err
 		}
-		if f.have == enough {
+		if f.have == enough && f.size.Load() == unknown {
 			f.askSize()
 			enough = 0
 		}
 	}
-	return false, nil
+	return length{}, false, nil
+}
+
+// most returns how long the slice can be at most, and whether that is sure.
+// While nobody has told the size, the other slices give an idea: without it a
+// holder could fill the disk.
+func (f *fetcher) most() (bytes int64, sure bool) {
+	if size := f.size.Load(); size != unknown {
+		_, want := f.part.Range(size)
+		return want, true
+	}
+	if longest := f.longest.Load(); longest != unknown {
+		return 2*longest + f.opts.testOnlySideMost, false
+	}
+	return math.MaxInt64 - 1, false
+}
+
+func (f *fetcher) tooMuch(most int64, sure bool) (length, error) {
+	if sure {
+		return length{most, true}, nil
+	}
+	return length{}, lonja.E(lonja.Malformed, "", fmt.Errorf(
+		"sent more than %d bytes as slice %d, when another slice has %d", most, f.part.Index, f.longest.Load()))
 }
 
 // askSize wants the size, and leaves the processor and the line to the question
@@ -98,7 +114,7 @@ func (f *fetcher) aside() (ended bool, err error) {
 // not wait for longer, because a peer that serves one connection at a time
 // answers when the slice is over.
 func (f *fetcher) askSize() {
-	f.events <- event{job: f.job, wantsSize: true}
+	f.events <- event{attempt: f.attempt, wantsSize: true}
 	select {
 	case <-f.sizeKnown:
 	case <-time.After(sizePause):
@@ -109,7 +125,7 @@ func (f *fetcher) askSize() {
 // size is known, after what is beside it already. It writes nothing behind
 // that place, which belongs to others.
 func (f *fetcher) finish(ctx context.Context) (got length, err error) {
-	offset, want := f.slice.Range(f.size.Load())
+	offset, want := f.part.Range(f.size.Load())
 	if f.have > want {
 		return length{want, true}, nil
 	}
@@ -118,11 +134,11 @@ func (f *fetcher) finish(ctx context.Context) (got length, err error) {
 		return length{}, err
 	}
 	defer closeWritten(dst, f.target, &err)
-	if side := f.sides[f.job.slice]; side != nil {
-		if err := side.moveTo(ctx, dst, f.have); err != nil {
+	if f.side != nil {
+		if err := f.side.moveTo(ctx, dst, f.have); err != nil {
 			return length{}, err
 		}
-		f.dropSide(f.job.slice)
+		f.dropSide()
 	}
 	for f.have < want {
 		if err := f.receive(dst, min(stepSize, want-f.have)); err != nil {

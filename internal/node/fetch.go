@@ -24,7 +24,7 @@ func (n *Node) FetchFile(ctx context.Context, owner lonja.UserName, remote lonja
 		return err
 	}
 	peers, err := n.opts.Directory.ListUsers(ctx, s.user)
-	if err != nil {
+	if err := n.heed(s, err); err != nil {
 		return err
 	}
 	i := slices.IndexFunc(peers, func(p lonja.Peer) bool { return p.User == owner })
@@ -47,7 +47,7 @@ func (n *Node) FetchMulti(ctx context.Context, remote lonja.FileName, local stri
 		return err
 	}
 	holders, err := n.opts.Directory.Holders(ctx, s.user, remote)
-	if err != nil {
+	if err := n.heed(s, err); err != nil {
 		return err
 	}
 	_, err = download.FetchMulti(ctx, holders, local, n.downloadOptions(progress))

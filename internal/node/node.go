@@ -16,6 +16,7 @@ import (
 	"net"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"lonja"
@@ -55,7 +56,8 @@ type Node struct {
 type session struct {
 	user  lonja.UserName
 	files *share.Set
-	stop  func() // ends the serving of files and waits for it
+	stop  func()      // ends the serving of files and waits for it
+	lost  atomic.Bool // the directory has said that the user is not connected
 }
 
 // New returns a Node with no user.
@@ -69,7 +71,8 @@ func New(opts Options) *Node {
 	return &Node{opts: opts}
 }
 
-// User returns the connected user, or "".
+// User returns the connected user, or "". It is still that of Connect when the
+// directory has lost it: see heed.
 func (n *Node) User() lonja.UserName {
 	if s := n.current(); s != nil {
 		return s.user
@@ -96,6 +99,22 @@ func (n *Node) connected(op lonja.Operation) (*session, error) {
 		return s, nil
 	}
 	return nil, lonja.E(lonja.NotConnected, op.String(), errors.New("no user is connected here"))
+}
+
+// heed takes the outcome of an operation of the session's user. When a
+// directory does not have the user as connected, because it has restarted, say,
+// or somebody else has disconnected it, nobody is sent here for its files any
+// more: they are served no longer, and Connect is possible again.
+func (n *Node) heed(s *session, err error) error {
+	if !errors.Is(err, lonja.NotConnected) && !errors.Is(err, lonja.NoSuchUser) {
+		return err
+	}
+	if !s.lost.Swap(true) {
+		s.stop()
+		n.opts.Log.Warn("the directory does not have the user as connected: its files are served no more; connect again",
+			slog.Any("user", s.user))
+	}
+	return err
 }
 
 // Register creates an account. What an account of that name once published
@@ -146,7 +165,7 @@ func (n *Node) openFiles(user lonja.UserName) (*share.Set, error) {
 func (n *Node) Connect(ctx context.Context, user lonja.UserName) error {
 	n.changing.Lock()
 	defer n.changing.Unlock()
-	if s := n.current(); s != nil {
+	if s := n.current(); s != nil && !s.lost.Load() {
 		return &lonja.Error{Kind: lonja.NodeInUse, Op: lonja.OpConnect.String(), User: s.user}
 	}
 	s, port, err := n.serve(user)
@@ -156,10 +175,27 @@ func (n *Node) Connect(ctx context.Context, user lonja.UserName) error {
 	at := lonja.EndpointFrom(port.Addr(), port.Port())
 	if err := n.opts.Directory.Connect(ctx, user, at); err != nil {
 		s.stop()
+		if mayHaveHappened(err) {
+			n.farewell(user)
+		}
 		return err
 	}
 	n.setCurrent(s)
+	n.tellUnserved(ctx, s)
 	return nil
+}
+
+// mayHaveHappened reports whether the directory may have done what failed with
+// err: it was asked, and its answer is not known.
+func mayHaveHappened(err error) bool {
+	if opErr, ok := errors.AsType[*net.OpError](err); ok && opErr.Op == "dial" {
+		return false
+	}
+	switch lonja.KindOf(err) {
+	case lonja.Canceled, lonja.Unavailable, lonja.Malformed:
+		return true
+	}
+	return false
 }
 
 // Disconnect ends the presence of user. If it is the connected one, its files
@@ -188,13 +224,20 @@ const closeTimeout = 3 * time.Second
 // does. It tells nobody of failures: there is nothing left to be done about
 // them.
 func (n *Node) Close() {
-	user := n.User()
-	if user == "" {
-		return
+	n.changing.Lock()
+	defer n.changing.Unlock()
+	if user := n.User(); user != "" {
+		n.farewell(user)
+		n.leave(user)
 	}
+}
+
+// farewell disconnects user at the directory, as far as that is possible. It
+// takes no context: it is for when that of the caller has ended.
+func (n *Node) farewell(user lonja.UserName) {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
-	if err := n.Disconnect(ctx, user); err != nil {
+	if err := n.opts.Directory.Disconnect(ctx, user); err != nil {
 		n.opts.Log.Debug("cannot disconnect", slog.Any("user", user), slog.Any("error", err))
 	}
 }
@@ -202,8 +245,12 @@ func (n *Node) Close() {
 // serve begins to serve what user published.
 func (n *Node) serve(user lonja.UserName) (*session, lonja.Endpoint, error) {
 	files, err := n.openFiles(user)
-	if err != nil {
+	if errors.Is(err, share.ErrDamaged) {
 		return nil, lonja.Endpoint{}, err
+	} else if err != nil {
+		// Who only wants to fetch needs no state.
+		n.opts.Log.Warn("what is published will not be remembered", slog.Any("error", err))
+		files = share.New()
 	}
 	ln, err := net.Listen("tcp", n.opts.Listen)
 	if err != nil {
@@ -223,11 +270,12 @@ func (n *Node) serve(user lonja.UserName) (*session, lonja.Endpoint, error) {
 		<-ended
 	}
 	addr := ln.Addr().(*net.TCPAddr).AddrPort()
-	return &session{user, files, stop}, lonja.EndpointFrom(addr.Addr(), addr.Port()), nil
+	return &session{user: user, files: files, stop: stop}, lonja.EndpointFrom(addr.Addr(), addr.Port()), nil
 }
 
 // Publish lists a file of this machine under its absolute path and serves it.
-// An unusable path is of kind Invalid.
+// An unusable path is of kind Invalid; LocalFile says that it cannot be
+// remembered as published, and so is not.
 func (n *Node) Publish(ctx context.Context, path string, description lonja.Description) error {
 	s, err := n.connected(lonja.OpPublish)
 	if err != nil {
@@ -240,9 +288,9 @@ func (n *Node) Publish(ctx context.Context, path string, description lonja.Descr
 	// Served first, then listed: who sees it in the list can have it.
 	served := s.files.Contains(name)
 	if err := s.files.Add(name, path); err != nil {
-		return &lonja.Error{Kind: lonja.Invalid, Op: lonja.OpPublish.String(), Err: err}
+		return err
 	}
-	err = n.opts.Directory.Publish(ctx, s.user, lonja.Listing{Name: name, Description: description})
+	err = n.heed(s, n.opts.Directory.Publish(ctx, s.user, lonja.Listing{Name: name, Description: description}))
 	if err != nil && !served && !errors.Is(err, lonja.AlreadyPublished) {
 		// Not listed, so not offered either.
 		return errors.Join(err, s.files.Remove(name))
@@ -260,7 +308,7 @@ func (n *Node) Delete(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	err = n.opts.Directory.Delete(ctx, s.user, name)
+	err = n.heed(s, n.opts.Directory.Delete(ctx, s.user, name))
 	if err == nil || errors.Is(err, lonja.NotPublished) {
 		return errors.Join(err, s.files.Remove(name))
 	}
@@ -284,7 +332,8 @@ func (n *Node) ListUsers(ctx context.Context) ([]lonja.Peer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return n.opts.Directory.ListUsers(ctx, s.user)
+	peers, err := n.opts.Directory.ListUsers(ctx, s.user)
+	return peers, n.heed(s, err)
 }
 
 // Search returns a page of what all users have published that matches query.
@@ -293,7 +342,8 @@ func (n *Node) Search(ctx context.Context, query lonja.Query) (lonja.FoundPage, 
 	if err != nil {
 		return lonja.FoundPage{}, err
 	}
-	return n.opts.Directory.Search(ctx, s.user, query)
+	page, err := n.opts.Directory.Search(ctx, s.user, query)
+	return page, n.heed(s, err)
 }
 
 // ListContent returns what owner has published.
@@ -302,5 +352,6 @@ func (n *Node) ListContent(ctx context.Context, owner lonja.UserName) ([]lonja.L
 	if err != nil {
 		return nil, err
 	}
-	return n.opts.Directory.ListContent(ctx, s.user, owner)
+	listings, err := n.opts.Directory.ListContent(ctx, s.user, owner)
+	return listings, n.heed(s, err)
 }

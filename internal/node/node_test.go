@@ -25,7 +25,20 @@ type village struct {
 // switchable is a real directory that can be made to refuse.
 type switchable struct {
 	lonja.Directory
-	refuse error // of Publish
+	refuse       error        // of Publish
+	instead      error        // of Connect
+	afterConnect func() error // what Connect returns after it was done
+}
+
+func (s *switchable) Connect(ctx context.Context, user lonja.UserName, at lonja.Endpoint) error {
+	if s.instead != nil {
+		return s.instead
+	}
+	err := s.Directory.Connect(ctx, user, at)
+	if err == nil && s.afterConnect != nil {
+		err = s.afterConnect()
+	}
+	return err
 }
 
 func (s *switchable) Publish(ctx context.Context, user lonja.UserName, l lonja.Listing) error {

@@ -1,10 +1,12 @@
 package share
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"unicode/utf8"
 
 	"lonja"
@@ -29,63 +31,137 @@ var ErrDamaged = errors.New("the record of publications is damaged")
 
 // recordVersion is raised when older programs could misread what newer ones
 // write.
-const recordVersion = 1
+const recordVersion = 2
 
-// A record is the form of a Set on disk: one JSON object.
-type record struct {
-	Version   int           `json:"version"`
-	Directory text          `json:"directory"`
-	User      text          `json:"user"`
-	Files     []recordEntry `json:"files"`
+// A header begins the record of a Set on disk: a file of JSON objects, one on
+// a line. Each further line is an entry, in the order in which they were made,
+// so that a change costs one line. In version 1 the header was all there was,
+// and held the files.
+type header struct {
+	Version   int     `json:"version"`
+	Directory text    `json:"directory"`
+	User      text    `json:"user"`
+	Files     []entry `json:"files,omitempty"`
 }
 
-type recordEntry struct {
-	Name text `json:"name"`
-	Dir  text `json:"dir"`
-	Base text `json:"base"`
+// An entry says that name stands for a place, or does not any more.
+type entry struct {
+	Name    text `json:"name"`
+	Dir     text `json:"dir,omitempty"`
+	Base    text `json:"base,omitempty"`
+	Removed bool `json:"removed,omitempty"`
+}
+
+// edit returns what e changes, or false if no program of ours wrote it.
+func (e entry) edit() (edit, bool) {
+	where := place{dir: string(e.Dir), base: string(e.Base)}
+	known := e.Name != "" && (e.Removed || where.valid())
+	return edit{lonja.FileName(e.Name), where, e.Removed}, known
 }
 
 // encode returns the record of p in its form on disk.
 func encode(key Key, p publications) ([]byte, error) {
-	r := record{
-		Version: recordVersion, Directory: text(key.Directory), User: text(key.User),
-		Files: make([]recordEntry, 0, len(p)),
+	b, err := json.Marshal(header{Version: recordVersion, Directory: text(key.Directory), User: text(key.User)})
+	if err != nil {
+		return nil, err
 	}
+	edits := make([]edit, 0, len(p))
 	for _, name := range sortedNames(p) {
-		where := p[name]
-		r.Files = append(r.Files, recordEntry{text(name), text(where.dir), text(where.base)})
+		edits = append(edits, edit{name: name, where: p[name]})
 	}
-	b, err := json.MarshalIndent(r, "", "\t")
-	return append(b, '\n'), err
+	return appendEdits(append(b, '\n'), edits)
 }
 
-// decode is the way back. The error is ErrDamaged, unless a newer program
-// wrote the record.
-func decode(key Key, b []byte) (publications, error) {
+// appendEdits appends the entries of edits to b.
+func appendEdits(b []byte, edits []edit) ([]byte, error) {
+	for _, e := range edits {
+		line, err := json.Marshal(entry{text(e.name), text(e.where.dir), text(e.where.base), e.removed})
+		if err != nil {
+			return nil, err
+		}
+		b = append(append(b, line...), '\n')
+	}
+	return b, nil
+}
+
+// A decoded record is what its entries add up to.
+type decoded struct {
+	files publications
+	lines int   // entries, or far too many if the record is to be written anew
+	end   int64 // where the last whole entry ends
+}
+
+// decode is the way back. A last line without an end was never acknowledged:
+// it does not count. The error is ErrDamaged, unless a newer program wrote the
+// record.
+func decode(key Key, b []byte) (decoded, error) {
+	head, rest, err := decodeHeader(key, b)
+	if err != nil {
+		return decoded{}, err
+	}
+	r := decoded{files: make(publications), end: int64(len(b))}
+	for i, e := range head.Files {
+		if err := r.add(e); err != nil {
+			return decoded{}, fmt.Errorf("%w: file %d", err, i)
+		}
+	}
+	if head.Version == 1 {
+		r.lines = math.MaxInt32 / 2
+		return r, nil
+	}
+	for line := range bytes.Lines(rest) {
+		if line[len(line)-1] != '\n' {
+			r.end -= int64(len(line))
+			break
+		}
+		var e entry
+		if err := json.Unmarshal(line, &e); err != nil {
+			return decoded{}, damaged(fmt.Errorf("entry %d: %w", r.lines, err))
+		}
+		if err := r.add(e); err != nil {
+			return decoded{}, fmt.Errorf("%w: entry %d", err, r.lines)
+		}
+		r.lines++
+	}
+	return r, nil
+}
+
+func (r *decoded) add(e entry) error {
+	change, ok := e.edit()
+	if !ok {
+		return damaged(errors.New("it names no file"))
+	}
+	r.files.apply([]edit{change})
+	return nil
+}
+
+// decodeHeader returns the header of a record, and what is behind it.
+func decodeHeader(key Key, b []byte) (head header, rest []byte, err error) {
+	dec := json.NewDecoder(bytes.NewReader(b))
+	var first json.RawMessage
+	if err := dec.Decode(&first); err != nil {
+		return head, nil, damaged(err)
+	}
+	rest = b[dec.InputOffset():]
 	var version struct{ Version int }
-	if err := json.Unmarshal(b, &version); err != nil {
-		return nil, damaged(err)
+	if err := json.Unmarshal(first, &version); err != nil {
+		return head, nil, damaged(err)
 	}
 	if version.Version > recordVersion {
-		return nil, fmt.Errorf("a newer program wrote it: its version is %d, this program knows %d",
+		return head, nil, fmt.Errorf("a newer program wrote it: its version is %d, this program knows %d",
 			version.Version, recordVersion)
 	}
-	var r record
-	if err := json.Unmarshal(b, &r); err != nil {
-		return nil, damaged(err)
+	if err := json.Unmarshal(first, &head); err != nil {
+		return head, nil, damaged(err)
 	}
-	if r.Version < 1 || string(r.Directory) != key.Directory || string(r.User) != string(key.User) {
-		return nil, damaged(errors.New("it is the record of something else"))
+	if head.Version < 1 || string(head.Directory) != key.Directory || string(head.User) != string(key.User) {
+		return head, nil, damaged(errors.New("it is the record of something else"))
 	}
-	p := make(publications, len(r.Files))
-	for i, e := range r.Files {
-		where := place{dir: string(e.Dir), base: string(e.Base)}
-		if e.Name == "" || !where.valid() {
-			return nil, damaged(fmt.Errorf("entry %d names no file", i))
-		}
-		p[lonja.FileName(e.Name)] = where
+	rest, ended := bytes.CutPrefix(rest, []byte("\n"))
+	if head.Version == 1 && len(rest) > 0 || head.Version > 1 && (!ended || head.Files != nil) {
+		return head, nil, damaged(errors.New("something else follows its header"))
 	}
-	return p, nil
+	return head, rest, nil
 }
 
 func damaged(cause error) error { return fmt.Errorf("%w: %w", ErrDamaged, cause) }

@@ -15,7 +15,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 
 	"lonja"
 )
@@ -27,19 +26,34 @@ type Set struct {
 	store *store // nil for a Set that lives in memory only
 
 	changing sync.Mutex // held while publications change, over the disk write
-	current  atomic.Pointer[publications]
+	owed     []edit     // removals that count, but that the disk does not know yet
+
+	mu      sync.RWMutex // guards current; never held over a disk write
+	current publications
 }
 
-// publications is never changed once it is the current one of a Set, so that
-// readers need no lock.
 type publications map[lonja.FileName]place
 
-// New returns an empty Set that lives in memory only.
-func New() *Set {
-	s := new(Set)
-	s.current.Store(&publications{})
-	return s
+// An edit is a change of publications: name now stands for where, or is
+// removed.
+type edit struct {
+	name    lonja.FileName
+	where   place
+	removed bool
 }
+
+func (p publications) apply(edits []edit) {
+	for _, e := range edits {
+		if e.removed {
+			delete(p, e.name)
+		} else {
+			p[e.name] = e.where
+		}
+	}
+}
+
+// New returns an empty Set that lives in memory only.
+func New() *Set { return &Set{current: make(publications)} }
 
 // Open returns the Set of key, with what earlier runs left under stateDir,
 // which is created if need be and may be shared by any number of users and
@@ -56,7 +70,7 @@ func Open(stateDir string, key Key) (*Set, error) {
 	if err != nil {
 		return nil, lonja.E(lonja.LocalFile, "read publications", err)
 	}
-	s.current.Store(&kept)
+	s.current = kept
 	return s, nil
 }
 
@@ -66,56 +80,109 @@ func Open(stateDir string, key Key) (*Set, error) {
 // links, and the file is later opened inside that directory only: a symbolic
 // link may be published if it leads to a file below the same directory.
 //
-// The errors are of kind LocalFile, with the system's error as the cause.
+// The error is of kind Invalid, with the system's as its cause, for a file that
+// cannot be published, and of kind LocalFile if the Set cannot remember it;
+// then it does not count either.
 func (s *Set) Add(name lonja.FileName, path string) error {
 	where, err := locate(name, path)
 	if err != nil {
 		if string(name) != path {
 			err = fmt.Errorf("%s: %w", lonja.Printable(path), err)
 		}
-		return &lonja.Error{Kind: lonja.LocalFile, Op: "publish", File: name, Err: err}
+		return &lonja.Error{Kind: lonja.Invalid, Op: "publish", File: name, Err: err}
 	}
-	return s.change(func(p publications) { p[name] = where })
-}
-
-// Remove takes name out of the Set; one that is not there does no harm.
-// The errors are of kind LocalFile.
-func (s *Set) Remove(name lonja.FileName) error {
-	return s.change(func(p publications) { delete(p, name) })
-}
-
-// Clear empties the Set. The errors are of kind LocalFile.
-func (s *Set) Clear() error {
-	return s.change(func(p publications) { clear(p) })
-}
-
-// change applies edit to the current publications, on disk first: what is
-// served never outlives what is remembered.
-func (s *Set) change(edit func(publications)) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
-	next := maps.Clone(*s.current.Load())
-	if s.store == nil {
-		edit(next)
-	} else {
-		var err error
-		if next, err = s.store.update(next, edit); err != nil {
-			return lonja.E(lonja.LocalFile, "write publications", err)
-		}
+	// On disk first: what is served never outlives what is remembered.
+	edits := append(s.owed, edit{name: name, where: where})
+	if err := s.write(edits); err != nil {
+		return err
 	}
-	s.current.Store(&next)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.current.apply(edits)
 	return nil
+}
+
+// Remove takes name out of the Set; one that is not there does no harm. It is
+// served no more also if that fails: an error, of kind LocalFile, says that the
+// next run may not know of it.
+func (s *Set) Remove(name lonja.FileName) error {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	removal := edit{name: name, removed: true}
+	s.mu.Lock()
+	s.current.apply([]edit{removal})
+	s.mu.Unlock()
+	edits := append(s.owed, removal)
+	err := s.write(edits)
+	if err != nil && !slices.Contains(s.owed, removal) {
+		s.owed = edits
+	}
+	return err
+}
+
+// Clear empties the Set, and leaves no record of it. Its errors are those of
+// Remove.
+func (s *Set) Clear() error {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	s.mu.Lock()
+	gone := s.current
+	s.current = make(publications)
+	s.mu.Unlock()
+	if s.store == nil {
+		return nil
+	}
+	if err := s.store.remove(); err != nil {
+		for name := range gone {
+			s.owed = append(s.owed, edit{name: name, removed: true})
+		}
+		return writeFailed(err)
+	}
+	s.owed = nil
+	return nil
+}
+
+// write brings edits, which begin with what is owed, to the disk. If another
+// process has changed the record, its changes count from now on.
+func (s *Set) write(edits []edit) error {
+	if s.store == nil {
+		return nil
+	}
+	others, err := s.store.update(s.current, edits)
+	if err != nil {
+		return writeFailed(err)
+	}
+	s.owed = nil
+	if others != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.current = others
+	}
+	return nil
+}
+
+func writeFailed(cause error) error { return lonja.E(lonja.LocalFile, "write publications", cause) }
+
+func (s *Set) place(name lonja.FileName) (place, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	where, ok := s.current[name]
+	return where, ok
 }
 
 // Contains reports whether something is published under name.
 func (s *Set) Contains(name lonja.FileName) bool {
-	_, ok := (*s.current.Load())[name]
+	_, ok := s.place(name)
 	return ok
 }
 
 // Names returns the published names in order.
 func (s *Set) Names() []lonja.FileName {
-	return sortedNames(*s.current.Load())
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return sortedNames(s.current)
 }
 
 // Open opens what is published under exactly this name for reading and returns
@@ -126,7 +193,7 @@ func (s *Set) Names() []lonja.FileName {
 // longer a regular file. It is of kind LocalFile if the file is there but
 // cannot be opened. Open never waits: not for the writer of a FIFO either.
 func (s *Set) Open(name lonja.FileName) (f *os.File, size int64, err error) {
-	where, ok := (*s.current.Load())[name]
+	where, ok := s.place(name)
 	if !ok {
 		return nil, 0, &lonja.Error{Kind: lonja.NoSuchFile, Op: "open", File: name}
 	}

@@ -236,8 +236,8 @@ func TestAddRefuses(t *testing.T) {
 			}
 			s := New()
 			err := s.Add(lonja.FileName(tc.name), tc.path)
-			if !errors.Is(err, lonja.LocalFile) {
-				t.Fatalf("Add: %v, want an error of kind LocalFile", err)
+			if !errors.Is(err, lonja.Invalid) {
+				t.Fatalf("Add: %v, want an error of kind Invalid", err)
 			}
 			if tc.cause != nil && !errors.Is(err, tc.cause) {
 				t.Errorf("Add: %v, want the cause %v", err, tc.cause)

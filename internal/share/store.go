@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"time"
@@ -11,10 +12,17 @@ import (
 
 // A store keeps the record of one Set in a state directory. All processes
 // change records under one lock, that of the directory itself: it needs no
-// file of its own, and changes are rare and short.
+// file of its own, and changes are rare and short. It belongs to whoever holds
+// the Set's own lock.
 type store struct {
 	dir string
 	key Key
+
+	// What the record was after our last look at it: while it is that still,
+	// no other process has changed it, and it need not be read again.
+	seen  fs.FileInfo
+	lines int   // entries in it
+	end   int64 // where the last whole entry ends
 }
 
 func newStore(dir string, key Key) *store { return &store{dir: dir, key: key} }
@@ -26,42 +34,106 @@ func (s *store) open() (publications, error) {
 	if err := os.MkdirAll(s.dir, 0o700); err != nil {
 		return nil, err
 	}
-	return s.update(publications{}, nil)
+	dir, err := s.lock()
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	p, err := s.load()
+	if errors.Is(err, fs.ErrNotExist) {
+		return make(publications), nil
+	}
+	return p, err
 }
 
-// update applies edit to the record as it is on disk now, another process may
-// have changed it, and returns the result. Where there is no record, current
-// stands for it. Without an edit nothing is written.
-func (s *store) update(current publications, edit func(publications)) (publications, error) {
+// lock returns the state directory, locked until it is closed.
+func (s *store) lock() (*os.File, error) {
 	dir, err := os.Open(s.dir)
 	if err != nil {
 		return nil, err
 	}
-	defer dir.Close() // gives up the lock too
 	if err := lock(dir); err != nil {
+		_ = dir.Close()
 		return nil, fmt.Errorf("lock %s: %w", s.dir, err)
 	}
-	p, err := s.load()
-	if errors.Is(err, fs.ErrNotExist) {
-		p, err = current, nil
-	}
-	if err != nil || edit == nil {
-		return p, err
-	}
-	edit(p)
-	return p, s.save(dir, p)
+	return dir, nil
 }
 
-// load reads the record. A damaged one is set aside first, so that the
-// next write does not destroy what could still be saved by hand.
+// slack is how many entries more than twice what counts a record may have
+// before it is written anew.
+const slack = 64
+
+// update adds edits to the record and waits until they are on the disk. Where
+// there is no record, current stands for it. If another process has changed the
+// record it returns what is in it now, edits included.
+func (s *store) update(current publications, edits []edit) (others publications, err error) {
+	dir, err := s.lock()
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	if !s.unchanged() {
+		others, err = s.load()
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		err = s.rewrite(dir, current, edits, true)
+	case err != nil:
+		return nil, err
+	case others != nil:
+		err = s.record(dir, others, edits)
+	default:
+		err = s.record(dir, current, edits)
+	}
+	if err != nil {
+		s.seen = nil
+		return nil, err
+	}
+	if others != nil {
+		others.apply(edits)
+	}
+	return others, nil
+}
+
+// record puts edits behind the entries of the record, whose effect is base, or
+// writes the record anew when most of its entries do not count any more.
+func (s *store) record(dir *os.File, base publications, edits []edit) error {
+	if s.lines+len(edits) > 2*(len(base)+len(edits))+slack {
+		return s.rewrite(dir, base, edits, false)
+	}
+	return s.append(edits)
+}
+
+// rewrite makes a record of base with edits. Nothing is recorded for one that
+// would be the first and hold nothing.
+func (s *store) rewrite(dir *os.File, base publications, edits []edit, first bool) error {
+	next := maps.Clone(base)
+	next.apply(edits)
+	if first && len(next) == 0 {
+		return nil
+	}
+	return s.save(dir, next)
+}
+
+// unchanged reports whether the record is what was seen last.
+func (s *store) unchanged() bool {
+	now, err := os.Stat(s.path())
+	return err == nil && s.seen != nil && os.SameFile(now, s.seen) &&
+		now.Size() == s.seen.Size() && now.ModTime().Equal(s.seen.ModTime())
+}
+
+// load reads the record, and remembers what it saw. A damaged one is set aside
+// first, so that the next write does not destroy what could still be saved by
+// hand.
 func (s *store) load() (publications, error) {
 	b, err := os.ReadFile(s.path())
 	if err != nil {
 		return nil, err
 	}
-	p, err := decode(s.key, b)
+	r, err := decode(s.key, b)
 	if err == nil {
-		return p, nil
+		s.lines, s.end = r.lines, r.end
+		return r.files, s.look()
 	}
 	err = fmt.Errorf("%s: %w", s.path(), err)
 	if errors.Is(err, ErrDamaged) {
@@ -72,6 +144,39 @@ func (s *store) load() (publications, error) {
 		err = fmt.Errorf("%w (set aside as %s)", err, aside)
 	}
 	return nil, err
+}
+
+// look remembers what the record is now.
+func (s *store) look() (err error) {
+	s.seen, err = os.Stat(s.path())
+	return err
+}
+
+// append writes edits behind the last whole entry; what a crash left of a
+// further one goes. If it fails it takes back what it can: an entry that was
+// not acknowledged is not to count later.
+func (s *store) append(edits []edit) error {
+	b, err := appendEdits(nil, edits)
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(s.path(), os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err = f.Truncate(s.end); err == nil {
+		_, err = f.WriteAt(b, s.end)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err != nil {
+		return errors.Join(err, f.Truncate(s.end))
+	}
+	s.lines += len(edits)
+	s.end += int64(len(b))
+	return s.look()
 }
 
 // save replaces the record in one step and waits until it is on the disk. The
@@ -89,6 +194,23 @@ func (s *store) save(dir *os.File, p publications) error {
 	}
 	if err := os.Rename(temp, s.path()); err != nil {
 		_ = os.Remove(temp)
+		return err
+	}
+	s.lines, s.end = len(p), int64(len(b))
+	return errors.Join(dir.Sync(), s.look())
+}
+
+// remove takes the record away, if there is one.
+func (s *store) remove() error {
+	dir, err := s.lock()
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	s.seen = nil
+	if err := os.Remove(s.path()); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
 		return err
 	}
 	return dir.Sync()

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +15,9 @@ import (
 )
 
 var ana = Key{Directory: "localhost:4444", User: "ana"}
+
+// version2 begins a record of ana's.
+const version2 = `{"version":2,"directory":"localhost:4444","user":"ana"}` + "\n"
 
 func openSet(t *testing.T, stateDir string, key Key) *Set {
 	t.Helper()
@@ -92,7 +96,7 @@ func TestUsersAndDirectoriesAreApart(t *testing.T) {
 func TestStateIsPrivate(t *testing.T) {
 	state := filepath.Join(realTempDir(t), "state")
 	s := openSet(t, state, ana)
-	must(t, s.Clear())
+	must(t, s.Add("file", write(t, filepath.Join(realTempDir(t), "file"), "")))
 	for path, want := range map[string]fs.FileMode{state: fs.ModeDir | 0o700, s.store.path(): 0o600} {
 		if info, err := os.Stat(path); err != nil || info.Mode() != want {
 			t.Errorf("%s has mode %v (%v), want %v", path, info.Mode(), err, want)
@@ -134,6 +138,10 @@ func TestDamagedRecordIsSetAside(t *testing.T) {
 		"root as base":    `{"version":1,"directory":"localhost:4444","user":"ana","files":[{"name":"n","dir":"/","base":"/"}]}`,
 		"climbing base":   `{"version":1,"directory":"localhost:4444","user":"ana","files":[{"name":"n","dir":"/etc","base":".."}]}`,
 		"no name":         `{"version":1,"directory":"localhost:4444","user":"ana","files":[{"dir":"/etc","base":"passwd"}]}`,
+		"broken entry":    version2 + `{"name":"n","dir":"/d","base":"b"` + "\n",
+		"climbing entry":  version2 + `{"name":"n","dir":"/tmp/../etc","base":"passwd"}` + "\n",
+		"broken header":   strings.TrimSuffix(version2, "\n"),
+		"two headers":     version2 + version2,
 		"broken encoding": `{"version":1,"directory":"localhost:4444","user":"ana","files":[{"name":{"base64":"?"},"dir":"/","base":"b"}]}`,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -176,7 +184,7 @@ func TestDamagedWhileRunning(t *testing.T) {
 // The record of a newer program is neither used nor touched.
 func TestNewerRecordIsLeftAlone(t *testing.T) {
 	state := realTempDir(t)
-	const content = `{"version":2,"files":"in some other form"}`
+	const content = `{"version":3,"files":"in some other form"}`
 	record := write(t, filepath.Join(state, ana.fileName()), content)
 	if _, err := Open(state, ana); err == nil || errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "newer") {
 		t.Errorf("Open: %v, want an error about a newer program", err)
@@ -186,24 +194,150 @@ func TestNewerRecordIsLeftAlone(t *testing.T) {
 	}
 }
 
-// A change that cannot be written does not count either.
+// What cannot be remembered is not served, and neither is what was removed:
+// that counts at once, and the disk is told when it can be again.
 func TestUnwritableState(t *testing.T) {
+	for name, remove := range map[string]func(*Set) error{
+		"remove": func(s *Set) error { return errors.Join(s.Remove("first"), s.Remove("first")) },
+		"clear":  (*Set).Clear,
+	} {
+		t.Run(name, func(t *testing.T) {
+			state := realTempDir(t)
+			path := write(t, filepath.Join(state, "file"), "")
+			s := openSet(t, state, ana)
+			must(t, s.Add("first", path))
+			must(t, os.Rename(state, state+".away"))
+			t.Cleanup(func() { _ = os.RemoveAll(state + ".away") })
+			if err := s.Add("second", path); !errors.Is(err, lonja.Invalid) {
+				t.Errorf("Add of what is away: %v, want an error of kind Invalid", err)
+			}
+			other := write(t, filepath.Join(realTempDir(t), "file"), "")
+			if err := s.Add("second", other); !errors.Is(err, lonja.LocalFile) {
+				t.Errorf("Add: %v, want an error of kind LocalFile", err)
+			}
+			wantNames(t, s, "first")
+			if err := remove(s); !errors.Is(err, lonja.LocalFile) {
+				t.Errorf("%v, want an error of kind LocalFile", err)
+			}
+			wantNames(t, s)
+			wantNoSuchFile(t, s, "first")
+
+			must(t, os.Rename(state+".away", state))
+			must(t, s.Add("second", other))
+			wantNames(t, s, "second")
+			wantNames(t, openSet(t, state, ana), "second")
+		})
+	}
+	file := write(t, filepath.Join(realTempDir(t), "file"), "")
+	if _, err := Open(filepath.Join(file, "state"), ana); !errors.Is(err, lonja.LocalFile) {
+		t.Errorf("Open below a file: %v, want an error of kind LocalFile", err)
+	}
+}
+
+// What the last version wrote is read, and becomes what this one writes.
+func TestOlderRecord(t *testing.T) {
+	state := realTempDir(t)
+	const older = `{
+	"version": 1, "directory": "localhost:4444", "user": "ana",
+	"files": [{"name": "kept", "dir": "/d", "base": "b"}, {"name": "gone", "dir": "/d", "base": "c"}]
+}
+`
+	record := write(t, filepath.Join(state, ana.fileName()), older)
+	s := openSet(t, state, ana)
+	wantNames(t, s, "gone", "kept")
+	must(t, s.Remove("gone"))
+	wantNames(t, openSet(t, state, ana), "kept")
+	if b, err := os.ReadFile(record); err != nil || !strings.HasPrefix(string(b), `{"version":2,`) {
+		t.Errorf("the record is now %q (%v), want one of version 2", b, err)
+	}
+}
+
+// An entry that a crash cut short was never acknowledged: it does not count,
+// and the next one takes its place.
+func TestEntryCutShort(t *testing.T) {
+	for _, torn := range []string{`{"name":"torn","dir":"/d","ba`, "\x00\x00\x00", `{"name":"torn","dir":"/d","base":"` + strings.Repeat("b", 1000) + `"}`} {
+		state := realTempDir(t)
+		path := write(t, filepath.Join(realTempDir(t), "file"), "")
+		must(t, openSet(t, state, ana).Add("first", path))
+		record := filepath.Join(state, ana.fileName())
+		b, err := os.ReadFile(record)
+		must(t, err)
+		write(t, record, string(b)+torn)
+		s := openSet(t, state, ana)
+		wantNames(t, s, "first")
+		must(t, s.Add("second", path))
+		wantNames(t, openSet(t, state, ana), "first", "second")
+		if b, err = os.ReadFile(record); err != nil || !strings.HasSuffix(string(b), "}\n") {
+			t.Errorf("%q (%v) has something behind its last entry", b, err)
+		}
+	}
+}
+
+// Changes add a line each, and the record is written anew before lines that do
+// not count any more outnumber those that do.
+func TestRecordStaysSmall(t *testing.T) {
 	state := realTempDir(t)
 	path := write(t, filepath.Join(realTempDir(t), "file"), "")
 	s := openSet(t, state, ana)
-	must(t, s.Add("first", path))
-	must(t, os.MkdirAll(s.store.path()+".tmp/in the way", 0o700))
-	if err := s.Add("second", path); !errors.Is(err, lonja.LocalFile) {
-		t.Errorf("Add: %v, want an error of kind LocalFile", err)
+	must(t, s.Add("stays", path))
+	most := 0
+	for i := range 10 * slack {
+		name := lonja.FileName(fmt.Sprint(i))
+		must(t, errors.Join(s.Add(name, path), s.Remove(name)))
+		b, err := os.ReadFile(s.store.path())
+		must(t, err)
+		most = max(most, strings.Count(string(b), "\n"))
 	}
-	if err := s.Clear(); !errors.Is(err, lonja.LocalFile) {
-		t.Errorf("Clear: %v, want an error of kind LocalFile", err)
+	wantNames(t, openSet(t, state, ana), "stays")
+	if least, limit := slack, 2*slack; most < least || most > limit {
+		t.Errorf("the record had up to %d lines, want %d to %d", most, least, limit)
 	}
-	wantNames(t, s, "first")
+}
 
-	file := write(t, filepath.Join(state, "file"), "")
-	if _, err := Open(filepath.Join(file, "state"), ana); !errors.Is(err, lonja.LocalFile) {
-		t.Errorf("Open below a file: %v, want an error of kind LocalFile", err)
+// An account that publishes nothing leaves nothing behind.
+func TestNothingPublishedIsNotRecorded(t *testing.T) {
+	state := realTempDir(t)
+	s := openSet(t, state, ana)
+	must(t, s.Clear())
+	must(t, s.Remove("never there"))
+	wantRecords(t, state, 0)
+	must(t, s.Add("file", write(t, filepath.Join(realTempDir(t), "file"), "")))
+	wantRecords(t, state, 1)
+	must(t, s.Clear())
+	must(t, s.Clear())
+	wantRecords(t, state, 0)
+	wantNames(t, openSet(t, state, ana))
+}
+
+func wantRecords(t *testing.T, state string, want int) {
+	t.Helper()
+	entries, err := os.ReadDir(state)
+	must(t, err)
+	if len(entries) != want {
+		t.Errorf("the state directory holds %v, want %d records", entries, want)
+	}
+}
+
+// BenchmarkPublish adds to a Set that holds some thousands.
+func BenchmarkPublish(b *testing.B) {
+	dir := b.TempDir()
+	path := filepath.Join(dir, "file")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		b.Fatal(err)
+	}
+	for range b.N {
+		s, err := Open(filepath.Join(dir, "state"), ana)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for i := range 4000 {
+			if err := s.Add(lonja.FileName(fmt.Sprintf("/some/where/published%d", i)), path); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if err := s.Clear(); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 
@@ -211,19 +345,39 @@ func TestUnwritableState(t *testing.T) {
 func FuzzRecord(f *testing.F) {
 	f.Add([]byte(`{"version":1,"directory":"localhost:4444","user":"ana","files":[{"name":"n","dir":"/d","base":"b"}]}`))
 	f.Add([]byte(`{"version":1,"directory":"localhost:4444","user":"ana","files":[{"name":{"base64":"/w=="},"dir":"/","base":"b"}]}`))
-	f.Add([]byte(`{"version":2}`))
+	f.Add([]byte(`{"version":2,"directory":"localhost:4444","user":"ana"}` + "\n" +
+		`{"name":"n","dir":"/d","base":"b"}` + "\n" + `{"name":"n","removed":true}` + "\n" + `{"name":"m","dir"`))
+	f.Add([]byte(`{"version":3}`))
 	f.Add([]byte(`null`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		p, err := decode(ana, b)
+		r, err := decode(ana, b)
 		if err != nil {
 			return
 		}
-		encoded, err := encode(ana, p)
+		encoded, err := encode(ana, r.files)
 		must(t, err)
 		again, err := decode(ana, encoded)
 		must(t, err)
-		if fmt.Sprint(again) != fmt.Sprint(p) {
-			t.Errorf("%v became %v", p, again)
+		if fmt.Sprint(again.files) != fmt.Sprint(r.files) || again.end != int64(len(encoded)) {
+			t.Errorf("%v became %v", r, again)
 		}
 	})
+}
+
+func TestElsewhere(t *testing.T) {
+	state := realTempDir(t)
+	path := write(t, filepath.Join(realTempDir(t), "file"), "")
+	write(t, filepath.Join(state, "published-damaged.json"), "damaged")
+	for _, key := range []Key{ana, {"127.0.0.1:4444", "ana"}, {"10.0.0.1:4444", "luis"}} {
+		must(t, openSet(t, state, key).Add("file", path))
+	}
+	for key, want := range map[Key][]string{
+		ana:                       {"127.0.0.1:4444"},
+		{"elsewhere:4444", "ana"}: {"127.0.0.1:4444", "localhost:4444"},
+		{"elsewhere:4444", "eva"}: nil,
+	} {
+		if got := Elsewhere(state, key); !slices.Equal(got, want) {
+			t.Errorf("%v: got %q, want %q", key, got, want)
+		}
+	}
 }

@@ -3,7 +3,9 @@ package shell
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -151,22 +153,24 @@ func TestBadArgumentsAreTold(t *testing.T) {
 	}
 }
 
+func text(lines iter.Seq[string]) string { return strings.Join(slices.Collect(lines), "") }
+
 func TestLists(t *testing.T) {
 	at := func(s string) lonja.Endpoint {
 		ap := netip.MustParseAddrPort(s)
 		return lonja.EndpointFrom(ap.Addr(), ap.Port())
 	}
-	got := Users([]lonja.Peer{
+	got := text(Users([]lonja.Peer{
 		{User: "ñu", At: at("192.168.1.100:4445")}, {User: "evil\x1b[2J\n", At: at("10.0.0.1:80")},
-	})
+	}))
 	want := "\tUSER0: ñu       \t192.168.1.100\t4445\n\tUSER1: evil\ufffd[2J\ufffd\t10.0.0.1     \t80\n"
 	if got != want {
 		t.Errorf("users: got\n%q\nwant\n%q", got, want)
 	}
-	if got, want := Content([]lonja.Listing{{Name: "/a"}, {Name: "/\x07b"}}), "\tFILE0: /a\n\tFILE1: /\ufffdb\n"; got != want {
+	if got, want := text(Content([]lonja.Listing{{Name: "/a"}, {Name: "/\x07b"}})), "\tFILE0: /a\n\tFILE1: /\ufffdb\n"; got != want {
 		t.Errorf("content: got %q, want %q", got, want)
 	}
-	if Users(nil) != "" || Content(nil) != "" {
+	if text(Users(nil)) != "" || text(Content(nil)) != "" {
 		t.Error("an empty list has lines")
 	}
 }

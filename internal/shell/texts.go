@@ -3,6 +3,7 @@ package shell
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
 	"unicode/utf8"
 
@@ -119,29 +120,36 @@ func reason(err error) string {
 }
 
 // Users returns the lines below LIST_USERS OK, each with its line end.
-func Users(peers []lonja.Peer) string {
-	names, addrs := make([]string, len(peers)), make([]string, len(peers))
-	wideName, wideAddr := 0, 0
-	for i, p := range peers {
-		names[i] = lonja.Printable(string(p.User))
-		addrs[i] = p.At.Addr().String()
-		wideName = max(wideName, utf8.RuneCountInString(names[i]))
-		wideAddr = max(wideAddr, utf8.RuneCountInString(addrs[i]))
+func Users(peers []lonja.Peer) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		wideName, wideAddr := 0, 0
+		for _, p := range peers {
+			name, addr := userCells(p)
+			wideName = max(wideName, utf8.RuneCountInString(name))
+			wideAddr = max(wideAddr, utf8.RuneCountInString(addr))
+		}
+		for i, p := range peers {
+			name, addr := userCells(p)
+			if !yield(fmt.Sprintf("\tUSER%d: %-*s\t%-*s\t%d\n", i, wideName, name, wideAddr, addr, p.At.Port())) {
+				return
+			}
+		}
 	}
-	var b strings.Builder
-	for i, p := range peers {
-		fmt.Fprintf(&b, "\tUSER%d: %-*s\t%-*s\t%d\n", i, wideName, names[i], wideAddr, addrs[i], p.At.Port())
-	}
-	return b.String()
+}
+
+func userCells(p lonja.Peer) (name, addr string) {
+	return lonja.Printable(string(p.User)), lonja.Printable(p.At.Addr().String())
 }
 
 // Content returns the lines below LIST_CONTENT OK, each with its line end.
-func Content(listings []lonja.Listing) string {
-	var b strings.Builder
-	for i, l := range listings {
-		fmt.Fprintf(&b, "\tFILE%d: %s\n", i, lonja.Printable(string(l.Name)))
+func Content(listings []lonja.Listing) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for i, l := range listings {
+			if !yield(fmt.Sprintf("\tFILE%d: %s\n", i, lonja.Printable(string(l.Name)))) {
+				return
+			}
+		}
 	}
-	return b.String()
 }
 
 // ErrNothingToContinue is the outcome of a FIND alone when nothing was looked

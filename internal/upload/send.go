@@ -22,10 +22,13 @@ var errShrunk = errors.New("the file became shorter while it was sent")
 // net.TCPConn.ReadFrom).
 //
 // The receiver may be as slow as it likes, but not silent: when it has taken
-// nothing for all of stall, counted from when the last pause was looked at,
-// send fails. A receiver that stops is therefore noticed after stall at the
-// soonest and twice that at the latest.
-func send(conn net.Conn, f *os.File, offset, length int64, stall time.Duration) error {
+// nothing for all of StallTimeout, counted from when the last pause was looked
+// at, send fails. A receiver that stops is therefore noticed after that time at
+// the soonest and twice that at the latest. While there is no place for another
+// connection, a receiver that has not kept LeastRate, on average, gives up its
+// own.
+func (s *Server) send(conn net.Conn, f *os.File, offset, length int64) error {
+	stall, begun, first := s.opts.StallTimeout, time.Now(), offset
 	for length > 0 {
 		// The position is set anew each time because after a timeout the
 		// generic way of copying may have read more than it has written.
@@ -45,9 +48,19 @@ func send(conn net.Conn, f *os.File, offset, length int64, stall time.Duration) 
 			return fmt.Errorf("the peer took nothing for %v: %w", stall, err)
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			// slow, but alive
+			if s.crowded.Load() > 0 && s.tooSlow(offset-first, time.Since(begun)) {
+				return errTooSlow
+			}
 		case err != nil:
 			return err
 		}
 	}
 	return nil
+}
+
+// errTooSlow is the error for a receiver that keeps others waiting.
+var errTooSlow = errors.New("the peer is too slow, and there is no place for others")
+
+func (s *Server) tooSlow(sent int64, took time.Duration) bool {
+	return float64(sent) < float64(s.opts.LeastRate)*took.Seconds()
 }

@@ -14,6 +14,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"lonja"
@@ -37,7 +38,9 @@ type Options struct {
 	// other implementations do and the original does not.
 	SendSize bool
 
-	MaxConns       int           // connections served at once; more wait unaccepted (256)
+	MaxConns       int           // connections at once; more wait unaccepted (256)
+	MaxPerAddress  int           // of them, those of one address that are served; more wait (16)
+	LeastRate      int64         // bytes per second for a receiver to keep while all connections are taken (8 KiB)
 	RequestTimeout time.Duration // for a request to arrive, and for a bare status to leave (10 s)
 	StallTimeout   time.Duration // for a receiver that takes no byte: see send (30 s)
 	LingerTimeout  time.Duration // for the receiver to close after the last byte (5 s)
@@ -48,18 +51,22 @@ type Options struct {
 // A Server answers other peers. It has no state of its own between
 // connections: Serve may be called more than once, for several listeners.
 type Server struct {
-	opts Options
-	free chan struct{} // one place for each connection that may be served
+	opts    Options
+	free    chan struct{} // one place for each connection that may be served
+	turns   *turns
+	crowded atomic.Int32 // listeners that have no place for another connection
 }
 
 // New builds a Server.
 func New(opts Options) *Server {
 	opts.MaxConns = cmp.Or(opts.MaxConns, 256)
+	opts.MaxPerAddress = cmp.Or(opts.MaxPerAddress, 16)
+	opts.LeastRate = cmp.Or(opts.LeastRate, 8<<10)
 	opts.RequestTimeout = cmp.Or(opts.RequestTimeout, 10*time.Second)
 	opts.StallTimeout = cmp.Or(opts.StallTimeout, 30*time.Second)
 	opts.LingerTimeout = cmp.Or(opts.LingerTimeout, 5*time.Second)
 	opts.Log = cmp.Or(opts.Log, slog.New(slog.DiscardHandler))
-	return &Server{opts: opts, free: make(chan struct{}, opts.MaxConns)}
+	return &Server{opts: opts, free: make(chan struct{}, opts.MaxConns), turns: newTurns(opts.MaxPerAddress)}
 }
 
 // Serve answers the connections of l until ctx ends, then closes l, cuts the
@@ -78,9 +85,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 
 	var retry backOff
 	for {
-		select {
-		case s.free <- struct{}{}:
-		case <-ctx.Done():
+		if !s.place(ctx) {
 			return nil
 		}
 		conn, err := l.Accept()
@@ -101,6 +106,24 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		}
 		s.opts.Log.Warn("a connection could not be accepted", "error", err)
 		retry.wait(ctx)
+	}
+}
+
+// place waits for a free place and reports whether there is one before ctx
+// ends.
+func (s *Server) place(ctx context.Context) bool {
+	select {
+	case s.free <- struct{}{}:
+		return true
+	default:
+	}
+	s.crowded.Add(1)
+	defer s.crowded.Add(-1)
+	select {
+	case s.free <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 

@@ -3,25 +3,54 @@ package upload
 import (
 	"bufio"
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"time"
 
+	"lonja"
 	"lonja/internal/classic"
 )
 
 // handle answers the one request of a connection and closes it.
 func (s *Server) handle(ctx context.Context, conn net.Conn) {
+	ip := remoteIP(conn)
+	entry := s.turns.enter(ip)
+	if entry == nil {
+		reset(conn)
+		return
+	}
+	defer s.turns.leave(ip, entry)
 	defer conn.Close()
 	keep := context.AfterFunc(ctx, func() { reset(conn) })
-	whole := s.answer(conn)
+	whole := s.answerInTurn(ctx, conn, entry)
 	switch {
 	case !keep(): // ctx ended: the connection is reset already
 	case whole:
 		s.linger(ctx, conn)
 	default:
 		reset(conn)
+	}
+}
+
+// errWaited is the cause for a connection whose turn does not come.
+var errWaited = errors.New("its address has too many transfers under way")
+
+// answerInTurn is answer once there is room among the connections of the same
+// address. One that waits for longer than a peer may be silent is refused.
+func (s *Server) answerInTurn(ctx context.Context, conn net.Conn, entry *turn) (whole bool) {
+	patience := time.NewTimer(s.opts.StallTimeout)
+	defer patience.Stop()
+	select {
+	case entry.served <- struct{}{}:
+		defer func() { <-entry.served }()
+		return s.answer(conn)
+	case <-patience.C:
+		_ = conn.SetWriteDeadline(time.Now().Add(s.opts.RequestTimeout))
+		return refuse(conn, s.opts.Log.With("peer", conn.RemoteAddr().String()), lonja.E(lonja.Limited, "", errWaited))
+	case <-ctx.Done():
+		return false
 	}
 }
 
@@ -48,7 +77,7 @@ func (s *Server) answer(conn net.Conn) (whole bool) {
 	}
 	if _, err = conn.Write(head); err == nil {
 		offset, length := req.Slice.Range(size)
-		err = send(conn, f, offset, length, s.opts.StallTimeout)
+		err = s.send(conn, f, offset, length)
 	}
 	if err != nil {
 		log.Info("transfer broken off", "error", err)
