@@ -178,8 +178,18 @@ func (d *Directory) ListUsers(_ context.Context, user lonja.UserName) ([]lonja.P
 	if _, err := d.connected(lonja.OpListUsers, user); err != nil {
 		return nil, err
 	}
-	return d.index.Peers(), nil
+	peers, next := d.index.Peers(make([]lonja.Peer, 0, d.index.Connected()), 0, peersPage)
+	for next != 0 {
+		d.mu.RUnlock()
+		d.mu.RLock()
+		peers, next = d.index.Peers(peers, next, peersPage)
+	}
+	return peers, nil
 }
+
+// peersPage is how many users are listed before others get a turn. Who comes or
+// goes meanwhile may be listed or not.
+const peersPage = 1024
 
 // ListContent implements lonja.Lookups.
 func (d *Directory) ListContent(_ context.Context, user, owner lonja.UserName) ([]lonja.Listing, error) {

@@ -33,8 +33,12 @@ type Index struct {
 	listings vec[listing]
 	docs     vec[document]
 	bases    vec[base]
-	docOf    vec[uint32] // by base: its first document
-	nextDoc  vec[uint32] // by document: the next of its base
+	// What a search looks at for each of many documents or bases is apart from
+	// what else is known of them, so that it stays in the processor's caches.
+	baseOf   vec[uint32] // by document
+	docsOf   vec[uint32] // by base: its document, or severalDocs and a number of docLists
+	docLists vec[[]uint32]
+	ranks    vec[uint64] // by base: how it ranks, up to the beginning of its name
 
 	byUser, byFile, byDoc, byBase set
 
@@ -80,7 +84,6 @@ type document struct {
 	size        int64
 	name        uint32 // text
 	description uint32 // text
-	base        uint32
 	next        uint32 // of the same base
 	listings    uint32
 	online      uint32 // listings of connected owners
@@ -244,15 +247,28 @@ func (x *Index) setPresence(number uint32, a *account, online bool) {
 	x.settleLater(number, a)
 }
 
-// Peers returns the connected users, the newest account first.
-func (x *Index) Peers() []lonja.Peer {
-	peers := make([]lonja.Peer, 0, x.online.count)
-	for number := range x.online.backward() {
+// Peers appends up to n connected users to peers, the newest account first, and
+// of accounts older than that incarnation only; 0 is for all. It returns where
+// to go on, 0 if there are no more.
+func (x *Index) Peers(peers []lonja.Peer, older uint64, n int) (_ []lonja.Peer, next uint64) {
+	end := position{block: len(x.online.blocks)}
+	if older > 0 {
+		end = x.online.search(func(number uint32) bool { return x.accounts.at(number).incarnation < older })
+	}
+	for number := range x.online.backward(end) {
+		if n == 0 {
+			return peers, next
+		}
+		n--
 		a := x.accounts.at(number)
 		peers = append(peers, lonja.Peer{User: lonja.UserName(x.texts.str(a.user)), At: a.endpoint()})
+		next = a.incarnation
 	}
-	return peers
+	return peers, 0
 }
+
+// Connected returns how many users are connected.
+func (x *Index) Connected() int { return x.online.count }
 
 // Stats are counts of what is in an Index.
 type Stats struct {

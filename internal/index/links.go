@@ -1,5 +1,7 @@
 package index
 
+import "slices"
+
 // linkOwner puts a listing at the head of its owner's.
 func (x *Index) linkOwner(number uint32, l *listing, a *account) {
 	l.older = a.newest
@@ -33,14 +35,15 @@ func (x *Index) unlinkOwner(number uint32, l *listing, a *account) {
 // it out, by -1, as one whose owner is connected or not.
 func (x *Index) count(number uint32, l *listing, online bool, by int) {
 	d := x.docs.at(l.doc)
-	b := x.bases.at(d.base)
-	x.unrank(d.base)
+	base := *x.baseOf.at(l.doc)
+	b := x.bases.at(base)
+	x.unrank(base)
 	b.listings += uint32(by)
 	d.listings += uint32(by)
 	if online {
-		x.addOnline(d, b, uint32(by))
+		x.addOnline(d, base, uint32(by))
 	}
-	x.rank(d.base)
+	x.rank(base)
 	if by > 0 {
 		l.online = online
 		x.linkBase(number, l, b.head(online))
@@ -120,8 +123,9 @@ func (x *Index) Settle(n int) (more bool) {
 // recount moves a listing between those of connected owners and the others.
 func (x *Index) recount(number uint32, l *listing, online bool) {
 	d := x.docs.at(l.doc)
-	b := x.bases.at(d.base)
-	x.unrank(d.base)
+	base := *x.baseOf.at(l.doc)
+	b := x.bases.at(base)
+	x.unrank(base)
 	x.unlinkBase(l, b.head(l.online))
 	l.online = online
 	x.linkBase(number, l, b.head(online))
@@ -129,18 +133,20 @@ func (x *Index) recount(number uint32, l *listing, online bool) {
 	if !online {
 		by = ^uint32(0) // less one
 	}
-	x.addOnline(d, b, by)
-	x.rank(d.base)
+	x.addOnline(d, base, by)
+	x.rank(base)
 }
 
-func (x *Index) addOnline(d *document, b *base, by uint32) {
+func (x *Index) addOnline(d *document, base, by uint32) {
+	b := x.bases.at(base)
 	before := b.online
 	b.online += by
 	d.online += by
 	if before > 0 == (b.online > 0) {
 		return
 	}
-	for doc := *x.docOf.at(d.base); doc != 0; doc = *x.nextDoc.at(doc) {
+	var alone [1]uint32
+	for _, doc := range x.documents(base, &alone) {
 		if b.online > 0 {
 			x.reachable.Add(doc)
 		} else {
@@ -149,27 +155,56 @@ func (x *Index) addOnline(d *document, b *base, by uint32) {
 	}
 }
 
-// linkDocument adds a document to its base's. These links are apart from what
-// else is known of both, so that a search follows them in little memory.
+// severalDocs marks, in docsOf, the number of a list.
+const severalDocs = 1 << 31
+
+// documents returns the documents of a base; alone is for when there is one.
+func (x *Index) documents(base uint32, alone *[1]uint32) []uint32 {
+	n := *x.docsOf.at(base)
+	if n&severalDocs != 0 {
+		return *x.docLists.at(n &^ severalDocs)
+	}
+	if n == 0 {
+		return nil
+	}
+	alone[0] = n
+	return alone[:]
+}
+
 func (x *Index) linkDocument(doc, base uint32) {
-	for x.docOf.next < base {
-		x.docOf.add()
+	x.baseOf.reach(doc)
+	x.docsOf.reach(base)
+	*x.baseOf.at(doc) = base
+	switch docs := x.docsOf.at(base); {
+	case *docs == 0:
+		*docs = doc
+	case *docs&severalDocs == 0:
+		list := x.docLists.add()
+		*x.docLists.at(list) = []uint32{*docs, doc}
+		*docs = list | severalDocs
+	default:
+		list := x.docLists.at(*docs &^ severalDocs)
+		*list = append(*list, doc)
 	}
-	for x.nextDoc.next < doc {
-		x.nextDoc.add()
-	}
-	*x.nextDoc.at(doc) = *x.docOf.at(base)
-	*x.docOf.at(base) = doc
 	if x.bases.at(base).online > 0 {
 		x.reachable.Add(doc)
 	}
 }
 
 func (x *Index) unlinkDocument(doc, base uint32) {
-	at := x.docOf.at(base)
-	for *at != doc {
-		at = x.nextDoc.at(*at)
-	}
-	*at = *x.nextDoc.at(doc)
 	x.reachable.Remove(doc)
+	docs := x.docsOf.at(base)
+	if *docs&severalDocs == 0 {
+		*docs = 0
+		return
+	}
+	number := *docs &^ severalDocs
+	list := x.docLists.at(number)
+	last := len(*list) - 1
+	(*list)[slices.Index(*list, doc)] = (*list)[last]
+	*list = (*list)[:last]
+	if last == 1 {
+		*docs = (*list)[0]
+		x.docLists.release(number)
+	}
 }

@@ -256,11 +256,28 @@ func (s *machine) compare(t *rapid.T) {
 			t.Fatalf("%s: got %v, want %v", a.name, listings, want)
 		}
 	}
+	s.comparePeers(t)
 	if accounts, _ := s.x.Accounts(0, 100); len(accounts) != len(s.m.accounts) {
 		t.Fatalf("got %d accounts, want %d", len(accounts), len(s.m.accounts))
 	}
 	s.compareHolders(t)
 	s.compareSearch(t)
+}
+
+// comparePeers lists who is connected, a page after the other.
+func (s *machine) comparePeers(t *rapid.T) {
+	var got, want []lonja.Peer
+	for next, more := uint64(0), true; more; more = next != 0 {
+		got, next = s.x.Peers(got, next, rapid.IntRange(1, 3).Draw(t, "peers"))
+	}
+	for _, a := range slices.Backward(s.m.accounts) {
+		if a.online {
+			want = append(want, lonja.Peer{User: a.name, At: somewhere})
+		}
+	}
+	if !slices.Equal(got, want) || s.x.Connected() != len(want) {
+		t.Fatalf("connected: got %v, want %v", got, want)
+	}
 }
 
 func (s *machine) compareHolders(t *rapid.T) {

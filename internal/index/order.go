@@ -88,10 +88,14 @@ func (o *order) from(at position) iter.Seq[uint32] {
 	}
 }
 
-// backward returns all numbers, the last first.
-func (o *order) backward() iter.Seq[uint32] {
+// backward returns the numbers before a position, the last first.
+func (o *order) backward(end position) iter.Seq[uint32] {
 	return func(yield func(uint32) bool) {
-		for _, b := range slices.Backward(o.blocks) {
+		for block := min(end.block, len(o.blocks)-1); block >= 0; block-- {
+			b := o.blocks[block]
+			if block == end.block {
+				b = b[:end.slot]
+			}
 			for _, number := range slices.Backward(b) {
 				if !yield(number) {
 					return

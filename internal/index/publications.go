@@ -137,8 +137,7 @@ func (x *Index) holdDocument(p lonja.Listing) uint32 {
 	d := x.docs.at(number)
 	d.name, d.description, d.size = name, description, p.Size
 	x.byDoc.insert(hash, number)
-	d.base = x.holdBase(p.Name.Base())
-	x.linkDocument(number, d.base)
+	x.linkDocument(number, x.holdBase(p.Name.Base()))
 	if x.loading {
 		x.fresh = append(x.fresh, Document{number, p})
 	} else {
@@ -158,8 +157,9 @@ func (x *Index) releaseDocument(number uint32) {
 		Description: lonja.Description(x.texts.str(d.description)),
 	}}
 	x.byDoc.remove(x.hash(uint64(d.name), uint64(d.description), uint64(d.size)), number)
-	x.unlinkDocument(number, d.base)
-	x.releaseBase(d.base)
+	base := *x.baseOf.at(number)
+	x.unlinkDocument(number, base)
+	x.releaseBase(base)
 	x.texts.release(d.name)
 	x.texts.release(d.description)
 	if x.loading {
@@ -198,6 +198,7 @@ func (x *Index) holdBase(name string) uint32 {
 	text := x.texts.hold(name)
 	b := x.bases.at(number)
 	b.name, b.begin = text, begin([]byte(name))
+	x.ranks.reach(number)
 	x.byBase.insert(x.hash(uint64(text)), number)
 	return number
 }

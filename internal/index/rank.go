@@ -21,50 +21,67 @@ func (x *Index) standing(number uint32) standing {
 
 // compare is negative if s is shown before o.
 func (s *standing) compare(o *standing) int {
-	return cmp.Or(s.compareCounts(o), bytes.Compare(s.name, o.name))
+	return cmp.Or(
+		cmp.Compare(o.online, s.online),
+		cmp.Compare(o.listings, s.listings),
+		cmp.Compare(s.begin, o.begin),
+		bytes.Compare(s.name, o.name),
+	)
 }
 
-// compareCounts is compare for all but the end of the name.
-func (s *standing) compareCounts(o *standing) int {
-	switch {
-	case s.online != o.online:
-		return cmp.Compare(o.online, s.online)
-	case s.listings != o.listings:
-		return cmp.Compare(o.listings, s.listings)
-	}
-	return cmp.Compare(s.begin, o.begin)
+// A count takes countBits of a rank, and what is left is the name's.
+const (
+	countBits = 20
+	maxCount  = 1<<countBits - 1
+	nameBits  = 64 - 2*countBits
+)
+
+// rank sums the standing up in a number: the smaller is shown first, and of
+// equal ones compare decides.
+func (s *standing) rank() uint64 {
+	online, listings := maxCount-min(s.online, maxCount), maxCount-min(s.listings, maxCount)
+	return uint64(online)<<(64-countBits) | uint64(listings)<<nameBits | s.begin>>(64-nameBits)
 }
 
-// compareBase is negative if a base is shown before s. Names are somewhere else
-// in memory, and looked at only if need be.
-func (x *Index) compareBase(number uint32, s *standing) int {
-	b := x.bases.at(number)
-	counts := standing{online: b.online, listings: b.listings, begin: b.begin}
-	if c := counts.compareCounts(s); c != 0 {
-		return c
+// A bound is a standing that bases are compared with.
+type bound struct {
+	standing
+	rank uint64
+}
+
+func newBound(s standing) *bound { return &bound{s, s.rank()} }
+
+// compareBase is negative if a base is shown before the bound. Mostly it looks
+// at the base's rank only; the rest is elsewhere in memory.
+func (x *Index) compareBase(number uint32, b *bound) int {
+	if rank := *x.ranks.at(number); rank != b.rank {
+		return cmp.Compare(rank, b.rank)
 	}
-	return bytes.Compare(x.texts.bytes(b.name), s.name)
+	s := x.standing(number)
+	return s.compare(&b.standing)
 }
 
 // before returns what an order needs to find a base of that standing.
-func (x *Index) before(s *standing) func(uint32) bool {
-	return func(number uint32) bool { return x.compareBase(number, s) < 0 }
+func (x *Index) before(s standing) func(uint32) bool {
+	b := newBound(s)
+	return func(number uint32) bool { return x.compareBase(number, b) < 0 }
 }
 
 // rank puts a base that has listings in its place, once its counts are right.
 func (x *Index) rank(number uint32) {
-	if !x.loading && x.bases.at(number).listings > 0 {
-		s := x.standing(number)
-		x.ranked.insert(number, x.before(&s))
+	if x.loading || x.bases.at(number).listings == 0 {
+		return
 	}
+	s := x.standing(number)
+	*x.ranks.at(number) = s.rank()
+	x.ranked.insert(number, x.before(s))
 }
 
 // unrank takes a base that has listings from its place before its counts
 // change.
 func (x *Index) unrank(number uint32) {
 	if !x.loading && x.bases.at(number).listings > 0 {
-		s := x.standing(number)
-		x.ranked.remove(x.before(&s))
+		x.ranked.remove(x.before(x.standing(number)))
 	}
 }
 
@@ -131,12 +148,17 @@ func (x *Index) sortBases() []uint32 {
 	numbers := make([]uint32, 0, x.bases.len())
 	for number := uint32(1); number <= x.bases.next; number++ {
 		if x.bases.at(number).listings > 0 {
+			s := x.standing(number)
+			*x.ranks.at(number) = s.rank()
 			numbers = append(numbers, number)
 		}
 	}
 	slices.SortFunc(numbers, func(a, b uint32) int {
-		s := x.standing(b)
-		return x.compareBase(a, &s)
+		if c := cmp.Compare(*x.ranks.at(a), *x.ranks.at(b)); c != 0 {
+			return c
+		}
+		s, o := x.standing(a), x.standing(b)
+		return s.compare(&o)
 	})
 	return numbers
 }

@@ -34,6 +34,13 @@ func (v *vec[T]) add() uint32 {
 	return v.next
 }
 
+// reach has number i be there: for elements that go by others' numbers.
+func (v *vec[T]) reach(i uint32) {
+	for v.next < i {
+		v.add()
+	}
+}
+
 // release gives number i back.
 func (v *vec[T]) release(i uint32) {
 	var zero T

@@ -164,14 +164,15 @@ func (s *Store) write(group []*apply, next *outcome) (err error) {
 			err = failure("apply", err)
 		}
 	}()
+	run := s.statements.in(tx)
 	for _, a := range group {
-		done, err := applyBatch(tx, a, &next.rev)
+		done, err := applyBatch(tx, run, a, &next.rev)
 		if err != nil {
 			return err
 		}
 		next.events = append(next.events, done...)
 	}
-	if _, err := tx.Exec("UPDATE latest SET rev = ?", int64(next.rev)); err != nil {
+	if _, err := run.latest.Exec(int64(next.rev)); err != nil {
 		return err
 	}
 	return tx.Commit()
@@ -179,7 +180,7 @@ func (s *Store) write(group []*apply, next *outcome) (err error) {
 
 // applyBatch does one batch, or nothing of it. A conflict is in a; the error
 // is one that ends the transaction.
-func applyBatch(tx *sql.Tx, a *apply, rev *store.Rev) ([]store.Event, error) {
+func applyBatch(tx *sql.Tx, run statements, a *apply, rev *store.Rev) ([]store.Event, error) {
 	if len(a.batch) == 0 {
 		// The keys' alphabet ends with 'z', and '{' comes after it.
 		_, err := tx.Exec("DELETE FROM records WHERE key >= ? AND key < ?", string(a.purge), string(a.purge)+"{")
@@ -194,7 +195,7 @@ func applyBatch(tx *sql.Tx, a *apply, rev *store.Rev) ([]store.Event, error) {
 	before := *rev
 	events := make([]store.Event, 0, len(a.batch))
 	for _, c := range a.batch {
-		held, err := change(tx, c, *rev+1)
+		held, err := run.change(c, *rev+1)
 		if err != nil {
 			return nil, err
 		}
@@ -217,19 +218,44 @@ func applyBatch(tx *sql.Tx, a *apply, rev *store.Rev) ([]store.Event, error) {
 	return events, nil
 }
 
+// Statements are prepared once, for the writer's only connection.
+type statements struct {
+	insert, update, remove, latest *sql.Stmt
+}
+
+func prepare(ctx context.Context, writer *sql.DB) (st statements, err error) {
+	for _, p := range []struct {
+		into **sql.Stmt
+		text string
+	}{
+		{&st.insert, "INSERT INTO records (rev, key, value) VALUES (?, ?, ?) ON CONFLICT (key) DO NOTHING"},
+		{&st.update, "UPDATE records SET rev = ?, value = ? WHERE key = ? AND rev = ?"},
+		{&st.remove, "DELETE FROM records WHERE key = ? AND rev = ?"},
+		{&st.latest, "UPDATE latest SET rev = ?"},
+	} {
+		if *p.into, err = writer.PrepareContext(ctx, p.text); err != nil {
+			return st, err
+		}
+	}
+	return st, nil
+}
+
+// in returns the statements for a transaction, which closes them.
+func (st statements) in(tx *sql.Tx) statements {
+	return statements{tx.Stmt(st.insert), tx.Stmt(st.update), tx.Stmt(st.remove), tx.Stmt(st.latest)}
+}
+
 // change does one change and reports whether its expectation held.
-func change(tx *sql.Tx, c store.Change, rev store.Rev) (bool, error) {
+func (st statements) change(c store.Change, rev store.Rev) (bool, error) {
 	var result sql.Result
 	var err error
 	switch {
 	case c.Value == nil:
-		result, err = tx.Exec("DELETE FROM records WHERE key = ? AND rev = ?", string(c.Key), int64(c.Expect))
+		result, err = st.remove.Exec(string(c.Key), int64(c.Expect))
 	case c.Expect == 0:
-		result, err = tx.Exec("INSERT INTO records (rev, key, value) VALUES (?, ?, ?) ON CONFLICT (key) DO NOTHING",
-			int64(rev), string(c.Key), store.Seal(nil, c.Key, c.Value))
+		result, err = st.insert.Exec(int64(rev), string(c.Key), store.Seal(nil, c.Key, c.Value))
 	default:
-		result, err = tx.Exec("UPDATE records SET rev = ?, value = ? WHERE key = ? AND rev = ?",
-			int64(rev), store.Seal(nil, c.Key, c.Value), string(c.Key), int64(c.Expect))
+		result, err = st.update.Exec(int64(rev), store.Seal(nil, c.Key, c.Value), string(c.Key), int64(c.Expect))
 	}
 	if err != nil {
 		return false, err

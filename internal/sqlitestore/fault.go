@@ -133,13 +133,14 @@ func (s *Store) touch() error {
 	return tx.Commit()
 }
 
-// The log is checkpointed when it has grown by about as much as SQLite itself
-// would let it. We do it, after the answers, because SQLite keeps quiet about
-// a checkpoint that fails, and the log would grow until the disk is full.
+// The log is checkpointed when it has grown by some 16 MB at the most; how many
+// frames a change takes is only guessed. We do it, after the answers, because
+// SQLite keeps quiet about a checkpoint that fails, and the log would grow until
+// the disk is full.
 const (
 	framesPerCommit  = 2
 	framesPerChange  = 2
-	framesCheckpoint = 1000
+	framesCheckpoint = 4000
 )
 
 func (s *Store) checkpointIfDue() {

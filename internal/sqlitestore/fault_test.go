@@ -124,7 +124,7 @@ func TestDoubt(t *testing.T) {
 				t.Fatal(err)
 			}
 			a := &apply{batch: []store.Change{{Key: "b", Value: []byte("2")}}}
-			if next.events, err = applyBatch(tx, a, &next.rev); err != nil {
+			if next.events, err = applyBatch(tx, s.statements.in(tx), a, &next.rev); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := tx.Exec("UPDATE latest SET rev = ?", int64(next.rev)); err != nil {

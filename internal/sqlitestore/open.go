@@ -58,12 +58,13 @@ INSERT OR IGNORE INTO latest VALUES (1, 0);`
 type Store struct {
 	hub.Hub // the messages
 
-	dir    string
-	log    *slog.Logger
-	claim  *datadir.Dir
-	writer *sql.DB // of one connection, that nothing interrupts: it must stay the same
-	reader *sql.DB
-	held   []*os.File // the database and its log, see hold
+	dir        string
+	log        *slog.Logger
+	claim      *datadir.Dir
+	statements statements
+	writer     *sql.DB // of one connection, that nothing interrupts: it must stay the same
+	reader     *sql.DB
+	held       []*os.File // the database and its log, see hold
 
 	applies chan *apply
 	stop    context.CancelFunc // of the committer
@@ -154,6 +155,9 @@ func (s *Store) openDatabase(ctx context.Context) (err error) {
 	// The files have names of their own now: their directory must be on disk
 	// before anything in them counts.
 	if err := errors.Join(datadir.Sync(s.dir), s.noteSeen()); err != nil {
+		return err
+	}
+	if s.statements, err = prepare(ctx, s.writer); err != nil {
 		return err
 	}
 	s.reader, err = sql.Open("sqlite", name+"&mode=ro")
