@@ -2,6 +2,7 @@ package presence
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -96,6 +97,42 @@ func TestUsersOfANodeThatIsGone(t *testing.T) {
 				t.Errorf("%d of %d are left, of users who answer", nodes[0].Len(), users)
 			}
 		})
+	}
+}
+
+// A node that died and is back before anybody noticed is not ready before the
+// others have adopted what it held.
+func TestReadyWaitsForOnesOwnUsers(t *testing.T) {
+	s, nodes := cluster(3)
+	for i := range 20 {
+		s.connect(nodes[2], lonja.UserName(fmt.Sprint("user", i)), 1)
+	}
+	s.run(4 * simStep)
+	s.kill(nodes[2])
+	back, began := s.join(), s.now
+	for !back.Ready(s.now) {
+		s.step()
+	}
+	if back.Len() != 20 {
+		t.Errorf("it is ready and knows of %d users, want 20", back.Len())
+	}
+	if took := s.now.Sub(began); took > testSilence+2*testBeat {
+		t.Errorf("it takes %v", took)
+	}
+}
+
+// Others hear a node that this one never does: it does not wait for ever.
+func TestReadyInSpiteOfANodeThatIsNotHeard(t *testing.T) {
+	s, nodes := cluster(3)
+	deaf := s.join()
+	for began := s.now; !deaf.Ready(s.now); s.step() {
+		if s.now.Sub(began) > testSilence+2*testBeat {
+			t.Fatal("it waits for ever")
+		}
+		deaf.inbox = slices.DeleteFunc(deaf.inbox, func(m simMessage) bool { return m.from == nodes[2].id })
+	}
+	if s.now.Sub(deaf.start) < testSilence {
+		t.Error("it does not wait for the node at all")
 	}
 }
 

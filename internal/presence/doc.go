@@ -57,14 +57,16 @@
 // mention is forgotten (anti-entropy: Demers and others, PODC 1987).
 //
 // A node that starts publishes a beat; all others answer with theirs at once,
-// whose numbers make it ask. See Table.Ready.
+// whose numbers make it ask. See Table.Ready. A node that died and is back
+// before the others have noticed is another one to them; it waits until they
+// have adopted what it held before.
 //
 // # When a node is gone
 //
 // A node not heard for Options.Silence is taken for dead (a plain heartbeat to
 // everybody: with a handful of nodes the indirect probes of SWIM would save
 // nothing). Its users notice nothing: each survivor adopts those of its records
-// for which it is the rendezvous choice among the living (Thaler and
+// for which it is the rendezvous choice among the living that knew it (Thaler and
 // Ravishankar, 1998), with a new epoch and a full lease. Records that the
 // chosen node did not know of, or did not live to adopt, are adopted by whoever
 // has them after another Silence. A node that says bye is treated so at once.

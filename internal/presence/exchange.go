@@ -42,9 +42,12 @@ func (t *Table) receiveBeat(n *node, m *message, now time.Time) {
 	}
 	n.catchUp()
 	for _, a := range m.acks {
-		if a.node == t.opts.Node {
+		switch {
+		case a.node == t.opts.Node:
 			n.acks = true
 			n.acked = max(n.acked, a.seq)
+		case !t.knows(a.node):
+			t.rumoured = t.age(now)
 		}
 	}
 	if n.behind() || m.seq != n.have {
@@ -137,8 +140,17 @@ func (t *Table) sweep(p uint16) {
 // Ready tells that this node knows what all nodes that it hears know, and has
 // listened for two beats: before, it would tell clients that their friends are
 // not there.
+//
+// It also waits, for a Silence, while others speak of a node that it does not
+// hear. That is most likely this one itself, as it was before it died and was
+// started again: nobody knows yet that it is gone, nobody has adopted its
+// users, and they would come back here to hear that they are not connected.
 func (t *Table) Ready(now time.Time) bool {
-	if !t.opts.Alone && t.age(now) < 2*t.opts.Beat {
+	age, listening := t.age(now), 2*t.opts.Beat
+	switch {
+	case t.opts.Alone:
+	case age < listening,
+		age < t.opts.Silence+listening && t.rumoured != 0 && age < t.rumoured+listening:
 		return false
 	}
 	return !slices.ContainsFunc(t.nodes[1:], func(n *node) bool { return n != nil && n.wanted() })

@@ -1,6 +1,9 @@
 package presence
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // A node is what is known of one directory node; the first is this one itself.
 type node struct {
@@ -13,7 +16,7 @@ type node struct {
 
 	// its deltas: all up to have are known here, and first to last besides.
 	have, first, last uint64
-	heard             time.Duration // its last message
+	heard, met        time.Duration // its last message, its first one
 	live              bool
 	left              bool // it said bye
 	gone              time.Duration
@@ -80,8 +83,17 @@ func (t *Table) node(id uint64) (uint16, bool) {
 	return uint16(free), true
 }
 
+// knows tells whether the node with that id was ever heard, as far as is
+// remembered.
+func (t *Table) knows(id uint64) bool {
+	return slices.ContainsFunc(t.nodes, func(n *node) bool { return n != nil && n.id == id })
+}
+
 // hear notes that a node is there.
 func (t *Table) hear(n *node, now time.Time) {
+	if n.heard == 0 {
+		n.met = t.age(now)
+	}
 	n.heard = t.age(now)
 	if !n.live {
 		n.live, n.adopting, n.all = true, false, false
@@ -143,7 +155,7 @@ func (t *Table) adopt(p uint16, now time.Time) {
 	stop := min(n.cursor+tickStep, t.slab.size)
 	for slot := n.cursor; slot < stop && n.records > 0; slot++ {
 		r := t.slab.at(slot)
-		if r.flags&used == 0 || r.node != p || !n.all && !t.chosen(hashUser(r.user)) {
+		if r.flags&used == 0 || r.node != p || !n.all && !t.chosen(hashUser(r.user), n) {
 			continue
 		}
 		with := record{at: r.at, stamp: r.stamp, epoch: r.epoch + 1, flags: r.flags&wireState | adopted}
@@ -159,11 +171,12 @@ func (t *Table) adopt(p uint16, now time.Time) {
 }
 
 // chosen tells whether this node is, of all that live and know what there is,
-// the one for a user: that with the largest hash of both.
-func (t *Table) chosen(user uint64) bool {
+// the one for a user of a node that is gone: that with the largest hash of
+// both. Who came after that node had gone does not know its users.
+func (t *Table) chosen(user uint64, gone *node) bool {
 	own := mix(user ^ mix(t.opts.Node))
 	for _, n := range t.nodes[1:] {
-		if n != nil && n.live && n.acks && mix(user^mix(n.id)) > own {
+		if n != nil && n.live && n.acks && n.met <= gone.heard && mix(user^mix(n.id)) > own {
 			return false
 		}
 	}

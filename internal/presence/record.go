@@ -11,6 +11,9 @@ import (
 // the node that made it, so that two of one microsecond seldom are the same.
 type Stamp uint64
 
+// Micros returns the time of the stamp, in microseconds since 1970.
+func (s Stamp) Micros() uint64 { return uint64(s >> stampTag) }
+
 const (
 	stampTag = 12
 	// maxStamp is the largest that is taken from others: room is left for all

@@ -72,7 +72,9 @@ type Table struct {
 	clock uint64 // of the latest stamp made or seen, without its tag
 	count int    // connected users
 
-	nodes   []*node // by the index in records; 0 is this one, nil is free
+	nodes    []*node       // by the index in records; 0 is this one, nil is free
+	rumoured time.Duration // others spoke of a node that is none of these; 0: never
+
 	changes []Change
 
 	// what waits for Flush
@@ -124,6 +126,16 @@ func (t *Table) Lookup(user lonja.UserName) (Lease, bool) {
 	return Lease{At: r.at, Stamp: r.stamp, Node: t.nodes[r.node].id, Mine: r.node == 0}, true
 }
 
+// Ended returns the stamp of the user's latest disconnect, if that is the latest
+// thing known of it and still remembered.
+func (t *Table) Ended(user lonja.UserName) (Stamp, bool) {
+	slot, ok := t.slab.byUser[user]
+	if !ok || t.slab.at(slot).flags&online != 0 {
+		return 0, false
+	}
+	return t.slab.at(slot).stamp, true
+}
+
 // Connect begins a new lease of a user, held here, in the place of the one
 // that there may be: whether a connected user may connect again is the
 // caller's to decide. The stamp names the connection.
@@ -151,15 +163,20 @@ func (t *Table) Disconnect(user lonja.UserName, now time.Time) ([]Change, bool) 
 
 // Drop ends the lease of a user whose account is gone, if this node holds it.
 // Every node learns of the account's end, but only the holder knows for sure
-// that the lease is not of a later account of that name. A caller that is told
-// a Change, with Mine, for a user without account calls it again.
+// that the lease is not of a later account of that name; and a lease that
+// another node has made for such a one, unknown here yet, outlives it. A caller
+// that is told a Change, with Mine, for a user without account calls it again.
 func (t *Table) Drop(user lonja.UserName, now time.Time) []Change {
 	slot, ok := t.slab.byUser[user]
-	if !ok || t.slab.at(slot).node != 0 {
+	if !ok {
 		return nil
 	}
-	changes, _ := t.Disconnect(user, now)
-	return changes
+	r := t.slab.at(slot)
+	if r.node != 0 || r.flags&online == 0 {
+		return nil
+	}
+	t.end(slot, record{stamp: r.stamp, epoch: r.epoch + 1}, now)
+	return t.takeChanges()
 }
 
 // Renew begins a user's lease anew and reports whether there is one. If
@@ -194,6 +211,16 @@ func (t *Table) renew(slot uint32, now time.Time) ([]Change, bool) {
 	t.replace(slot, record{at: r.at, stamp: r.stamp, epoch: r.epoch + 1, due: t.leaseEnd(now), flags: online})
 	t.announce(slot)
 	return t.takeChanges(), true
+}
+
+// Clock returns a time, in microseconds since 1970, that no stamp made or seen
+// so far is after.
+func (t *Table) Clock() uint64 { return t.clock }
+
+// Observe has all stamps made from now on be after a time, in microseconds
+// since 1970, that another node's clock has shown.
+func (t *Table) Observe(micros uint64) {
+	t.clock = max(t.clock, min(micros, uint64(maxStamp>>stampTag)))
 }
 
 // newStamp returns a stamp later than all that were made or seen here.
