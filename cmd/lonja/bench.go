@@ -18,6 +18,7 @@ import (
 )
 
 type benchOptions struct {
+	data          string
 	clients       []int
 	services      []string
 	loggerClients int
@@ -31,6 +32,8 @@ type benchOptions struct {
 }
 
 func (o *benchOptions) addFlags(f *pflag.FlagSet) {
+	f.StringVar(&o.data, "data", "", "a `directory` on the disk where servers keep what they know, "+inMemory+
+		" for those that keep nothing (default a temporary one on a disk)")
 	f.IntSliceVar(&o.clients, "clients", bench.DefaultClients(), "`numbers` of clients at once, ascending")
 	f.StringSliceVar(&o.services, "services", []string{"none", "both"},
 		"what runs beside the directory, a `list` of none, logger, datetime, both")
@@ -53,7 +56,7 @@ func newBenchCommand() *cobra.Command {
 		Args:  cobra.ArbitraryArgs,
 		RunE:  runGroup,
 	}
-	cmd.AddCommand(newBenchDirectoryCommand(), newBenchLimitCommand())
+	cmd.AddCommand(newBenchDirectoryCommand(), newBenchStoreCommand(), newBenchIndexCommand(), newBenchPresenceCommand(), newBenchLimitCommand())
 	return cmd
 }
 
@@ -70,7 +73,8 @@ The server, the operation log and the date-time service run as processes of
 their own, started for each measurement and stopped after it. In turns with
 them runs the limit: a bare server that accepts, reads the strings of a
 request, answers one byte and closes. With the date-time service each client
-asks it for the time before each operation, of the limit as well.
+asks it for the time before each operation, of the limit as well. The server
+keeps what it knows on disk, in an empty directory for each measurement.
 
 The report goes to standard output, progress to standard error.`,
 		Example: `  lonja bench directory
@@ -88,7 +92,7 @@ func runBenchDirectory(cmd *cobra.Command, opts benchOptions) error {
 		return err
 	}
 	o := bench.Options{
-		Executable: program, Clients: opts.clients, LoggerClients: opts.loggerClients,
+		Executable: program, Data: opts.data, Clients: opts.clients, LoggerClients: opts.loggerClients,
 		Rounds: opts.rounds, Duration: opts.duration, Warmup: opts.warmup, Timeout: opts.timeout,
 		Seed: opts.seed,
 	}

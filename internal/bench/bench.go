@@ -1,6 +1,10 @@
-// Package bench measures a directory under load: many clients at once, each
-// doing random operations, one connection for each, as the classic protocol
-// wants.
+// Package bench measures a directory: Run measures it under load, RunStore its
+// durable writes, RunIndex how it starts and answers with a million listings,
+// and RunPresence the renewals of leases. Each measures its limit in turns with
+// it: what the same machine does in the same run without lonja.
+//
+// Run has many clients at once, each doing random operations, one connection
+// for each, as the classic protocol wants.
 //
 // What is measured runs as processes of its own, started from the same
 // executable; this process is the clients. Each measurement has a twin against
@@ -33,10 +37,16 @@ const (
 // DefaultClients returns the default sweep.
 func DefaultClients() []int { return []int{1, 3, 10, 30, 100, 300, 1000, 3000} }
 
+// InMemory is the Options.Data of servers that keep nothing.
+const InMemory = ":memory:"
+
 // Options is what Run measures. Executable must be set.
 type Options struct {
 	// Executable is the lonja program, whose subcommands are measured.
 	Executable string
+	// Data is an existing directory below which each server on test keeps its
+	// data while it runs, empty for the one of DiskDir, or InMemory.
+	Data string
 	// Clients are the numbers of clients at once, ascending.
 	Clients []int
 	// Services are the configurations that are swept.

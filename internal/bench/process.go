@@ -37,8 +37,14 @@ type process struct {
 // startProcess starts the program with args and the variables in env beside
 // those of this process. The caller stops it.
 func startProcess(program string, env []string, args ...string) (*process, error) {
+	return startProcessIn("", program, env, args...)
+}
+
+// startProcessIn is startProcess for one whose directory is below base, as
+// DiskDir says. What args name without a slash in front is in that directory.
+func startProcessIn(base, program string, env []string, args ...string) (*process, error) {
 	name := "lonja " + args[0]
-	dir, err := os.MkdirTemp("", "lonja-bench-")
+	dir, err := DiskDir(base)
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
@@ -83,7 +89,12 @@ func (p *process) pid() int { return p.cmd.Process.Pid }
 // await waits until what the process prints matches, on either stream, and
 // returns the first group of the match.
 func (p *process) await(ctx context.Context, what *regexp.Regexp) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	return p.awaitFor(ctx, startTimeout, what)
+}
+
+// awaitFor is await for what may take longer, or must not.
+func (p *process) awaitFor(ctx context.Context, patience time.Duration, what *regexp.Regexp) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	ticker := time.NewTicker(startPoll)
 	defer ticker.Stop()

@@ -56,6 +56,9 @@ func TestScriptTakesOperationsUniformly(t *testing.T) {
 			malformed++
 		}
 	}
+	if len(operations) != 9 {
+		t.Fatalf("the mix is of %v, want the nine of the original system", operations)
+	}
 	each := steps / len(operations)
 	for _, op := range operations {
 		if n := seen[op]; n < each*9/10 || n > each*11/10 {

@@ -52,7 +52,8 @@ type site struct {
 
 // openSite starts what a trial needs and waits until all of it listens. The
 // caller closes it.
-func openSite(ctx context.Context, program string, t Trial) (_ *site, err error) {
+func openSite(ctx context.Context, opts Options, t Trial) (_ *site, err error) {
+	program := opts.Executable
 	s := &site{}
 	defer func() {
 		if err != nil {
@@ -76,11 +77,25 @@ func openSite(ctx context.Context, program string, t Trial) (_ *site, err error)
 		}
 		env = []string{logHostVariable + "=127.0.0.1:" + port}
 	}
-	s.address, s.server, err = listening(ctx, serverListens, program, env, "server", "--host", "127.0.0.1", "--port", "0")
+	s.address, s.server, err = s.startServer(ctx, opts, env)
 	if err == nil && t.Services.Logger == LoggerStopped {
 		err = s.logger.suspend()
 	}
 	return s, err
+}
+
+// serverData is the data directory of a server, in the directory of its
+// process: each trial begins with an empty one.
+const serverData = "data"
+
+func (s *site) startServer(ctx context.Context, opts Options, env []string) (string, *process, error) {
+	data, base := serverData, opts.Data
+	if opts.Data == InMemory {
+		data, base = InMemory, ""
+	}
+	p, err := startProcessIn(base, opts.Executable, env,
+		"server", "--host", "127.0.0.1", "--port", "0", "--admin", "off", "--data", data)
+	return awaitListener(ctx, serverListens, p, err)
 }
 
 func (s *site) startDatetime(ctx context.Context, program string) (err error) {
@@ -100,6 +115,12 @@ func (s *site) startLogger(ctx context.Context, program string) (port string, er
 // listening starts a process and waits for it to print where it listens.
 func listening(ctx context.Context, where *regexp.Regexp, program string, env []string, args ...string) (string, *process, error) {
 	p, err := startProcess(program, env, args...)
+	return awaitListener(ctx, where, p, err)
+}
+
+// awaitListener waits for a process, unless err says that there is none, to
+// print where it listens.
+func awaitListener(ctx context.Context, where *regexp.Regexp, p *process, err error) (string, *process, error) {
 	if err != nil {
 		return "", nil, err
 	}

@@ -55,8 +55,9 @@ type Tally struct {
 	AnswerBytes int64
 }
 
-// operationCount is above the largest lonja.Operation.
-const operationCount = lonja.OpHolders + 1
+// operationCount is above the largest lonja.Operation, also of those that are
+// not in the mix: reports have a line for each.
+const operationCount = lonja.OpSearch + 1
 
 // fail counts an operation that ended with err.
 func (t *Tally) fail(err error) {

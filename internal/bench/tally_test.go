@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"lonja"
 )
 
 func TestQuantileIsNearestRank(t *testing.T) {
@@ -74,6 +76,17 @@ func TestMedian(t *testing.T) {
 	for _, test := range tests {
 		if got := median(slices.Clone(test.values)); got != test.want {
 			t.Errorf("median of %v is %g, want %g", test.values, got, test.want)
+		}
+	}
+}
+
+// TestTallyHasRoomForEveryOperation guards against an operation that comes
+// new: reports look up all of them.
+func TestTallyHasRoomForEveryOperation(t *testing.T) {
+	var tally Tally
+	for _, op := range lonja.Operations() {
+		if int(op) >= len(tally.Statuses) || statusCount(op) > len(tally.Statuses[op]) {
+			t.Errorf("%s with %d statuses does not fit in %dx%d", op, statusCount(op), len(tally.Statuses), maxStatus+1)
 		}
 	}
 }

@@ -58,7 +58,7 @@ func (r *Result) Failed() int {
 
 // runTrial performs one measurement. It leaves no process behind.
 func runTrial(ctx context.Context, opts Options, t Trial) (_ *Result, err error) {
-	s, err := openSite(ctx, opts.Executable, t)
+	s, err := openSite(ctx, opts, t)
 	if err != nil {
 		return nil, err
 	}

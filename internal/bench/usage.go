@@ -86,6 +86,15 @@ func peakMemory(pid int) (int64, error) {
 	return kibibytes(b, "VmHWM:")
 }
 
+// residentMemory returns the memory that a process holds now, in bytes.
+func residentMemory(pid int) (int64, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	return kibibytes(b, "VmRSS:")
+}
+
 // kibibytes returns, in bytes, the value of a line "name  n kB" as /proc has
 // them.
 func kibibytes(file []byte, name string) (int64, error) {
