@@ -5,8 +5,6 @@ import (
 	"io"
 	"strconv"
 	"time"
-
-	"lonja"
 )
 
 // A column of the CSV file is a name, with its unit, and how to get the value.
@@ -48,7 +46,7 @@ func columns() []column {
 			return strconv.Itoa(r.Failures[f])
 		}})
 	}
-	for _, op := range lonja.Operations() {
+	for _, op := range operations {
 		for status := range statusCount(op) {
 			list = append(list, column{op.String() + " " + strconv.Itoa(status), func(r *Result) string {
 				return strconv.Itoa(r.Statuses[op][status])

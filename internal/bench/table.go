@@ -79,7 +79,7 @@ func (r *Report) writeStatuses(w io.Writer) {
 	defer t.Flush()
 	fmt.Fprintln(t, "operation\t0\t1\t2\t3\t4\t")
 	sums := r.statuses()
-	for _, op := range lonja.Operations() {
+	for _, op := range operations {
 		fmt.Fprintf(t, "%s\t", op)
 		for status := range statusCount(op) {
 			fmt.Fprintf(t, "%d\t", sums[op][status])

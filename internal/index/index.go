@@ -87,6 +87,7 @@ type document struct {
 	next        uint32 // of the same base
 	listings    uint32
 	online      uint32 // listings of connected owners
+	latest      uint32 // one of the listings, mostly the last to come, or 0
 }
 
 // A base stands for the publications with one base name.

@@ -44,6 +44,12 @@ func (x *Index) count(number uint32, l *listing, online bool, by int) {
 		x.addOnline(d, base, uint32(by))
 	}
 	x.rank(base)
+	switch {
+	case by > 0:
+		d.latest = number
+	case d.latest == number:
+		d.latest = 0
+	}
 	if by > 0 {
 		l.online = online
 		x.linkBase(number, l, b.head(online))

@@ -56,12 +56,11 @@ type search struct {
 	q     *lonja.Query
 	start *bound // from where walk looks; nil: from the first
 
-	base      uint32          // to which the search is bound, or 0
-	exact     []*posting      // of the words but the last, and of the extension
-	beginning *roaring.Bitmap // of the last word; nil if there is no word
-	matches   *roaring.Bitmap // what exact and beginning have in common; nil: everything
-	dense     []uint64        // matches again, a bit for each document, while walking
-	filters   bool
+	base    uint32          // to which the search is bound, or 0
+	exact   []*posting      // of the words but the last, and of the extension
+	matches *roaring.Bitmap // documents that have all words; nil: there are no words
+	dense   []uint64        // matches again, a bit for each document, while walking
+	filters bool
 
 	hits    hits
 	tried   int
@@ -80,15 +79,15 @@ func (s *search) prepare() bool {
 	if e := s.q.Extension; e != "" && !s.must("."+fold(e)) {
 		return false
 	}
-	if last != "" {
-		s.beginning = s.x.words.beginning(last)
-	}
 	if s.q.Base != "" {
 		if s.base = s.x.base(string(s.q.Base)); s.base == 0 {
 			return false
 		}
 	}
 	s.match()
+	if last != "" {
+		s.matches = s.x.words.beginning(last, s.matches)
+	}
 	return true
 }
 
@@ -100,7 +99,7 @@ func (s *search) must(word string) bool {
 	return p != nil
 }
 
-// match brings together what each word matches, the rarest first.
+// match brings together what each word but the last matches, the rarest first.
 func (s *search) match() {
 	slices.SortFunc(s.exact, func(a, b *posting) int { return cmp.Compare(a.len(), b.len()) })
 	for _, p := range s.exact {
@@ -109,13 +108,6 @@ func (s *search) match() {
 		} else {
 			s.matches = roaring.And(s.matches, p.asBitmap())
 		}
-	}
-	switch {
-	case s.beginning == nil:
-	case s.matches == nil:
-		s.matches = s.beginning
-	default:
-		s.matches = roaring.And(s.matches, s.beginning)
 	}
 }
 
@@ -270,7 +262,11 @@ func (s *search) example(h hit) uint32 {
 			doc = docs[i]
 		}
 	}
-	listing := *s.x.bases.at(h.base).head(s.x.docs.at(doc).online > 0)
+	d := s.x.docs.at(doc)
+	if d.latest != 0 && s.x.listings.at(d.latest).online == (d.online > 0) {
+		return d.latest
+	}
+	listing := *s.x.bases.at(h.base).head(d.online > 0)
 	for s.x.listings.at(listing).doc != doc {
 		listing = s.x.listings.at(listing).behind
 	}

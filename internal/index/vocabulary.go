@@ -154,28 +154,40 @@ func (v *vocabulary) exactly(word string) *posting {
 	return v.lists.at(v.texts.tag(text))
 }
 
-// beginning returns the documents with a word that begins so; the caller must
-// not change them.
-func (v *vocabulary) beginning(start string) *roaring.Bitmap {
+// beginning returns the documents with a word that begins so, of those in
+// within if that is not nil; the caller must not change them.
+func (v *vocabulary) beginning(start string, within *roaring.Bitmap) *roaring.Bitmap {
 	if utf8.RuneCountInString(start) <= shortPrefix {
-		if b := v.begins[start]; b != nil {
+		b := v.begins[start]
+		switch {
+		case b == nil:
+			return roaring.New()
+		case within == nil:
 			return b
 		}
-		return roaring.New()
+		return roaring.And(within, b)
 	}
-	var single []uint32 // of the words with one document, which are many
+	var few []uint32 // of the words with few documents, which are many
 	all := roaring.New()
 	for text := range v.sorted.from(v.sorted.search(v.before(start))) {
 		if !bytes.HasPrefix(v.texts.bytes(text), []byte(start)) {
 			break
 		}
-		if p := v.lists.at(v.texts.tag(text)); p.more == nil {
-			single = append(single, p.only)
-		} else {
-			p.addTo(all)
+		switch p := v.lists.at(v.texts.tag(text)); {
+		case p.more == nil:
+			few = append(few, p.only)
+		case p.more.bitmap == nil:
+			few = append(few, p.more.list...)
+		case within == nil:
+			all.Or(p.more.bitmap)
+		default: // what is common is small, and what they have apart may not be
+			all.Or(roaring.And(within, p.more.bitmap))
 		}
 	}
-	slices.Sort(single)
-	all.AddMany(single)
+	if within != nil {
+		few = slices.DeleteFunc(few, func(doc uint32) bool { return !within.Contains(doc) })
+	}
+	slices.Sort(few)
+	all.AddMany(few)
 	return all
 }
