@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -81,6 +82,24 @@ func (d *operatorDoor) serve(ctx context.Context, ln net.Listener, remove func()
 	defer remove()
 	if err := d.server.Serve(ctx, ln); err != nil {
 		d.log.Error("operators are not served any more", slog.Any("error", err))
+	}
+}
+
+// waitingEvery is how often at most the log says that the cluster is away.
+const waitingEvery = 10 * time.Second
+
+// waiting returns what is told why the store cannot be opened yet. Operators
+// see it at once; the log has the first reason, and now and then a new one.
+func (d *operatorDoor) waiting() func(reason error) {
+	var last string
+	var logged time.Time
+	return func(reason error) {
+		why := reason.Error()
+		d.server.Shut(func() string { return "waiting for the cluster: " + why })
+		if why != last && time.Since(logged) >= waitingEvery {
+			d.log.Warn("waiting for the cluster", slog.String("because", why))
+			last, logged = why, time.Now()
+		}
 	}
 }
 

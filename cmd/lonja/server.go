@@ -2,6 +2,8 @@ package main
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,6 +17,7 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
 
+	"lonja"
 	"lonja/internal/directory"
 	"lonja/internal/dirserver"
 	"lonja/internal/oplog"
@@ -96,9 +99,9 @@ func runServer(cmd *cobra.Command, opts serverOptions) error {
 		return err
 	}
 	defer door.close()
-	kept, err := opts.store.open(cmd.Context(), opts.port, log)
+	kept, err := opts.store.open(cmd.Context(), opts.port, log, door.waiting())
 	if err != nil {
-		return err
+		return unlessStopped(cmd.Context(), err)
 	}
 	defer kept.Close()
 	dir, err := directory.Open(cmd.Context(), directory.Options{
@@ -106,7 +109,7 @@ func runServer(cmd *cobra.Command, opts serverOptions) error {
 		Shared: opts.store.cluster != "", // leases are ended by probing, which also knows when it is late itself
 	})
 	if err != nil {
-		return err
+		return unlessStopped(cmd.Context(), err)
 	}
 	defer dir.Close()
 	debug.FreeOSMemory() // what the making of the index left behind
@@ -156,6 +159,15 @@ func mayListen(host string, port int) error {
 		return err
 	}
 	return ln.Close()
+}
+
+// unlessStopped is the error of something that was begun, but nil if that is
+// because the server is to end before it could do anything.
+func unlessStopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, lonja.Canceled) {
+		return nil
+	}
+	return err
 }
 
 // listen opens a TCP port. Its errors say what to type differently.

@@ -55,9 +55,9 @@ func (o *storeOptions) check() error {
 	return nil
 }
 
-// open opens the store of a directory that is to listen on port. The caller
-// closes it.
-func (o *storeOptions) open(ctx context.Context, port int, log *slog.Logger) (store.Store, error) {
+// open opens the store of a directory that is to listen on port. It waits for
+// a cluster that is away, and tells waiting why. The caller closes it.
+func (o *storeOptions) open(ctx context.Context, port int, log *slog.Logger, waiting func(reason error)) (store.Store, error) {
 	data, err := o.dataDir(port)
 	if err != nil {
 		return nil, err
@@ -67,6 +67,7 @@ func (o *storeOptions) open(ctx context.Context, port int, log *slog.Logger) (st
 		return natsstore.Open(ctx, natsstore.Options{
 			Servers: o.cluster, Name: o.name, Dir: data, AllowUnsafe: o.allowUnsafe, Log: log,
 			Credentials: o.credentials, CA: o.ca, Cert: o.cert, Key: o.key,
+			Waiting: waiting,
 		})
 	case data == inMemory:
 		return memstore.New(), nil

@@ -28,7 +28,10 @@ type write struct {
 	nonce nonce
 	// bases are the sequences that the keys' last messages are expected to
 	// have. Where a change expects nothing, a tombstone is nothing too.
-	bases    []uint64
+	bases []uint64
+	// began is the highest sequence that was known when it began: what has no
+	// higher one was there before.
+	began    uint64
 	attempts int
 	// lost is set once an attempt had no answer: from then on, what stands
 	// where ours should be may have come after ours.
@@ -59,7 +62,7 @@ func (s *Store) Apply(ctx context.Context, batch []store.Change) (store.Rev, err
 }
 
 func (s *Store) newWrite(batch []store.Change) *write {
-	w := &write{batch: batch, nonce: s.newNonce(), bases: make([]uint64, len(batch))}
+	w := &write{batch: batch, nonce: s.newNonce(), bases: make([]uint64, len(batch)), began: s.highest.Load()}
 	for i, c := range batch {
 		w.bases[i] = uint64(c.Expect)
 	}
@@ -223,11 +226,11 @@ func (w *write) judge(i int, seq uint64, r record) verdict {
 		return ours
 	case seq == w.bases[i]: // a write that was under way has come to nothing
 		return tryAgain
+	case r.kind == deleted && w.batch[i].Expect == 0 && (!w.lost || seq <= w.began):
+		w.bases[i] = seq // nothing of ours was before it
+		return tryAgain
 	case w.lost && r.replaces != w.bases[i]:
 		return unclear
-	case r.kind == deleted && w.batch[i].Expect == 0 && !w.lost:
-		w.bases[i] = seq
-		return tryAgain
 	}
 	return others
 }

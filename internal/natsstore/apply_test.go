@@ -62,12 +62,13 @@ func TestJudge(t *testing.T) {
 		"a newer tombstone":                    {0, 9, false, 12, record{deleted, other, 10, nil}, tryAgain, 12},
 		"a name that was taken instead":        {0, 9, true, 12, record{created, other, 9, nil}, others, 9},
 		"a tombstone, perhaps of ours":         {0, 0, true, 9, record{deleted, other, 7, nil}, unclear, 0},
+		"a tombstone from before ours":         {0, 0, true, 8, record{deleted, other, 7, nil}, tryAgain, 8},
 		"a tombstone where a value should be":  {5, 5, false, 9, record{deleted, other, 5, nil}, others, 5},
 		"our own deletion":                     {5, 5, true, 9, record{deleted, mine, 5, nil}, ours, 5},
 		"taken, deleted and taken, after ours": {0, 0, true, 15, record{created, other, 12, nil}, unclear, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := &write{batch: []store.Change{{Key: "k", Expect: c.expect}}, nonce: mine, bases: []uint64{c.base}, lost: c.lost}
+			w := &write{batch: []store.Change{{Key: "k", Expect: c.expect}}, nonce: mine, bases: []uint64{c.base}, began: 8, lost: c.lost}
 			if got := w.judge(0, c.seq, c.last); got != c.want || w.bases[0] != c.then {
 				t.Errorf("got %d, base %d; want %d, base %d", got, w.bases[0], c.want, c.then)
 			}

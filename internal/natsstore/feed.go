@@ -74,8 +74,8 @@ func (s *Store) Feed(ctx context.Context, tell func(store.Event) error) error {
 		if known := s.usable(ctx, "feed"); known != nil {
 			return known
 		}
-		if away := time.Since(f.heard); away > maxAbsence {
-			return lonja.E(lonja.Unavailable, "feed", fmt.Errorf("out of touch with the cluster for %s: %w", away.Round(time.Second), b.err))
+		if err := f.outOfTouch(time.Now(), b.err); err != nil {
+			return err
 		}
 		s.log.Info("the feed catches up", "after", f.last, "because", lonja.Printable(b.Error()))
 		if f.last > last {
@@ -83,6 +83,16 @@ func (s *Store) Feed(ctx context.Context, tell func(store.Event) error) error {
 		}
 		wait.next(running)
 	}
+}
+
+// outOfTouch is the error of a feed that has heard nothing for so long that
+// deletions may have been forgotten meanwhile, or nil.
+func (f *feed) outOfTouch(now time.Time, because error) error {
+	away := now.Sub(f.heard)
+	if away <= maxAbsence {
+		return nil
+	}
+	return lonja.E(lonja.Unavailable, "feed", fmt.Errorf("out of touch with the cluster for %s: %w", away.Round(time.Second), because))
 }
 
 // broken says that the feed has lost its place: no reason to end it, it
@@ -122,7 +132,7 @@ func (f *feed) run(ctx context.Context) error {
 // catchUp reads the stream to its end, and returns where it goes on from
 // there.
 func (f *feed) catchUp(ctx context.Context) (_ *live, err error) {
-	r, err := f.newReader(ctx)
+	r, err := f.newSource(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -132,8 +142,8 @@ func (f *feed) catchUp(ctx context.Context) (_ *live, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if f.beginning {
-		if err := f.checkBeginning(ctx, r, mark); err != nil {
+	if begun, ok := r.(*reader); ok && f.beginning {
+		if err := f.checkBeginning(ctx, begun, mark); err != nil {
 			return nil, err
 		}
 	}
@@ -156,7 +166,7 @@ func (f *feed) catchUp(ctx context.Context) (_ *live, err error) {
 
 // readToMark writes a mark and reads until there. A replica that lags ends its
 // stream too early, but does not have the mark yet.
-func (f *feed) readToMark(ctx context.Context, r *reader) (uint64, error) {
+func (f *feed) readToMark(ctx context.Context, r source) (uint64, error) {
 	mark, err := f.mark(ctx)
 	if err != nil {
 		return 0, err
@@ -164,7 +174,7 @@ func (f *feed) readToMark(ctx context.Context, r *reader) (uint64, error) {
 	return mark, f.readTo(ctx, r, mark)
 }
 
-func (f *feed) readTo(ctx context.Context, r *reader, seq uint64) error {
+func (f *feed) readTo(ctx context.Context, r source, seq uint64) error {
 	for f.last < seq {
 		m, err := r.next(ctx)
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"lonja"
 	"lonja/internal/store"
@@ -105,6 +106,21 @@ func TestFeedCatchesUp(t *testing.T) {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
 		})
+	}
+}
+
+// TestOutOfTouch: a feed goes on only if no deletion can have been forgotten
+// while it was away.
+func TestOutOfTouch(t *testing.T) {
+	if maxAbsence >= tombstoneLife {
+		t.Errorf("tombstones last %v, and a feed may be away for %v", tombstoneLife, maxAbsence)
+	}
+	now := time.Now()
+	for away, ends := range map[time.Duration]bool{0: false, maxAbsence: false, maxAbsence + time.Second: true, tombstoneLife: true} {
+		f := &feed{heard: now.Add(-away)}
+		if err := f.outOfTouch(now, errEnough); errors.Is(err, lonja.Unavailable) != ends {
+			t.Errorf("away for %v: got error %v", away, err)
+		}
 	}
 }
 

@@ -11,9 +11,12 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// liveBacklog bounds the messages that wait for a feed. More are lost, which
-// the feed notices by their sequences.
-const liveBacklog = 8192
+// These bound what waits for a feed: messages, and bytes of all of them. More
+// are lost, which the feed notices.
+const (
+	liveBacklog = 8192
+	liveBytes   = 64 << 20
+)
 
 // liveSilence is after how long a feed looks whether the cluster has gone on
 // without it: the last messages before an election may never be sent on.
@@ -23,45 +26,45 @@ const liveSilence = 250 * time.Millisecond
 // stream, in their order, from some point on. It may lose some, which the
 // sequences show.
 type live struct {
-	store    *Store
-	prefix   string // of the subjects, before those of the stream
-	sub      *nats.Subscription
-	messages chan *nats.Msg
-	head     *nats.Msg // taken out of messages, not yet returned
-	behind   uint64    // the place of the feed when it was last found behind
-	look     *time.Ticker
+	store  *Store
+	prefix string // of the subjects, before those of the stream
+	sub    *nats.Subscription
+	head   *nats.Msg // taken out of sub, not yet returned
+	behind uint64    // one more than the place of the feed when it was last found behind
 }
 
 // listen begins to listen.
 func (s *Store) listen(ctx context.Context) (*live, error) {
-	l := &live{store: s, prefix: s.name + liveSubject, messages: make(chan *nats.Msg, liveBacklog)}
+	l := &live{store: s, prefix: s.name + liveSubject}
 	var err error
-	if l.sub, err = s.conn.ChanSubscribe(l.prefix+">", l.messages); err != nil {
+	if l.sub, err = s.conn.SubscribeSync(l.prefix + ">"); err != nil {
 		return nil, err
 	}
-	l.look = time.NewTicker(liveSilence)
-	if err := s.settled(ctx); err != nil {
+	if err = l.sub.SetPendingLimits(liveBacklog, liveBytes); err == nil {
+		err = s.settled(ctx)
+	}
+	if err != nil {
 		l.close()
 		return nil, err
 	}
 	return l, nil
 }
 
-func (l *live) close() {
-	l.look.Stop()
-	_ = l.sub.Unsubscribe()
-}
+func (l *live) close() { _ = l.sub.Unsubscribe() }
 
 // first returns the sequence of the first message after last that has come, or
 // last+1 if none has.
 func (l *live) first(last uint64) uint64 {
 	for {
 		if l.head == nil {
-			select {
-			case l.head = <-l.messages:
-			default:
-				return last + 1
+			m, err := l.sub.NextMsg(0)
+			if errors.Is(err, nats.ErrSlowConsumer) {
+				continue
 			}
+			if err != nil {
+				return last + 1 // none, or next returns the error
+			}
+			l.head = m
 		}
 		seq, err := sequence(l.head)
 		if err != nil {
@@ -77,14 +80,17 @@ func (l *live) first(last uint64) uint64 {
 // next returns the next message. Its errors are *broken.
 func (l *live) next(ctx context.Context, last uint64) (told, error) {
 	for l.head == nil {
-		select {
-		case l.head = <-l.messages:
-		case <-l.look.C:
-			if l.isBehind(last) {
-				return told{}, &broken{fmt.Errorf("nothing came after %d, but there is more", last)}
-			}
-		case <-ctx.Done():
+		m, err := l.receive(ctx)
+		switch {
+		case ctx.Err() != nil:
 			return told{}, &broken{ctx.Err()}
+		case err == nil:
+			l.head = m
+		case errors.Is(err, nats.ErrSlowConsumer): // what is lost shows in the sequences
+		case !errors.Is(err, context.DeadlineExceeded):
+			return told{}, &broken{err}
+		case l.isBehind(last):
+			return told{}, &broken{fmt.Errorf("nothing came after %d, but there is more", last)}
 		}
 	}
 	m := l.head
@@ -94,6 +100,13 @@ func (l *live) next(ctx context.Context, last uint64) (told, error) {
 		return told{}, &broken{err}
 	}
 	return told{strings.TrimPrefix(m.Subject, l.prefix), m.Data, seq}, nil
+}
+
+// receive waits for a message, but not longer than liveSilence.
+func (l *live) receive(ctx context.Context) (*nats.Msg, error) {
+	ctx, cancel := context.WithTimeout(ctx, liveSilence)
+	defer cancel()
+	return l.sub.NextMsgWithContext(ctx)
 }
 
 // isBehind reports whether something was acknowledged after last, and was

@@ -50,6 +50,10 @@ type Options struct {
 	// AllowUnsafe lets the store run, with a warning, on a cluster that may
 	// lose what it acknowledges.
 	AllowUnsafe bool
+	// Waiting, if set, has Open wait, until its ctx ends, for a cluster that is
+	// away or elects: whoever restarts everything does so in any order. It is
+	// told each time why it is waited for, and must not block.
+	Waiting func(reason error)
 	// Log may be nil.
 	Log *slog.Logger
 }
@@ -59,6 +63,7 @@ type Store struct {
 	name        string
 	allowUnsafe bool
 	log         *slog.Logger
+	waiting     func(reason error) // nil: Open gives up
 	dir         *datadir.Dir
 	conn        *nats.Conn
 	js          jetstream.JetStream
@@ -82,6 +87,7 @@ type Store struct {
 	damage  error           // once set, nothing is done any more
 	unsafe  error           // why the cluster may lose what it acknowledges
 	short   map[string]bool // replicas that were found to leave records out
+	said    string          // what the log was last told of the connection
 }
 
 var _ store.Store = (*Store)(nil)
@@ -94,8 +100,11 @@ var nameForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
 // Open connects to the cluster and makes the stream if there is none. It is
 // refused, with the reason, if the cluster may lose what it acknowledges, if it
-// has lost something that this node has seen, or if Dir is of another kind of
-// store or of another cluster's directory. The caller closes the Store.
+// has lost something that this node has seen, if it does not let us in, or if
+// Dir is of another kind of store or of another cluster's directory. An error
+// of kind Unavailable means that the cluster is away: at once if there is none
+// of its servers, after half a minute if they are too few; see Options.Waiting.
+// The caller closes the Store.
 func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	if o.Name == "" {
 		o.Name = DefaultName
@@ -107,6 +116,7 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 		name:        o.Name,
 		allowUnsafe: o.AllowUnsafe,
 		log:         o.Log,
+		waiting:     o.Waiting,
 		batches:     make(chan struct{}, maxBatches),
 	}
 	if s.log == nil {
@@ -122,8 +132,8 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	if s.dir, err = datadir.Claim(o.Dir, "cluster:"+o.Name, seenFile); err != nil {
 		return nil, lonja.E(lonja.LocalFile, "open data directory", err)
 	}
-	if s.conn, err = nats.Connect(o.Servers, s.connectOptions(o)...); err != nil {
-		return nil, lonja.E(lonja.Unavailable, "connect to the cluster", err)
+	if err := s.connect(ctx, o); err != nil {
+		return nil, err
 	}
 	if s.js, err = jetstream.New(s.conn); err != nil {
 		return nil, lonja.E(lonja.Invalid, "open store", err)
@@ -140,6 +150,19 @@ func (s *Store) begin(ctx context.Context) error {
 	if need, has := int64(maxMessage), s.conn.MaxPayload(); has < need {
 		return lonja.E(lonja.Invalid, "open store", fmt.Errorf("the servers take messages of %d bytes only: set max_payload to at least %d", has, need))
 	}
+	for {
+		err := s.tryBegin(ctx)
+		if ctx.Err() != nil {
+			return lonja.E(lonja.Canceled, "open store", ctx.Err())
+		}
+		if s.waiting == nil || !errors.Is(err, lonja.Unavailable) {
+			return err
+		}
+		s.wait(err)
+	}
+}
+
+func (s *Store) tryBegin(ctx context.Context) error {
 	ctx, end := s.under(ctx, openPatience)
 	defer end()
 	if err := s.openStream(ctx); err != nil {
@@ -148,8 +171,21 @@ func (s *Store) begin(ctx context.Context) error {
 	if err := s.checkSafety(ctx); err != nil {
 		return err
 	}
-	_, err := s.mark(ctx)
-	return err
+	if _, err := s.mark(ctx); err != nil {
+		return s.failure(context.Background(), "open store", err)
+	}
+	return nil
+}
+
+// wait tells why Open waits.
+func (s *Store) wait(reason error) {
+	if s.waiting == nil {
+		return
+	}
+	if e, ok := errors.AsType[*lonja.Error](reason); ok && e.Err != nil {
+		reason = e.Err // that it is opened is known
+	}
+	s.waiting(printable(reason))
 }
 
 // maxMessage is what the servers must take: a message to other nodes, or a
@@ -158,43 +194,6 @@ const maxMessage = max(store.MaxMessage, store.MaxValue) + 4096
 
 // openPatience bounds what Open waits for: a cluster that starts, or elects.
 const openPatience = 30 * time.Second
-
-// connectOptions: it connects again for ever, and never holds writes back for
-// a later connection, since by then others may have written.
-func (s *Store) connectOptions(o Options) []nats.Option {
-	options := []nats.Option{
-		nats.Name("lonja directory " + o.Name),
-		nats.MaxReconnects(-1),
-		nats.ReconnectWait(100 * time.Millisecond),
-		nats.ReconnectJitter(50*time.Millisecond, 50*time.Millisecond),
-		nats.ReconnectBufSize(-1),
-		nats.PingInterval(2 * time.Second),
-		nats.MaxPingsOutstanding(2),
-		nats.Timeout(2 * time.Second),
-		nats.RetryOnFailedConnect(false),
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
-			if err != nil {
-				s.log.Warn("connection to the cluster lost", "error", lonja.Printable(err.Error()))
-			}
-		}),
-		nats.ReconnectHandler(func(c *nats.Conn) {
-			s.log.Info("connected to the cluster", "server", lonja.Printable(c.ConnectedServerName()))
-		}),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			s.log.Warn("cluster client", "error", lonja.Printable(err.Error()))
-		}),
-	}
-	if o.Credentials != "" {
-		options = append(options, nats.UserCredentials(o.Credentials))
-	}
-	if o.CA != "" {
-		options = append(options, nats.RootCAs(o.CA))
-	}
-	if o.Cert != "" || o.Key != "" {
-		options = append(options, nats.ClientCert(o.Cert, o.Key))
-	}
-	return options
-}
 
 // Close implements store.Store.
 func (s *Store) Close() (err error) {
@@ -252,6 +251,9 @@ func (s *Store) failure(ctx context.Context, op string, err error) error {
 	if e, ok := errors.AsType[*lonja.Error](err); ok {
 		return e
 	}
+	if away := s.connected(); away != nil {
+		err = away // says more than what became of this attempt
+	}
 	return lonja.E(lonja.Unavailable, op, printable(err))
 }
 
@@ -265,8 +267,8 @@ func (s *Store) Health() error {
 	if s.ctx.Err() != nil {
 		return errClosed
 	}
-	if status := s.conn.Status(); status != nats.CONNECTED {
-		return lonja.E(lonja.Unavailable, "cluster", fmt.Errorf("the connection is %s", strings.ToLower(status.String())))
+	if err := s.connected(); err != nil {
+		return lonja.E(lonja.Unavailable, "cluster", err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -115,9 +115,10 @@ func TestForeignDirectories(t *testing.T) {
 
 func TestBadOptions(t *testing.T) {
 	refused(t, Options{Servers: tests.shared.URLs(), Name: "a.b"}, lonja.Invalid, "a.b")
-	refused(t, Options{Servers: "nats://127.0.0.1:1"}, lonja.Unavailable, "cluster")
+	refused(t, Options{Servers: "nats://127.0.0.1:1"}, lonja.Unavailable, "none of its servers can be reached")
+	refused(t, Options{Servers: "nats://127.0.0.1:1:2"}, lonja.Invalid, "address")
 	wrong := strings.ReplaceAll(tests.shared.URLs(), "lonja:", "stranger:")
-	refused(t, Options{Servers: wrong}, lonja.Unavailable, "")
+	refused(t, Options{Servers: wrong}, lonja.Invalid, "does not let this node in")
 }
 
 // TestLostData: a cluster that has less than this node has seen is refused, with

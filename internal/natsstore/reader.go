@@ -67,7 +67,7 @@ func (f *feed) newReader(ctx context.Context) (*reader, error) {
 const readerTries = 20
 
 func (s *Store) makeConsumer(ctx context.Context, config jetstream.ConsumerConfig) (*reader, jetstream.Consumer, error) {
-	ctx, cancel := context.WithTimeout(ctx, attempt)
+	ctx, cancel := context.WithTimeout(ctx, questionTime())
 	defer cancel()
 	consumer, err := s.js.CreateConsumer(ctx, s.name, config)
 	if err != nil {

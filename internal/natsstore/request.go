@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -14,6 +15,17 @@ import (
 
 // patience bounds a write, with all its attempts: some elections take 7 s.
 const patience = 15 * time.Second
+
+// A question is not waited for as long as other requests: whoever was to answer
+// may be gone, and another one there by now. Writes that were lost together
+// must not all come again at one moment, which may be the last one before an
+// election is over, so each is waited for a little differently.
+const (
+	minQuestion = 600 * time.Millisecond
+	maxQuestion = 1200 * time.Millisecond
+)
+
+func questionTime() time.Duration { return minQuestion + rand.N(maxQuestion-minQuestion) }
 
 // An outcome is what is known of a write after an attempt.
 type outcome int
@@ -62,7 +74,7 @@ func (e *apiError) outcome() outcome {
 // request sends a message to the stream and returns its sequence. If the
 // outcome is not done, err says why.
 func (s *Store) request(ctx context.Context, m *nats.Msg) (uint64, outcome, error) {
-	ctx, cancel := context.WithTimeout(ctx, attempt)
+	ctx, cancel := context.WithTimeout(ctx, questionTime())
 	defer cancel()
 	reply, err := s.conn.RequestMsgWithContext(ctx, m)
 	if err != nil {
@@ -95,53 +107,50 @@ func requestOutcome(err error) outcome {
 	return lost
 }
 
-// A message is the last one of a subject.
-type message struct {
-	seq  uint64
-	data []byte
-}
-
 // last asks the leader, and nobody else, for the last message of a subject.
 // found is false if there is none. It tries until ctx ends.
-func (s *Store) last(ctx context.Context, subject string) (m message, found bool, err error) {
+func (s *Store) last(ctx context.Context, subject string) (m told, found bool, err error) {
 	question, err := json.Marshal(map[string]string{"last_by_subj": subject})
 	if err != nil {
 		return m, false, err
 	}
 	wait := backoff{}
 	for {
-		m, found, err = s.askLast(ctx, question)
+		m, found, err = s.ask(ctx, question)
 		if err == nil || !wait.next(ctx) {
 			return m, found, err
 		}
 	}
 }
 
-func (s *Store) askLast(ctx context.Context, question []byte) (message, bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, attempt)
+// ask asks the leader for one message. found is false if there is none.
+func (s *Store) ask(ctx context.Context, question []byte) (m told, found bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, questionTime())
 	defer cancel()
 	reply, err := s.conn.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+s.name, question)
 	if err != nil {
-		return message{}, false, printable(err)
+		return told{}, false, printable(err)
 	}
 	var answer struct {
 		Error   *apiError `json:"error"`
 		Message *struct {
-			Seq  uint64 `json:"seq"`
-			Data []byte `json:"data"`
+			Subject string `json:"subject"`
+			Data    []byte `json:"data"`
+			Seq     uint64 `json:"seq"`
 		} `json:"message"`
 	}
 	switch err := json.Unmarshal(reply.Data, &answer); {
 	case err != nil:
-		return message{}, false, err
+		return told{}, false, err
 	case answer.Error != nil && answer.Error.Code == errNoMessage:
-		return message{}, false, nil
+		return told{}, false, nil
 	case answer.Error != nil:
-		return message{}, false, answer.Error
+		return told{}, false, answer.Error
 	case answer.Message == nil:
-		return message{}, false, errors.New("an answer without a message")
+		return told{}, false, errors.New("an answer without a message")
 	}
-	return message{answer.Message.Seq, answer.Message.Data}, true, nil
+	m = told{answer.Message.Subject, answer.Message.Data, answer.Message.Seq}
+	return m, true, nil
 }
 
 // A backoff makes attempts rarer and rarer.

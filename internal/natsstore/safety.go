@@ -1,6 +1,7 @@
 package natsstore
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -46,11 +47,14 @@ type serverState struct {
 
 // checkSafety refuses a cluster that may lose what it acknowledges, or warns
 // of it if that is allowed. It waits for servers that do not answer: either
-// they do, or the others come to know that they are down.
+// they do, or the others come to know that they are down; and for one that has
+// not heard yet of a stream that was just made.
 func (s *Store) checkSafety(ctx context.Context) error {
 	for {
 		reason, err := s.unsafeReason(ctx)
-		if _, wait := errors.AsType[*silentServers](reason); wait && !s.allowUnsafe {
+		_, silent := errors.AsType[*silentServers](reason)
+		if silent && !s.allowUnsafe || errors.Is(err, lonja.Unavailable) {
+			s.wait(cmp.Or(err, reason))
 			select {
 			case <-time.After(again):
 				continue

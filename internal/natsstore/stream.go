@@ -111,6 +111,7 @@ func (s *Store) openStream(ctx context.Context) error {
 		} else if e, ok := errors.AsType[*lonja.Error](err); ok {
 			return e
 		}
+		s.wait(err)
 		select {
 		case <-time.After(again):
 		case <-ctx.Done():

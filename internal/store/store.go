@@ -88,8 +88,12 @@ type Store interface {
 
 	// Subscribe calls tell for each message published to subject, until ctx
 	// ends, and returns an error of kind Canceled then. ready is called once
-	// the subscription holds. Calls of tell follow one another; who is too slow
-	// loses messages. A message belongs to the receiver.
+	// the subscription holds: it hears what is published through this Store
+	// from then on. What other nodes publish it hears as soon as their servers
+	// know of it, some milliseconds later, and there is no sign of that: who
+	// must not miss anything says again what matters. Calls of tell follow one
+	// another; who is too slow loses messages. A message belongs to the
+	// receiver.
 	Subscribe(ctx context.Context, subject string, ready func(), tell func(message []byte)) error
 
 	// Health reports nil, or why the engine cannot be written or read now.

@@ -41,6 +41,10 @@ type Options struct {
 	Unsynced bool
 	// Unasked leaves out the export through which a client learns of the syncs.
 	Unasked bool
+	// TLS is how the nodes talk, to each other and to clients.
+	TLS TLS
+	// Credentials has users come with .creds files, not with passwords.
+	Credentials bool
 }
 
 // A Cluster is a running cluster. Its methods are for one goroutine at a time,
@@ -48,6 +52,9 @@ type Options struct {
 type Cluster struct {
 	options Options
 	config  string // the path of the configuration
+	files   Files  // empty without TLS
+	creds   credentials
+	lockOut bool // nodes have another password for the directory
 	nodes   []*node
 }
 
@@ -96,8 +103,18 @@ func Start(ctx context.Context, o Options) (_ *Cluster, err error) {
 			c.Stop()
 		}
 	}()
+	if o.Credentials {
+		if c.creds, err = makeCredentials(o.Dir); err != nil {
+			return nil, err
+		}
+	}
 	if err := c.configure(ctx); err != nil {
 		return nil, err
+	}
+	if o.TLS != NoTLS {
+		if c.files, err = MakeFiles(o.Dir, append([]string{"127.0.0.1"}, o.Hosts...)...); err != nil {
+			return nil, err
+		}
 	}
 	for i := range o.Nodes {
 		n, err := c.newNode(i)
@@ -124,7 +141,10 @@ func (c *Cluster) configure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	text := string(sample)
+	text, err := c.options.TLS.configure(string(sample))
+	if err != nil {
+		return err
+	}
 	if c.options.Nodes == 1 {
 		from, to := strings.Index(text, "\ncluster {"), strings.Index(text, "\naccounts {")
 		if from < 0 || to < from {
@@ -143,8 +163,17 @@ func (c *Cluster) configure(ctx context.Context) error {
 			text = strings.Replace(text, old, "", 1)
 		}
 	}
+	if c.options.Credentials {
+		if text, err = c.creds.replaceAccounts(text); err != nil {
+			return err
+		}
+	}
 	return os.WriteFile(c.config, []byte(text), 0o600)
 }
+
+// SetLockedOut has nodes that are restarted from now on know another password
+// for the directory, or the right one again.
+func (c *Cluster) SetLockedOut(locked bool) { c.lockOut = locked }
 
 // SetUnsynced has nodes that are restarted from now on leave out the syncs.
 func (c *Cluster) SetUnsynced(ctx context.Context) error {
@@ -216,6 +245,10 @@ func (c *Cluster) environment(n *node) []string {
 	for i, other := range c.nodes {
 		routes[i] = "nats://route:" + routePassword + "@" + other.routes
 	}
+	known := password
+	if c.lockOut {
+		known += "-changed"
+	}
 	return []string{
 		"LONJA_NATS_NAME=" + n.name,
 		"LONJA_NATS_LISTEN=" + n.client,
@@ -223,9 +256,12 @@ func (c *Cluster) environment(n *node) []string {
 		"LONJA_NATS_ROUTES=[" + strings.Join(routes, ", ") + "]",
 		"LONJA_NATS_DATA=" + filepath.Join(n.dir, "data"),
 		"LONJA_NATS_STORE=20GB",
-		"LONJA_NATS_PASSWORD=" + password,
+		"LONJA_NATS_PASSWORD=" + known,
 		"LONJA_NATS_ROUTE_PASSWORD=" + routePassword,
 		"LONJA_NATS_SYSTEM_PASSWORD=" + systemPassword,
+		"LONJA_NATS_CERT=" + c.files.cert,
+		"LONJA_NATS_KEY=" + c.files.key,
+		"LONJA_NATS_CA=" + c.files.CA,
 	}
 }
 
@@ -267,8 +303,20 @@ func (c *Cluster) Data(i int) string { return filepath.Join(c.nodes[i].dir, "dat
 // Log returns the path of a node's log.
 func (c *Cluster) Log(i int) string { return filepath.Join(c.nodes[i].dir, "log") }
 
+// Files returns what a client of a cluster with TLS needs.
+func (c *Cluster) Files() Files { return c.files }
+
+// Credentials returns the path of the directory's .creds file, and of one that
+// has expired, on a cluster that wants them.
+func (c *Cluster) Credentials() (user, expired string) { return c.creds.user, c.creds.expired }
+
 // URL returns where the directory connects to one node.
-func (c *Cluster) URL(i int) string { return "nats://lonja:" + password + "@" + c.nodes[i].client }
+func (c *Cluster) URL(i int) string {
+	if c.options.Credentials {
+		return c.options.TLS.scheme() + c.nodes[i].client
+	}
+	return c.options.TLS.scheme() + "lonja:" + password + "@" + c.nodes[i].client
+}
 
 // URLs returns where the directory connects, all nodes, with commas.
 func (c *Cluster) URLs() string {

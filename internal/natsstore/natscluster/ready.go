@@ -58,7 +58,7 @@ func (c *Cluster) wait(ctx context.Context, try func() error) error {
 
 // nodeReady asks a node how it sees the cluster.
 func (c *Cluster) nodeReady(ctx context.Context, n *node) error {
-	conn, err := nats.Connect("nats://"+n.client, nats.UserInfo("system", systemPassword), nats.NoReconnect())
+	conn, err := nats.Connect(n.client, c.systemOptions()...)
 	if err != nil {
 		return fmt.Errorf("node %s: %w", n.name, err)
 	}
@@ -122,7 +122,7 @@ func (c *Cluster) WaitCurrent(ctx context.Context, stream string) error {
 }
 
 func (c *Cluster) info(ctx context.Context, stream string) (*jetstream.StreamInfo, error) {
-	conn, err := nats.Connect(c.URLs(), nats.NoReconnect(), nats.Timeout(time.Second))
+	conn, err := nats.Connect(c.URLs(), append(c.clientOptions(), nats.Timeout(time.Second))...)
 	if err != nil {
 		return nil, err
 	}
