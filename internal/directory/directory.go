@@ -52,27 +52,26 @@ type Directory struct {
 
 	stop       context.CancelFunc
 	group      errgroup.Group
-	purges     chan store.Key // publications of accounts that are gone
-	loaded     chan struct{}  // closed when the index is complete for the first time
-	subscribed chan struct{}  // closed when other nodes are heard for the first time
-	wake       chan struct{}  // holds one token while presence has something to publish
+	purging    chan struct{} // holds one token while there is something to purge
+	settling   chan struct{} // likewise to settle
+	loaded     chan struct{} // closed when the index is complete for the first time
+	subscribed chan struct{} // closed when other nodes are heard for the first time
+	wake       chan struct{} // holds one token while presence has something to publish
 
 	mu          sync.RWMutex // guards all below; never held while calling out
 	index       *index.Index // nil until it is complete
 	incarnation uint64       // the largest in the index
 	applied     store.Rev    // the index has everything up to it
-	written     store.Rev    // the largest revision that was acknowledged here
+	written     store.Rev    // the largest revision that the store is known to have
 	waiting     map[store.Rev]chan struct{}
-	broken      error // why the index is not fed now
+	broken      error                  // why the index is not fed now
+	exclusive   bool                   // somebody restores: nobody else writes, and nothing is purged
+	purges      map[store.Key]struct{} // publications of accounts that are gone
 	leases      *presence.Table
 	heard       chan struct{} // closed, and made anew, when other nodes were heard
 }
 
 var _ lonja.Directory = (*Directory)(nil)
-
-// purgeBacklog bounds the accounts whose publications wait to be purged; what
-// does not fit is found again at the next start.
-const purgeBacklog = 1024
 
 // Open returns a Directory on what the store holds, once its index is complete
 // and, on a shared store, it knows who is connected elsewhere. An error of kind
@@ -84,7 +83,9 @@ func Open(ctx context.Context, opts Options) (*Directory, error) {
 	running, stop := context.WithCancel(context.Background())
 	d := &Directory{
 		opts: opts, store: opts.Store, log: opts.Log, stop: stop,
-		purges:     make(chan store.Key, purgeBacklog),
+		purging:    make(chan struct{}, 1),
+		settling:   make(chan struct{}, 1),
+		purges:     make(map[store.Key]struct{}),
 		loaded:     make(chan struct{}),
 		subscribed: make(chan struct{}),
 		wake:       make(chan struct{}, 1),
@@ -95,9 +96,11 @@ func Open(ctx context.Context, opts Options) (*Directory, error) {
 	failed := make(chan error, 1)
 	d.group.Go(func() error { return d.feed(running, failed) })
 	d.group.Go(func() error { return d.purge(running) })
+	d.group.Go(func() error { return d.settleAll(running) })
 	d.group.Go(func() error { return d.keepPresence(running) })
 	if opts.Shared {
 		d.group.Go(func() error { return d.hear(running) })
+		d.group.Go(func() error { return d.watchLag(running) })
 	}
 	if err := d.started(ctx, failed); err != nil {
 		return nil, errors.Join(err, d.Close())
@@ -127,12 +130,47 @@ func (d *Directory) Close() error {
 // before others get a turn: well under a millisecond.
 const settleSteps = 256
 
-// settle completes what changes of the index have left to do, and lets others
-// in between. The caller holds mu.
+// settle does the beginning of what changes of the index have left to do, which
+// mostly is all of it; the rest is done in the background. The caller holds mu.
 func (d *Directory) settle() {
-	for d.index.Settle(settleSteps) {
-		d.mu.Unlock()
+	if d.index.Settle(settleSteps) {
+		remind(d.settling)
+	}
+}
+
+// settleAll does what settle leaves, and lets others in between.
+func (d *Directory) settleAll(ctx context.Context) error {
+	for {
+		select {
+		case <-d.settling:
+		case <-ctx.Done():
+			return nil
+		}
+		for more := true; more && ctx.Err() == nil; {
+			d.mu.Lock()
+			more = d.index.Settle(settleSteps)
+			d.mu.Unlock()
+		}
+	}
+}
+
+// settled does what is left to do for one user, whose operation is to be
+// answered.
+func (d *Directory) settled(user lonja.UserName) {
+	for done := false; !done; {
 		d.mu.Lock()
+		if done = d.index.Settled(user); !done {
+			d.index.Settle(settleSteps)
+		}
+		d.mu.Unlock()
+	}
+}
+
+// remind puts the token in that a background task waits for.
+func remind(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
 	}
 }
 
@@ -166,6 +204,9 @@ func (d *Directory) wait(ctx context.Context, rev store.Rev) error {
 // write changes the store and returns when the index shows it: a later read
 // of this directory sees it.
 func (d *Directory) write(ctx context.Context, changes ...store.Change) error {
+	if err := d.mayWrite(); err != nil {
+		return err
+	}
 	rev, err := d.store.Apply(ctx, changes)
 	if err != nil {
 		return err
@@ -173,24 +214,68 @@ func (d *Directory) write(ctx context.Context, changes ...store.Change) error {
 	return d.wait(ctx, rev)
 }
 
-// purgeLater has the publications of an incarnation forgotten. They mean
-// nothing any more, so it does not matter when.
-func (d *Directory) purgeLater(user lonja.UserName, incarnation uint64) {
-	select {
-	case d.purges <- filesKey(user, incarnation):
-	default:
+// mayWrite returns why nothing can be written now. What the index would not
+// show is not even tried: it would be done, and answered as refused.
+func (d *Directory) mayWrite() error {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	if d.exclusive {
+		return lonja.E(lonja.Unavailable, "directory", errors.New("a backup is being restored"))
 	}
+	return d.broken
+}
+
+// beginExclusive has nobody else write, and nothing be purged, until end is
+// called. Conflict if somebody has done so already.
+func (d *Directory) beginExclusive() (end func(), err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.exclusive {
+		return nil, lonja.E(lonja.Conflict, "directory", errors.New("a backup is being restored already"))
+	}
+	d.exclusive = true
+	return func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.exclusive = false
+		// Records that came before their accounts seemed to be of none: what
+		// waits to be purged is found again at the next start.
+		clear(d.purges)
+	}, nil
+}
+
+// purgeLater has the publications of an incarnation forgotten. They mean
+// nothing any more, so it does not matter when. The caller holds mu.
+func (d *Directory) purgeLater(user lonja.UserName, incarnation uint64) {
+	d.purges[filesKey(user, incarnation)] = struct{}{}
+	remind(d.purging)
+}
+
+// toPurge returns one of what waits to be purged, or "".
+func (d *Directory) toPurge() store.Key {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.exclusive {
+		return ""
+	}
+	for prefix := range d.purges {
+		delete(d.purges, prefix)
+		return prefix
+	}
+	return ""
 }
 
 func (d *Directory) purge(ctx context.Context) error {
 	for {
 		select {
-		case prefix := <-d.purges:
+		case <-d.purging:
+		case <-ctx.Done():
+			return nil
+		}
+		for prefix := d.toPurge(); prefix != "" && ctx.Err() == nil; prefix = d.toPurge() {
 			if err := d.store.Purge(ctx, prefix); err != nil && ctx.Err() == nil {
 				d.log.Warn("publications of a removed account stay in the store", slog.Any("error", err))
 			}
-		case <-ctx.Done():
-			return nil
 		}
 	}
 }

@@ -13,8 +13,10 @@ import (
 
 const (
 	// feedAgain is how long the directory waits before it asks a store for a
-	// feed again that failed to give one. Meanwhile it answers what it knows.
-	feedAgain = time.Second
+	// feed again that failed to give one, and longer each time: it may be all
+	// that the store holds. Meanwhile it answers what it knows.
+	feedAgain    = time.Second
+	feedAgainMax = time.Minute
 	// progressEach is after how many records the log tells of the loading.
 	progressEach = 250_000
 )
@@ -22,8 +24,12 @@ const (
 // feed keeps the index equal to the store until ctx ends. It tells failed if
 // the index cannot even be made.
 func (d *Directory) feed(ctx context.Context, failed chan<- error) error {
-	for {
+	for pause := feedAgain; ; pause = min(2*pause, feedAgainMax) {
+		began := time.Now()
 		err := d.feedOnce(ctx)
+		if time.Since(began) > feedAgainMax {
+			pause = feedAgain // it went well for a while
+		}
 		if ctx.Err() != nil {
 			err = lonja.E(lonja.Unavailable, "directory", errors.New("it is closed"))
 		}
@@ -33,7 +39,7 @@ func (d *Directory) feed(ctx context.Context, failed chan<- error) error {
 		}
 		d.log.Error("the index is not fed: reads go on, writes are refused", slog.Any("error", err))
 		select {
-		case <-time.After(feedAgain):
+		case <-time.After(pause):
 		case <-ctx.Done():
 		}
 	}

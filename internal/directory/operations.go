@@ -66,6 +66,7 @@ func (d *Directory) Connect(ctx context.Context, user lonja.UserName, at lonja.E
 	if err != nil {
 		return err
 	}
+	d.settled(user)
 	d.told(ctx)
 	d.mu.RLock()
 	defer d.mu.RUnlock()
@@ -97,6 +98,7 @@ func (d *Directory) Disconnect(ctx context.Context, user lonja.UserName) error {
 	if err != nil {
 		return err
 	}
+	d.settled(user)
 	d.told(ctx)
 	d.mu.RLock()
 	defer d.mu.RUnlock()
@@ -178,8 +180,8 @@ func (d *Directory) ListUsers(_ context.Context, user lonja.UserName) ([]lonja.P
 	if _, err := d.connected(lonja.OpListUsers, user); err != nil {
 		return nil, err
 	}
-	peers, next := d.index.Peers(make([]lonja.Peer, 0, d.index.Connected()), 0, peersPage)
-	for next != 0 {
+	peers, next := d.index.Peers(make([]lonja.Peer, 0, d.index.Connected()), index.Place{}, peersPage)
+	for next != (index.Place{}) {
 		d.mu.RUnlock()
 		d.mu.RLock()
 		peers, next = d.index.Peers(peers, next, peersPage)

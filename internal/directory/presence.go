@@ -134,12 +134,7 @@ func (d *Directory) tick() {
 }
 
 // publishSoon has keepPresence publish.
-func (d *Directory) publishSoon() {
-	select {
-	case d.wake <- struct{}{}:
-	default:
-	}
-}
+func (d *Directory) publishSoon() { remind(d.wake) }
 
 func (d *Directory) publishPresence(ctx context.Context) {
 	for {
@@ -240,6 +235,29 @@ func (d *Directory) connectAll() {
 		accounts, next = d.index.Accounts(next, page)
 		for _, a := range accounts {
 			d.connectLeased(a)
+		}
+		d.mu.Unlock() // others get turns
+		d.mu.Lock()
+	}
+}
+
+// lagLook is how often it is looked how far the store is.
+const lagLook = 5 * time.Second
+
+// watchLag learns how far the store is, by other nodes' changes too.
+func (d *Directory) watchLag(ctx context.Context) error {
+	ticker := time.NewTicker(lagLook)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return nil
+		}
+		if rev, err := d.store.Barrier(ctx); err == nil {
+			d.mu.Lock()
+			d.written = max(d.written, rev)
+			d.mu.Unlock()
 		}
 	}
 }

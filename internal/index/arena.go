@@ -40,8 +40,11 @@ func (a *arena) tag(place uint32) uint32 { return binary.LittleEndian.Uint32(a.r
 
 func (a *arena) setTag(place, tag uint32) { binary.LittleEndian.PutUint32(a.record(place), tag) }
 
-// keep copies s and returns its place. The tag is 0.
+// keep copies s, of up to maxText bytes, and returns its place. The tag is 0.
 func (a *arena) keep(s string) (place uint32) {
+	if len(s) > maxText {
+		panic("index: a text is longer than names and descriptions can be")
+	}
 	size := grains(len(s))
 	if free := a.free[size]; len(free) > 0 {
 		place = free[len(free)-1]

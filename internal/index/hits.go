@@ -100,5 +100,5 @@ func parseCursor(c lonja.Cursor) (*bound, error) {
 		return nil, bad
 	}
 	name := b[n+m:]
-	return newBound(standing{uint32(online), uint32(listings), begin(name), name}), nil
+	return newBound(standing{uint32(online), uint32(listings), lead(name), name}), nil
 }

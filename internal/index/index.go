@@ -38,7 +38,8 @@ type Index struct {
 	baseOf   vec[uint32] // by document
 	docsOf   vec[uint32] // by base: its document, or severalDocs and a number of docLists
 	docLists vec[[]uint32]
-	ranks    vec[uint64] // by base: how it ranks, up to the beginning of its name
+	large    map[uint32]*roaring.Bitmap // documents of accounts with very many
+	ranks    vec[uint64]                // by base: how it ranks, up to the beginning of its name
 
 	byUser, byFile, byDoc, byBase set
 
@@ -120,7 +121,7 @@ type Document struct {
 // nothing be searched. Half of the work of loading is words; it can be done
 // beside the other half with NewDocuments, AddWords and CompleteWords.
 func New() *Index {
-	return &Index{seed: maphash.MakeSeed(), texts: newTexts(), words: newVocabulary(), reachable: roaring.New(), loading: true}
+	return &Index{seed: maphash.MakeSeed(), texts: newTexts(), words: newVocabulary(), reachable: roaring.New(), large: make(map[uint32]*roaring.Bitmap), loading: true}
 }
 
 // hash hashes what has no text of its own.
@@ -239,7 +240,7 @@ func (x *Index) Disconnect(user lonja.UserName) {
 }
 
 func (x *Index) setPresence(number uint32, a *account, online bool) {
-	older := func(n uint32) bool { return x.accounts.at(n).incarnation < a.incarnation }
+	older := x.olderThan(Place{a.incarnation, number})
 	if a.online = online; online {
 		x.online.insert(number, older)
 	} else {
@@ -248,13 +249,28 @@ func (x *Index) setPresence(number uint32, a *account, online bool) {
 	x.settleLater(number, a)
 }
 
+// A Place is that of an account in the order of age. The zero Place is before
+// the first and after the last.
+type Place struct {
+	incarnation uint64
+	number      uint32 // two accounts of one incarnation come from somewhere else
+}
+
+// olderThan returns what an order needs to find the account at a place.
+func (x *Index) olderThan(p Place) func(uint32) bool {
+	return func(number uint32) bool {
+		incarnation := x.accounts.at(number).incarnation
+		return incarnation < p.incarnation || incarnation == p.incarnation && number < p.number
+	}
+}
+
 // Peers appends up to n connected users to peers, the newest account first, and
-// of accounts older than that incarnation only; 0 is for all. It returns where
-// to go on, 0 if there are no more.
-func (x *Index) Peers(peers []lonja.Peer, older uint64, n int) (_ []lonja.Peer, next uint64) {
+// only accounts older than that at the place; the zero Place is for all. It
+// returns where to go on, the zero Place if there are no more.
+func (x *Index) Peers(peers []lonja.Peer, older Place, n int) (_ []lonja.Peer, next Place) {
 	end := position{block: len(x.online.blocks)}
-	if older > 0 {
-		end = x.online.search(func(number uint32) bool { return x.accounts.at(number).incarnation < older })
+	if older != (Place{}) {
+		end = x.online.search(x.olderThan(older))
 	}
 	for number := range x.online.backward(end) {
 		if n == 0 {
@@ -263,9 +279,9 @@ func (x *Index) Peers(peers []lonja.Peer, older uint64, n int) (_ []lonja.Peer, 
 		n--
 		a := x.accounts.at(number)
 		peers = append(peers, lonja.Peer{User: lonja.UserName(x.texts.str(a.user)), At: a.endpoint()})
-		next = a.incarnation
+		next = Place{a.incarnation, number}
 	}
-	return peers, 0
+	return peers, Place{}
 }
 
 // Connected returns how many users are connected.

@@ -1,6 +1,12 @@
 package index
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/RoaringBitmap/roaring/v2"
+
+	"lonja"
+)
 
 // linkOwner puts a listing at the head of its owner's.
 func (x *Index) linkOwner(number uint32, l *listing, a *account) {
@@ -94,6 +100,12 @@ func (x *Index) settleLater(number uint32, a *account) {
 		a.unsettled = true
 		x.unsettled = append(x.unsettled, number)
 	}
+}
+
+// Settled reports whether nothing is left to do for the user's account.
+func (x *Index) Settled(user lonja.UserName) bool {
+	_, a := x.account(user)
+	return a == nil || !a.unsettled
 }
 
 // Settle does up to about n steps of what changes have left to do, and reports
@@ -212,5 +224,35 @@ func (x *Index) unlinkDocument(doc, base uint32) {
 	if last == 1 {
 		*docs = (*list)[0]
 		x.docLists.release(number)
+	}
+}
+
+// largeAccount is from how many publications on an account has its documents
+// in a bitmap: a search for one owner's would take too long over all of them.
+const largeAccount = 4096
+
+// addToLarge notes that an account has one more publication, which says what
+// doc does.
+func (x *Index) addToLarge(owner uint32, a *account, doc uint32) {
+	if docs := x.large[owner]; docs != nil {
+		docs.Add(doc)
+		return
+	}
+	if a.files <= largeAccount {
+		return
+	}
+	docs := roaring.New()
+	for n := a.newest; n != 0; n = x.listings.at(n).older {
+		docs.Add(x.listings.at(n).doc)
+	}
+	x.large[owner] = docs
+}
+
+func (x *Index) removeFromLarge(owner uint32, a *account, doc uint32) {
+	if docs := x.large[owner]; docs != nil {
+		docs.Remove(doc)
+		if a.files == 0 {
+			delete(x.large, owner)
+		}
 	}
 }

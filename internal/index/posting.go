@@ -86,18 +86,6 @@ func (p *posting) remove(doc uint32) {
 	}
 }
 
-func (p *posting) contains(doc uint32) bool {
-	switch m := p.more; {
-	case m == nil:
-		return p.only == doc && doc != 0
-	case m.bitmap != nil:
-		return m.bitmap.Contains(doc)
-	default:
-		_, there := slices.BinarySearch(m.list, doc)
-		return there
-	}
-}
-
 func (p *posting) len() int {
 	switch m := p.more; {
 	case m == nil && p.only == 0:

@@ -37,6 +37,7 @@ func (x *Index) SetPublication(user lonja.UserName, incarnation, rev uint64, p l
 	x.linkOwner(number, l, a)
 	x.byFile.insert(x.hash(uint64(owner), uint64(x.docs.at(l.doc).name)), number)
 	x.count(number, l, a.online, +1)
+	x.addToLarge(owner, a, l.doc)
 	return true
 }
 
@@ -55,7 +56,9 @@ func (x *Index) removeListing(number uint32) {
 	l := x.listings.at(number)
 	d := x.docs.at(l.doc)
 	x.byFile.remove(x.hash(uint64(l.owner), uint64(d.name)), number)
-	x.unlinkOwner(number, l, x.accounts.at(l.owner))
+	a := x.accounts.at(l.owner)
+	x.unlinkOwner(number, l, a)
+	x.removeFromLarge(l.owner, a, l.doc)
 	x.count(number, l, l.online, -1)
 	x.releaseDocument(l.doc)
 	x.listings.release(number)
@@ -85,6 +88,32 @@ func (x *Index) Listings(user lonja.UserName) []lonja.Listing {
 		listings = append(listings, x.publication(n))
 	}
 	return listings
+}
+
+// An Entry is a publication and its revision.
+type Entry struct {
+	lonja.Listing
+	Rev uint64
+}
+
+// ListingsPage returns up to n of the user's publications, the oldest first,
+// and where to go on: 0 at the beginning and at the end. If what is there has
+// been removed, it begins anew.
+func (x *Index) ListingsPage(user lonja.UserName, from uint32, n int) (entries []Entry, next uint32) {
+	owner, a := x.account(user)
+	if a == nil {
+		return nil, 0
+	}
+	if from == 0 || from > x.listings.next || x.listings.at(from).owner != owner {
+		from = a.oldest
+	}
+	for ; from != 0; from = x.listings.at(from).newer {
+		if len(entries) == n {
+			return entries, from
+		}
+		entries = append(entries, Entry{x.publication(from), x.listings.at(from).rev})
+	}
+	return entries, 0
 }
 
 func (x *Index) publication(number uint32) lonja.Listing {
@@ -197,7 +226,7 @@ func (x *Index) holdBase(name string) uint32 {
 	number := x.bases.add()
 	text := x.texts.hold(name)
 	b := x.bases.at(number)
-	b.name, b.begin = text, begin([]byte(name))
+	b.name, b.begin = text, lead([]byte(name))
 	x.ranks.reach(number)
 	x.byBase.insert(x.hash(uint64(text)), number)
 	return number

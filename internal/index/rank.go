@@ -171,7 +171,7 @@ func sortTexts(a *arena, places []uint32) []uint32 {
 	}
 	all := make([]started, len(places))
 	for i, place := range places {
-		all[i] = started{begin(a.bytes(place)), place}
+		all[i] = started{lead(a.bytes(place)), place}
 	}
 	slices.SortFunc(all, func(s, o started) int {
 		if c := cmp.Compare(s.begin, o.begin); c != 0 {
@@ -185,9 +185,9 @@ func sortTexts(a *arena, places []uint32) []uint32 {
 	return places
 }
 
-// begin returns the first bytes of a text as a number that sorts like them:
+// lead returns the first bytes of a text as a number that sorts like them:
 // most comparisons need no more, and touch no other memory.
-func begin(text []byte) uint64 {
+func lead(text []byte) uint64 {
 	var b [8]byte
 	copy(b[:], text)
 	return binary.BigEndian.Uint64(b[:])

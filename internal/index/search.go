@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/RoaringBitmap/roaring/v2"
 
@@ -41,7 +42,7 @@ func (x *Index) Search(q *lonja.Query) (lonja.FoundPage, error) {
 	}
 	switch {
 	case q.Owner != "":
-		s.gatherOwned()
+		s.lookAtOwner()
 	case q.Base != "":
 		s.try(s.base)
 	default:
@@ -57,6 +58,7 @@ type search struct {
 	start *bound // from where walk looks; nil: from the first
 
 	base    uint32          // to which the search is bound, or 0
+	owner   uint32          // whose documents matches are, or 0: everybody's
 	exact   []*posting      // of the words but the last, and of the extension
 	matches *roaring.Bitmap // documents that have all words; nil: there are no words
 	dense   []uint64        // matches again, a bit for each document, while walking
@@ -76,7 +78,10 @@ func (s *search) prepare() bool {
 		}
 		last = w
 	}
-	if e := s.q.Extension; e != "" && !s.must("."+fold(e)) {
+	if last == "" && strings.TrimSpace(s.q.Words) != "" {
+		return false // there is not one letter or digit in it
+	}
+	if e := s.q.Extension; e != "" && !s.must("."+cut(fold(e))) {
 		return false
 	}
 	if s.q.Base != "" {
@@ -164,10 +169,18 @@ func (s *search) fits(doc uint32) bool {
 	return s.passes(doc)
 }
 
-// gatherOwned looks at all publications of one owner.
-func (s *search) gatherOwned() {
-	_, a := s.x.account(s.q.Owner)
+// lookAtOwner finds the best of one owner's publications.
+func (s *search) lookAtOwner() {
+	owner, a := s.x.account(s.q.Owner)
 	if a == nil || s.q.OnlineOnly && !a.online {
+		return
+	}
+	if docs := s.x.large[owner]; docs != nil {
+		if s.owner = owner; s.matches != nil {
+			docs = roaring.And(docs, s.matches)
+		}
+		s.matches = docs
+		s.look()
 		return
 	}
 	for n := a.newest; n != 0; n = s.x.listings.at(n).older {
@@ -255,6 +268,13 @@ func (s *search) example(h hit) uint32 {
 		return h.listing
 	}
 	doc := h.doc
+	if s.owner != 0 {
+		name := s.x.docs.at(doc).name
+		return s.x.byFile.find(s.x.hash(uint64(s.owner), uint64(name)), func(n uint32) bool {
+			l := s.x.listings.at(n)
+			return l.owner == s.owner && s.x.docs.at(l.doc).name == name
+		})
+	}
 	if h.online > 0 && s.x.docs.at(doc).online == 0 {
 		var alone [1]uint32
 		docs := s.x.documents(h.base, &alone)

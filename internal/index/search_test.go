@@ -93,15 +93,49 @@ func TestSearchIsBounded(t *testing.T) {
 func TestWordsAreFolded(t *testing.T) {
 	x := New()
 	x.SetAccount("ana", 1, 1)
-	x.SetPublication("ana", 1, 2, lonja.Listing{Name: "/Canción_de_CUNA.Mp3", Description: "Ärger straße 日本語 ﬁn x²"})
+	x.SetPublication("ana", 1, 2, lonja.Listing{Name: "/Canción_de_CUNA.Mp3", Description: "Ärger straße 日本語 ﬁn x² Σίσυφος"})
 	x.Complete()
 	for words, want := range map[string]int{
-		"cancion": 1, "CANCIÓN": 1, "Cancio\u0301n": 1, "arger": 1, "STRASSE": 0, "straße": 1, "日本": 1, "fin": 1, "x2": 1, "cuna": 1, "c": 1, "una": 0, "mp3 cuna": 1,
+		"cancion": 1, "CANCIÓN": 1, "Cancio\u0301n": 1, "arger": 1, "STRASSE": 1, "straße": 1, "日本": 1, "fin": 1, "ΣΊΣΥΦΟΣ": 1, "x2": 1, "cuna": 1, "c": 1, "una": 0, "mp3 cuna": 1,
 	} {
 		page, err := x.Search(&lonja.Query{Words: words})
 		if err != nil || len(page.Found) != want {
 			t.Errorf("%q: got %d results, %v; want %d", words, len(page.Found), err, want)
 		}
+	}
+}
+
+// TestNothingToLookFor: who asks for signs only is not shown everything.
+func TestNothingToLookFor(t *testing.T) {
+	x := New()
+	x.SetAccount("ana", 1, 1)
+	x.SetPublication("ana", 1, 2, lonja.Listing{Name: "/f"})
+	x.Complete()
+	for words, want := range map[string]int{"": 1, " ": 1, "???": 0, "🙂": 0, "--": 0} {
+		if got := count(t, x, lonja.Query{Words: words}); got != want {
+			t.Errorf("%q: got %d results, want %d", words, got, want)
+		}
+	}
+}
+
+// TestAccountsOfOneIncarnation: they come from imports, and are two all the same.
+func TestAccountsOfOneIncarnation(t *testing.T) {
+	x := New()
+	x.Complete()
+	x.SetAccount("ana", 7, 1)
+	x.SetAccount("luis", 7, 2)
+	x.Connect("ana", somewhere)
+	x.Connect("luis", somewhere)
+	var all []lonja.Peer
+	for next, more := (Place{}), true; more; more = next != (Place{}) {
+		all, next = x.Peers(all, next, 1)
+	}
+	if len(all) != 2 {
+		t.Errorf("got %v, want both", all)
+	}
+	x.Disconnect("ana")
+	if left, _ := x.Peers(nil, Place{}, 9); len(left) != 1 || left[0].User != "luis" {
+		t.Errorf("got %v, want luis", left)
 	}
 }
 
@@ -117,7 +151,7 @@ func TestBadCursors(t *testing.T) {
 
 // FuzzCursor: a cursor is refused or means what it says.
 func FuzzCursor(f *testing.F) {
-	f.Add(string(appendCursor(standing{3, 7, begin([]byte("name")), []byte("name")})))
+	f.Add(string(appendCursor(standing{3, 7, lead([]byte("name")), []byte("name")})))
 	f.Fuzz(func(t *testing.T, text string) {
 		s, err := parseCursor(lonja.Cursor(text))
 		if err != nil || s == nil {
