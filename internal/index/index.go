@@ -85,7 +85,6 @@ type document struct {
 	size        int64
 	name        uint32 // text
 	description uint32 // text
-	next        uint32 // of the same base
 	listings    uint32
 	online      uint32 // listings of connected owners
 	latest      uint32 // one of the listings, mostly the last to come, or 0
@@ -95,7 +94,6 @@ type document struct {
 type base struct {
 	begin      uint64 // of the name, as sorted
 	name       uint32 // text
-	docs       uint32 // the first document
 	online1st  uint32 // the listing of a connected owner that was the last to come
 	offline1st uint32 // likewise of the other owners
 	listings   uint32

@@ -185,6 +185,15 @@ func (s *Store) settle(ctx context.Context, w *write) (rev uint64, kept bool, er
 func (s *Store) look(ctx context.Context, w *write, i int) (verdict, uint64, error) {
 	key := w.batch[i].Key
 	m, found, err := s.last(ctx, s.subject(key))
+	if err == nil && (!found || m.seq < w.bases[i]) && 0 < w.bases[i] && w.bases[i] <= s.highest.Load() {
+		// The caller has seen a newer one: this may be a leader that is none
+		// any more. Who knows of the newer one is asked again.
+		info, unknown := s.askInfo(ctx)
+		if unknown != nil || info.State.LastSeq < w.bases[i] {
+			return tryAgain, 0, nil
+		}
+		m, found, err = s.last(ctx, s.subject(key))
+	}
 	if err != nil {
 		return 0, 0, err
 	}
@@ -194,14 +203,6 @@ func (s *Store) look(ctx context.Context, w *write, i int) (verdict, uint64, err
 	r, err := unseal(key, m.data)
 	if err != nil {
 		return 0, 0, err
-	}
-	if m.seq < w.bases[i] && w.bases[i] <= s.highest.Load() {
-		// The caller has seen a newer one: this may be a leader that is none
-		// any more.
-		info, err := s.askInfo(ctx)
-		if err != nil || info.State.LastSeq < w.bases[i] {
-			return tryAgain, 0, nil
-		}
 	}
 	return w.judge(i, m.seq, r), m.seq, nil
 }
