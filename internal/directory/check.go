@@ -9,7 +9,6 @@ import (
 	"slices"
 
 	"lonja"
-	"lonja/internal/index"
 	"lonja/internal/operator"
 	"lonja/internal/store"
 )
@@ -21,7 +20,7 @@ type check struct {
 	records   int
 	wrong     map[string]fault // by what a person is told
 	seed      maphash.Seed
-	keys      map[uint64]struct{} // hashes of the keys in the store
+	keys      []uint64 // hashes of the keys in the store, sorted when all are there
 	barrier   store.Rev
 }
 
@@ -54,7 +53,7 @@ func (d *Directory) Check(ctx context.Context) (operator.CheckReport, error) {
 }
 
 func newCheck(d *Directory) *check {
-	return &check{directory: d, wrong: make(map[string]fault), seed: maphash.MakeSeed(), keys: make(map[uint64]struct{})}
+	return &check{directory: d, wrong: make(map[string]fault), seed: maphash.MakeSeed()}
 }
 
 func (d *Directory) checkOnce(ctx context.Context) (*check, error) {
@@ -74,6 +73,7 @@ func (d *Directory) checkOnce(ctx context.Context) (*check, error) {
 	if err != nil {
 		return c, err
 	}
+	slices.Sort(c.keys)
 	return c, c.findExtra(ctx)
 }
 
@@ -108,7 +108,7 @@ func (c *check) compare(e store.Event) error {
 		return nil
 	}
 	c.records++
-	c.keys[maphash.String(c.seed, string(e.Key))] = struct{}{}
+	c.keys = append(c.keys, maphash.String(c.seed, string(e.Key)))
 	name, err := parseKey(e.Key)
 	if err != nil {
 		c.note(damagedRecord, "record %d: %v", e.Rev, err)
@@ -165,27 +165,16 @@ func (c *check) findExtra(ctx context.Context) error {
 			c.note(extraEntry, "account %s is in the index and not in the store", a.User)
 			continue
 		}
-		for _, file := range c.extraFiles(a) {
-			c.note(extraEntry, "%s of %s is in the index and not in the store", file, a.User)
+		for l := range c.directory.listings(a.User) {
+			if !c.has(fileKey(a.User, a.Incarnation, l.Name)) && store.Rev(l.Rev) <= c.barrier {
+				c.note(extraEntry, "%s of %s is in the index and not in the store", l.Name, a.User)
+			}
 		}
 	}
 	return nil
 }
 
-func (c *check) extraFiles(a index.Account) (extra []lonja.FileName) {
-	d := c.directory
-	d.mu.RLock()
-	defer d.mu.RUnlock()
-	for _, l := range d.index.Listings(a.User) {
-		_, rev, _ := d.index.Publication(a.User, l.Name)
-		if !c.has(fileKey(a.User, a.Incarnation, l.Name)) && store.Rev(rev) <= c.barrier {
-			extra = append(extra, l.Name)
-		}
-	}
-	return extra
-}
-
 func (c *check) has(key store.Key) bool {
-	_, has := c.keys[maphash.String(c.seed, string(key))]
+	_, has := slices.BinarySearch(c.keys, maphash.String(c.seed, string(key)))
 	return has
 }

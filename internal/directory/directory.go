@@ -65,6 +65,8 @@ type Directory struct {
 	written     store.Rev    // the largest revision that the store is known to have
 	waiting     map[store.Rev]chan struct{}
 	broken      error                  // why the index is not fed now
+	refeed      func()                 // has the store be read anew
+	orphaned    bool                   // while exclusive, something came before its account
 	exclusive   bool                   // somebody restores: nobody else writes, and nothing is purged
 	purges      map[store.Key]struct{} // publications of accounts that are gone
 	leases      *presence.Table

@@ -2,23 +2,22 @@ package directory
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
-	"time"
 
 	"lonja"
-	"lonja/internal/index"
 	"lonja/internal/operator"
 	"lonja/internal/store"
 )
 
 // An export is lines of JSON, each an object with one of these. It begins with
-// a header and ends with a trailer; an account comes before its publications,
-// which are in the order in which they were published.
+// a header and ends with a trailer; accounts and the publications of each are
+// in the order in which they were made, an account before its publications.
 type exportLine struct {
 	Header      *exportHeader      `json:"lonja,omitempty"`
 	Account     *exportAccount     `json:"account,omitempty"`
@@ -33,11 +32,10 @@ type exportHeader struct {
 // exportVersion is the only one there is.
 const exportVersion = 1
 
-// An exportAccount's number tells it from other accounts that had its name,
-// and orders accounts by age. It may be left out: the account is new then.
+// An exportAccount is one that is new to where it is imported: what an account
+// of that name has left behind there must not become part of it.
 type exportAccount struct {
-	User   operator.Text `json:"user"`
-	Number uint64        `json:"number,omitempty"`
+	User operator.Text `json:"user"`
 }
 
 // An exportPublication's size is left out if it is not known.
@@ -60,12 +58,16 @@ func (d *Directory) Export(ctx context.Context, w io.Writer) error {
 	if err := lines.Encode(exportLine{Header: &exportHeader{exportVersion}}); err != nil {
 		return err
 	}
+	accounts, err := d.accountsByAge(ctx)
+	if err != nil {
+		return err
+	}
 	var end exportEnd
-	for a, err := range d.accounts(ctx) {
-		if err != nil {
-			return err
+	for _, user := range accounts {
+		if ctx.Err() != nil {
+			return lonja.E(lonja.Canceled, "export", ctx.Err())
 		}
-		n, err := d.exportAccount(lines, a)
+		n, err := d.exportAccount(lines, user)
 		if err != nil {
 			return err
 		}
@@ -78,30 +80,52 @@ func (d *Directory) Export(ctx context.Context, w io.Writer) error {
 	return out.Flush()
 }
 
+// accountsByAge returns the names of all accounts, the oldest first.
+func (d *Directory) accountsByAge(ctx context.Context) ([]lonja.UserName, error) {
+	type aged struct {
+		incarnation uint64
+		user        lonja.UserName
+	}
+	var all []aged
+	for a, err := range d.accounts(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, aged{a.Incarnation, a.User})
+	}
+	slices.SortFunc(all, func(a, b aged) int { return cmp.Compare(a.incarnation, b.incarnation) })
+	users := make([]lonja.UserName, len(all))
+	for i, a := range all {
+		users[i] = a.user
+	}
+	return users, nil
+}
+
 // exportAccount writes an account and returns how many publications it has.
-func (d *Directory) exportAccount(lines *json.Encoder, a index.Account) (int, error) {
-	user := operator.Text(a.User)
-	if err := lines.Encode(exportLine{Account: &exportAccount{user, a.Incarnation}}); err != nil {
+func (d *Directory) exportAccount(lines *json.Encoder, user lonja.UserName) (count int, err error) {
+	name := operator.Text(user)
+	if err := lines.Encode(exportLine{Account: &exportAccount{name}}); err != nil {
 		return 0, err
 	}
-	d.mu.RLock()
-	listings := d.index.Listings(a.User)
-	d.mu.RUnlock()
-	for _, l := range slices.Backward(listings) {
-		p := exportPublication{User: user, Name: operator.Text(l.Name), Description: operator.Text(l.Description)}
+	for l := range d.listings(user) {
+		p := exportPublication{User: name, Name: operator.Text(l.Name), Description: operator.Text(l.Description)}
 		if l.Size != lonja.UnknownSize {
 			p.Size = &l.Size
 		}
 		if err := lines.Encode(exportLine{Publication: &p}); err != nil {
 			return 0, err
 		}
+		count++
 	}
-	return len(listings), nil
+	return count, nil
 }
 
 // Import implements operator.Directory.
 func (d *Directory) Import(ctx context.Context, r io.Reader) (operator.ImportReport, error) {
-	i := &importer{directory: d, incarnations: make(map[lonja.UserName]uint64)}
+	i := &importer{
+		directory: d, keys: make(map[store.Key]bool),
+		incarnations: make(map[lonja.UserName]uint64), taken: make(map[lonja.UserName]bool),
+	}
 	err := i.readAll(ctx, r)
 	if err == nil || errors.Is(err, lonja.Invalid) {
 		err = errors.Join(err, i.flush(ctx)) // what came before is imported
@@ -116,8 +140,11 @@ type importer struct {
 	report    operator.ImportReport
 	changes   []store.Change
 	keys      map[store.Key]bool
-	// of the accounts that wait in changes
+	read      exportEnd // what has been read so far
+	// of the accounts that wait in changes: the incarnation, and which of them
+	// somebody else has made first
 	incarnations map[lonja.UserName]uint64
+	taken        map[lonja.UserName]bool
 }
 
 // maxImportLine bounds a line, in bytes: three texts in base64, and room.
@@ -165,15 +192,23 @@ func invalidLine(number int, err error) error {
 }
 
 func (i *importer) take(ctx context.Context, line exportLine) error {
-	switch {
-	case line.Account != nil:
-		return i.takeAccount(ctx, line.Account)
-	case line.Publication != nil:
+	switch line {
+	case exportLine{Account: line.Account}:
+		if line.Account != nil {
+			i.read.Accounts++
+			return i.takeAccount(ctx, line.Account)
+		}
+	case exportLine{Publication: line.Publication}:
+		i.read.Publications++
 		return i.takePublication(ctx, line.Publication)
-	case line.End != nil:
+	case exportLine{End: line.End}:
+		if *line.End != i.read {
+			return lonja.E(lonja.Invalid, "import", fmt.Errorf("there were %d accounts with %d publications before it, and it says %d and %d",
+				i.read.Accounts, i.read.Publications, line.End.Accounts, line.End.Publications))
+		}
 		return nil
 	}
-	return lonja.E(lonja.Invalid, "import", errors.New("neither an account nor a publication"))
+	return lonja.E(lonja.Invalid, "import", errors.New("not one account, publication or end"))
 }
 
 func (i *importer) takeAccount(ctx context.Context, a *exportAccount) error {
@@ -185,10 +220,7 @@ func (i *importer) takeAccount(ctx context.Context, a *exportAccount) error {
 		i.report.Skipped++
 		return nil
 	}
-	incarnation := a.Number
-	if incarnation == 0 || incarnation > uint64(time.Now().UnixNano()) {
-		incarnation = i.directory.newIncarnation()
-	}
+	incarnation := i.directory.newIncarnation()
 	i.incarnations[user] = incarnation
 	return i.add(ctx, store.Change{Key: userKey(user), Value: appendAccount(nil, incarnation)})
 }
@@ -240,9 +272,6 @@ func (i *importer) add(ctx context.Context, c store.Change) error {
 		i.report.Skipped++
 		return nil
 	}
-	if i.keys == nil {
-		i.keys = make(map[store.Key]bool)
-	}
 	i.keys[c.Key] = true
 	i.changes = append(i.changes, c)
 	if len(i.changes) < store.MaxBatch {
@@ -256,12 +285,14 @@ func (i *importer) flush(ctx context.Context) error {
 	i.changes = i.changes[:0]
 	clear(i.keys)
 	clear(i.incarnations)
+	clear(i.taken)
 	return err
 }
 
 // apply makes changes, all of which expect that nothing is there. What somebody
 // else made meanwhile stays.
 func (i *importer) apply(ctx context.Context, changes []store.Change) error {
+	changes = slices.DeleteFunc(slices.Clone(changes), i.isOfTaken)
 	if len(changes) == 0 {
 		return nil
 	}
@@ -279,6 +310,9 @@ func (i *importer) apply(ctx context.Context, changes []store.Change) error {
 		return err
 	case len(changes) == 1:
 		i.report.Skipped++
+		if name, err := parseKey(changes[0].Key); err == nil && name.file == "" {
+			i.taken[name.user] = true
+		}
 		return nil
 	}
 	half := len(changes) / 2
@@ -286,4 +320,18 @@ func (i *importer) apply(ctx context.Context, changes []store.Change) error {
 		return err
 	}
 	return i.apply(ctx, changes[half:])
+}
+
+// isOfTaken reports whether a change is a publication of an account that
+// somebody else has made first, and counts it as skipped.
+func (i *importer) isOfTaken(c store.Change) bool {
+	if len(i.taken) == 0 {
+		return false
+	}
+	name, err := parseKey(c.Key)
+	if err != nil || name.file == "" || !i.taken[name.user] || i.incarnations[name.user] != name.incarnation {
+		return false
+	}
+	i.report.Skipped++
+	return true
 }

@@ -26,7 +26,17 @@ const (
 func (d *Directory) feed(ctx context.Context, failed chan<- error) error {
 	for pause := feedAgain; ; pause = min(2*pause, feedAgainMax) {
 		began := time.Now()
-		err := d.feedOnce(ctx)
+		feeding, again := context.WithCancelCause(ctx)
+		d.mu.Lock()
+		d.refeed = func() { again(errAnew) }
+		d.mu.Unlock()
+		err := d.feedOnce(feeding)
+		if errors.Is(context.Cause(feeding), errAnew) && ctx.Err() == nil {
+			d.unfed(errAnew)
+			pause = feedAgain / 2
+			continue
+		}
+		again(nil)
 		if time.Since(began) > feedAgainMax {
 			pause = feedAgain // it went well for a while
 		}
@@ -43,6 +53,26 @@ func (d *Directory) feed(ctx context.Context, failed chan<- error) error {
 		case <-ctx.Done():
 		}
 	}
+}
+
+// errAnew is why writes are refused while the store is read anew.
+var errAnew = lonja.E(lonja.Unavailable, "directory", errors.New("the index is being made anew"))
+
+// readAnew makes the index anew, if records came in an order that it could not
+// make sense of: publications before their account.
+func (d *Directory) readAnew(ctx context.Context) error {
+	d.mu.Lock()
+	orphaned := d.orphaned
+	d.orphaned = false
+	if orphaned {
+		d.broken = errAnew
+		d.refeed()
+	}
+	d.mu.Unlock()
+	if !orphaned {
+		return nil
+	}
+	return d.listen(ctx, func() bool { return !errors.Is(d.broken, errAnew) })
 }
 
 // unfed notes that the index is not fed any more, lets those go who wait for
@@ -220,6 +250,7 @@ func (d *Directory) apply(e store.Event) error {
 		}
 		d.incarnation = max(d.incarnation, done.highest)
 		if done.gone != 0 {
+			d.orphaned = d.orphaned || d.exclusive
 			d.purgeLater(done.user, done.gone)
 		}
 		if done.account {

@@ -38,6 +38,26 @@ func (d *Directory) accounts(ctx context.Context) iter.Seq2[index.Account, error
 	}
 }
 
+// listingsPage is how many publications are looked at before others get a turn.
+const listingsPage = 512
+
+// listings tells the user's publications, the oldest first.
+func (d *Directory) listings(user lonja.UserName) iter.Seq[index.Entry] {
+	return func(yield func(index.Entry) bool) {
+		for next, more := uint32(0), true; more; more = next != 0 {
+			d.mu.RLock()
+			var page []index.Entry
+			page, next = d.index.ListingsPage(user, next, listingsPage)
+			d.mu.RUnlock()
+			for _, e := range page {
+				if !yield(e) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // Accounts implements operator.Directory.
 func (d *Directory) Accounts(ctx context.Context) iter.Seq2[operator.Account, error] {
 	return func(yield func(operator.Account, error) bool) {
@@ -79,6 +99,11 @@ func (d *Directory) Backup(ctx context.Context, w io.Writer) error {
 
 // Restore implements operator.Directory.
 func (d *Directory) Restore(ctx context.Context, r io.Reader) error {
+	end, err := d.beginExclusive()
+	if err != nil {
+		return err
+	}
+	defer end()
 	if _, err := store.Restore(ctx, d.store, r); err != nil {
 		return err
 	}
@@ -86,5 +111,8 @@ func (d *Directory) Restore(ctx context.Context, r io.Reader) error {
 	if err != nil {
 		return err
 	}
-	return d.wait(ctx, barrier)
+	if err := d.wait(ctx, barrier); err != nil {
+		return err
+	}
+	return d.readAnew(ctx)
 }

@@ -105,6 +105,8 @@ func TestImportRefuses(t *testing.T) {
 		"a name too long":     {header + ana + `{"account":{"user":"` + strings.Repeat("x", 256) + `"}}` + "\n" + end, "line 3", 1},
 		"nobody's file":       {header + `{"publication":{"user":"eva","name":"/f"}}` + "\n" + end, "line 2", 0},
 		"a negative size":     {header + ana + `{"publication":{"user":"ana","name":"/f","size":-4}}` + "\n" + end, "line 3", 1},
+		"another count":       {header + ana + `{"end":{"accounts":2,"publications":0}}` + "\n", "line 3", 1},
+		"two in one line":     {header + ana + `{"account":{"user":"eva"},"publication":{"user":"ana","name":"/f"}}` + "\n" + end, "line 3", 1},
 		"after the end":       {header + ana + end + ana, "line 4", 1},
 		"a line without end ": {header + `{"account":{"user":"` + strings.Repeat("x", maxImportLine), "line 2", 0},
 	} {
@@ -118,6 +120,75 @@ func TestImportRefuses(t *testing.T) {
 				t.Errorf("%d accounts are there, want %d", got, c.accounts)
 			}
 		})
+	}
+}
+
+// TestImportAfterRemoval: what an account has left behind, and will be purged,
+// is no part of what is imported under its name.
+func TestImportAfterRemoval(t *testing.T) {
+	d := populated(t)
+	ctx := t.Context()
+	text := export(t, d)
+	a, _ := d.account("ana")
+	if err := d.Unregister(ctx, "ana"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Import(ctx, strings.NewReader(text)); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.store.Purge(ctx, filesKey("ana", a.Incarnation)); err != nil {
+		t.Fatal(err)
+	}
+	again := open(t, d.store)
+	if got := len(again.index.Listings("ana")); got != 3 {
+		t.Errorf("after a late purge and a start %d publications are left, want 3", got)
+	}
+}
+
+// TestImportOfATakenName: whoever registers meanwhile keeps the name, and gets
+// nothing of the import.
+func TestImportOfATakenName(t *testing.T) {
+	d := open(t, memstore.New())
+	ctx := t.Context()
+	i := &importer{directory: d, keys: map[store.Key]bool{}, incarnations: map[lonja.UserName]uint64{}, taken: map[lonja.UserName]bool{}}
+	for _, line := range []exportLine{
+		{Account: &exportAccount{User: "ana"}},
+		{Publication: &exportPublication{User: "ana", Name: "/f"}},
+		{Account: &exportAccount{User: "eva"}},
+	} {
+		if err := i.take(ctx, line); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := d.Register(ctx, "ana"); err != nil {
+		t.Fatal(err)
+	}
+	if err := i.flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if want := (operator.ImportReport{Accounts: 1, Skipped: 2}); i.report != want || len(d.index.Listings("ana")) > 0 {
+		t.Errorf("got %+v and %v, want %+v and nothing", i.report, d.index.Listings("ana"), want)
+	}
+}
+
+// TestRestoreOutOfOrder: a backup of an account that was changed has its
+// publications first.
+func TestRestoreOutOfOrder(t *testing.T) {
+	from, to := populated(t), open(t, memstore.New())
+	ctx := t.Context()
+	a, _ := from.account("ana")
+	if err := from.write(ctx, store.Change{Key: userKey("ana"), Value: appendAccount(nil, a.Incarnation), Expect: store.Rev(a.Rev)}); err != nil {
+		t.Fatal(err)
+	}
+	var backup bytes.Buffer
+	if err := errors.Join(from.Backup(ctx, &backup), to.Restore(ctx, &backup)); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := everything(t, to), everything(t, from); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+	if err := to.Register(ctx, "new"); err != nil {
+		t.Errorf("afterwards: %v", err)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash"
 	"hash/crc32"
+	"hash/maphash"
 	"io"
 	"maps"
 	"slices"
@@ -29,7 +30,10 @@ func Restore(ctx context.Context, s Store, r io.Reader) (n int, err error) {
 	if err := checkEmpty(ctx, s); err != nil {
 		return 0, err
 	}
-	to := &restorer{store: s, inBatch: make(map[Key]bool), later: make(map[Key]Change)}
+	to := &restorer{
+		store: s, inBatch: make(map[Key]bool), later: make(map[Key]Change),
+		seed: maphash.MakeSeed(), done: make(map[uint64]struct{}),
+	}
 	from := &backupReader{r: bufio.NewReader(r), sum: crc32.New(castagnoli)}
 	err = from.readAll(func(c Change) error { return to.take(ctx, c) })
 	if err == nil {
@@ -88,6 +92,8 @@ type restorer struct {
 	inBatch map[Key]bool
 	bytes   int // of the values in batch
 	applied int
+	seed    maphash.Seed
+	done    map[uint64]struct{} // hashes of the keys that were applied
 
 	// later holds, of the keys that the backup has more than once because
 	// they changed while it was made, what comes of them in the end.
@@ -130,10 +136,16 @@ func (t *restorer) apply(ctx context.Context, batch []Change) error {
 	switch {
 	case err == nil:
 		t.applied += len(batch)
+		for _, c := range batch {
+			t.done[t.hash(c.Key)] = struct{}{}
+		}
 		return nil
 	case !errors.Is(err, lonja.Conflict):
 		return err
 	case len(batch) == 1:
+		if _, ours := t.done[t.hash(batch[0].Key)]; !ours {
+			return lonja.E(lonja.Conflict, "restore", errors.New("somebody else writes to the store"))
+		}
 		if _, newer := t.later[batch[0].Key]; !newer {
 			t.later[batch[0].Key] = batch[0]
 		}
@@ -145,6 +157,8 @@ func (t *restorer) apply(ctx context.Context, batch []Change) error {
 	}
 	return t.apply(ctx, batch[half:])
 }
+
+func (t *restorer) hash(key Key) uint64 { return maphash.String(t.seed, string(key)) }
 
 // applyLater brings the keys that the backup has more than once to their end.
 func (t *restorer) applyLater(ctx context.Context) error {

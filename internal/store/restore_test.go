@@ -10,6 +10,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"lonja"
 	"lonja/internal/memstore"
 	"lonja/internal/store"
 )
@@ -80,4 +81,33 @@ func TestRestoreOfKeysThatChanged(t *testing.T) {
 			t.Errorf("got %d records, want %d; %q and %q, want %q and %q", len(got), len(want), got["key/0"], got["key/1"], want["key/0"], want["key/1"])
 		}
 	})
+}
+
+// A meddler is a store to which somebody else writes a key before each write.
+type meddler struct {
+	*memstore.Store
+	key store.Key
+}
+
+func (m meddler) Apply(ctx context.Context, batch []store.Change) (store.Rev, error) {
+	_, _ = m.Store.Apply(ctx, []store.Change{{Key: m.key, Value: []byte("theirs")}}) // the first time
+	return m.Store.Apply(ctx, batch)
+}
+
+// TestRestoreBesideAWriter: what somebody else writes meanwhile is not replaced
+// in silence.
+func TestRestoreBesideAWriter(t *testing.T) {
+	from := memstore.New()
+	var backup bytes.Buffer
+	for _, key := range []store.Key{"a", "b"} {
+		if _, err := from.Apply(t.Context(), []store.Change{{Key: key, Value: []byte("ours")}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := store.Backup(t.Context(), from, &backup); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Restore(t.Context(), meddler{memstore.New(), "b"}, &backup); !errors.Is(err, lonja.Conflict) {
+		t.Errorf("got error %v, want %v", err, lonja.Conflict)
+	}
 }
