@@ -13,6 +13,7 @@ import (
 
 	"lonja/internal/memstore"
 	"lonja/internal/operator"
+	"lonja/internal/presence"
 	"lonja/internal/telemetry"
 )
 
@@ -36,6 +37,8 @@ func exported(t *testing.T) map[string]bool {
 	t.Cleanup(func() { _ = kept.Close() })
 	m.WatchDirectory(idle{})
 	m.WatchConnections(func() int { return 0 })
+	m.WatchPresence(func() presence.Stats { return presence.Stats{} })
+	m.WatchProbes([]string{"reached"})
 	m.WatchOperationLog(func() int { return 0 }, func() uint64 { return 0 })
 	answer := httptest.NewRecorder()
 	m.Handler().ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", nil))

@@ -101,6 +101,7 @@ func TestHealthAndMetrics(t *testing.T) {
 		`lonja_operations_total{operation="REGISTER",status="ok"} 1`,
 		`lonja_operations_total{operation="REGISTER",status="name_in_use"} 1`,
 		`lonja_store_changes_total 1`, `lonja_store_healthy 1`, `lonja_ready 1`, `lonja_accounts 1`,
+		`lonja_presence_nodes 1`, `lonja_presence_leases_held 0`, `lonja_presence_behind 0`, `lonja_probes_total{outcome="silent"} 0`,
 		`lonja_index_lag_revisions 0`, `lonja_operation_log_queue 0`, `lonja_refused_total{limit="user_operations"} 0`,
 	} {
 		if !strings.Contains(metrics, "\n"+line+"\n") {

@@ -45,6 +45,38 @@ func TestWhoIsGoneIsDisconnected(t *testing.T) {
 	}
 }
 
+// TestNobodyIsProbed with --probe-period 0. That time enough has passed is told
+// by a directory beside it that probes the same user, and takes it for gone.
+func TestNobodyIsProbed(t *testing.T) {
+	ln := listenAnywhere(t)
+	at := lonja.Endpoint{AddrPort: ln.Addr().(*net.TCPAddr).AddrPort()}
+	_ = ln.Close()
+	dirs := map[string]*dirclient.Client{}
+	for _, period := range []string{"0", "50ms"} {
+		server := start(t, nil, "server", "--host", "127.0.0.1", "-p", "0", "--data", inMemory, "--probe-period", period)
+		line := server.firstLine()
+		dirs[period] = dirclient.New(dirclient.Options{Address: "127.0.0.1" + line[strings.LastIndexByte(line, ':'):]})
+		if err := dirs[period].Register(t.Context(), "gone"); err != nil {
+			t.Fatal(err)
+		}
+		if err := dirs[period].Connect(t.Context(), "gone", at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for deadline := time.Now().Add(time.Minute); ; {
+		_, err := dirs["50ms"].ListUsers(t.Context(), "gone")
+		if errors.Is(err, lonja.NotConnected) {
+			break
+		}
+		if err != nil || time.Now().After(deadline) {
+			t.Fatalf("still connected where it is probed: %v", err)
+		}
+	}
+	if _, err := dirs["0"].ListUsers(t.Context(), "gone"); err != nil {
+		t.Errorf("where nobody is probed: %v", err)
+	}
+}
+
 // listenAnywhere accepts connections, and says nothing, until the test ends.
 func listenAnywhere(t *testing.T) net.Listener {
 	t.Helper()

@@ -117,18 +117,7 @@ func runServer(cmd *cobra.Command, opts serverOptions) error {
 	if err != nil {
 		return err
 	}
-	server := dirserver.New(dirserver.Options{
-		Directory:      door.metrics.Instrument(dir),
-		Record:         operations.Record,
-		Announce:       os.Stdout,
-		Log:            log,
-		Limits:         opts.limits.limiter(),
-		Limited:        door.metrics.Limited,
-		MaxConns:       opts.maxConns,
-		RequestTimeout: opts.requestTimeout,
-	})
-	door.metrics.WatchOperationLog(operations.Queued, operations.Dropped)
-	door.metrics.WatchConnections(server.Serving)
+	server := opts.newServer(dir, operations, door.metrics, log)
 	defer door.open(cmd.Context(), dir)()
 	if place := opts.store.place(opts.port); place != inMemory {
 		log.Info("accounts and publications are kept", slog.String("in", place))
@@ -140,15 +129,45 @@ func runServer(cmd *cobra.Command, opts serverOptions) error {
 	background, stopBackground := contextUntilStopped()
 	var others errgroup.Group
 	others.Go(func() error { return operations.Run(background) })
-	others.Go(func() error {
-		return probe.Run(background, probe.Options{Leases: dir, Period: opts.probePeriod, Log: log})
-	})
+	probing := opts.probing(dir, door.metrics, log)
+	others.Go(func() error { return probe.Run(background, probing) })
 	err = server.Serve(cmd.Context(), ln)
 	stopBackground()
 	if err := others.Wait(); err != nil {
 		log.Warn("while stopping", slog.Any("error", err))
 	}
 	return err
+}
+
+// newServer returns what serves clients with dir, watched by metrics.
+func (o *serverOptions) newServer(dir *directory.Directory, operations *oplog.Client, metrics *telemetry.Metrics, log *slog.Logger) *dirserver.Server {
+	server := dirserver.New(dirserver.Options{
+		Directory:      metrics.Instrument(dir),
+		Record:         operations.Record,
+		Announce:       os.Stdout,
+		Log:            log,
+		Limits:         o.limits.limiter(),
+		Limited:        metrics.Limited,
+		MaxConns:       o.maxConns,
+		RequestTimeout: o.requestTimeout,
+	})
+	metrics.WatchOperationLog(operations.Queued, operations.Dropped)
+	metrics.WatchConnections(server.Serving)
+	metrics.WatchPresence(dir.PresenceStats)
+	return server
+}
+
+// probing says how the users of dir are probed, watched by metrics.
+func (o *serverOptions) probing(dir *directory.Directory, metrics *telemetry.Metrics, log *slog.Logger) probe.Options {
+	var names []string
+	for _, outcome := range probe.Outcomes() {
+		names = append(names, outcome.String())
+	}
+	ended := metrics.WatchProbes(names)
+	return probe.Options{
+		Leases: dir, Period: o.probePeriod, Log: log,
+		Done: func(outcome probe.Outcome) { ended(outcome.String()) },
+	}
 }
 
 // mayListen reports, before the index is made, which may take a while, what

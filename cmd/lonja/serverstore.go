@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -35,7 +36,7 @@ func (o *storeOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.data, "data", "", "`directory` in which accounts and publications are kept; "+inMemory+
 		" forgets them at the end (default $XDG_DATA_HOME/lonja/directory-PORT, "+inMemory+" with port 0)")
 	f.StringVar(&o.cluster, "store", "", "`URLs` of a NATS cluster that keeps them instead, nats://one,two,three; --data then holds only what this node remembers of it")
-	f.StringVar(&o.name, "store-name", natsstore.DefaultName, "`name` of the directory on the cluster: its nodes have the same one")
+	f.StringVar(&o.name, "store-name", "", "`name` of the directory on the cluster: its nodes have the same one (default "+natsstore.DefaultName+")")
 	f.StringVar(&o.credentials, "store-credentials", "", "`file` with this node's NATS credentials (.creds)")
 	f.StringVar(&o.ca, "store-ca", "", "`file` with the certificates that the cluster's servers are checked with (PEM)")
 	f.StringVar(&o.cert, "store-cert", "", "`file` with this node's certificate, if the cluster asks for one (PEM)")
@@ -45,7 +46,7 @@ func (o *storeOptions) addFlags(f *pflag.FlagSet) {
 
 func (o *storeOptions) check() error {
 	switch {
-	case o.cluster == "" && (o.credentials != "" || o.ca != "" || o.cert != "" || o.key != "" || o.allowUnsafe):
+	case o.cluster == "" && (o.name != "" || o.credentials != "" || o.ca != "" || o.cert != "" || o.key != "" || o.allowUnsafe):
 		return usagef("the flags --store-... and --allow-unsafe-store want a --store")
 	case o.cluster != "" && o.data == inMemory:
 		return usagef("--data %s and --store do not go together: with a --store, --data is a directory for what this node remembers of it", inMemory)
@@ -94,7 +95,7 @@ func (o *storeOptions) dataDir(port int) (string, error) {
 	kind := "directory-"
 	switch {
 	case o.cluster != "":
-		kind = "node-" + o.name + "-"
+		kind = "node-" + cmp.Or(o.name, natsstore.DefaultName) + "-"
 	case port == 0:
 		return inMemory, nil
 	}

@@ -118,6 +118,20 @@ func TestFullDisk(t *testing.T) {
 	ana.listed(dir)
 }
 
+// TestFullDiskDoesNotStart, and says what is full.
+func TestFullDiskDoesNotStart(t *testing.T) {
+	volume := newVolume(t, 8)
+	data := filepath.Join(volume, "data")
+	server, _ := startDurable(t, data)
+	_ = server.cmd.Process.Signal(syscall.SIGTERM) // the index of the log goes, and has to be made anew
+	server.wait()
+	if err := os.WriteFile(filepath.Join(volume, "ballast"), make([]byte, 16<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("the disk is not full: %v", err)
+	}
+	refusesToStart(t, data, "no space left")
+	refusesToStart(t, data, data)
+}
+
 // TestReadOnlyDisk: a file system that became read-only, as one does after an
 // error, is not written to, and a directory does not start on one.
 func TestReadOnlyDisk(t *testing.T) {

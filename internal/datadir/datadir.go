@@ -23,13 +23,15 @@ const (
 // A Dir is a data directory that is ours until Close.
 type Dir struct {
 	path string
+	kind string
 	lock *os.File
 }
 
 // Claim makes sure that the directory at path, which is made if need be, is
 // one of kind and ours alone. Kind is a word or two that say so to people:
-// "local", or "cluster:" and its name. A directory without a mark becomes ours,
-// unless it has a file of one of the names in data: those are never without.
+// "local", or "cluster:" and its name. A directory without a mark may become
+// ours, by Mark, unless it has a file of one of the names in data: those are
+// never without.
 func Claim(path, kind string, data ...string) (_ *Dir, err error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, err
@@ -46,15 +48,15 @@ func Claim(path, kind string, data ...string) (_ *Dir, err error) {
 	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		return nil, fmt.Errorf("%s is in use by another process", path)
 	}
-	d := &Dir{path, lock}
-	if err := d.mark(kind, data); err != nil {
+	d := &Dir{path, kind, lock}
+	if err := d.check(data); err != nil {
 		return nil, err
 	}
 	return d, nil
 }
 
-// mark checks whose directory it is, or says that it is ours.
-func (d *Dir) mark(kind string, data []string) error {
+// check makes sure that the directory is ours or nobody's.
+func (d *Dir) check(data []string) error {
 	found, err := d.Read(KindFile)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -63,13 +65,21 @@ func (d *Dir) mark(kind string, data []string) error {
 				return fmt.Errorf("%s is missing beside a %s: this is not a whole data directory", d.Path(KindFile), name)
 			}
 		}
-		return d.Write(KindFile, kind+"\n")
 	case err != nil:
 		return err
-	case found != kind+"\n":
-		return fmt.Errorf("%s belongs to a %q store, not to a %q one", d.path, strings.TrimSpace(found), kind)
+	case found != d.kind+"\n":
+		return fmt.Errorf("%s belongs to a %q store, not to a %q one", d.path, strings.TrimSpace(found), d.kind)
 	}
 	return nil
+}
+
+// Mark says, for all time, of which kind the directory is. A store calls it
+// once it knows that it can be opened, and before it writes a file of data.
+func (d *Dir) Mark() error {
+	if _, err := d.Read(KindFile); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return d.Write(KindFile, d.kind+"\n")
 }
 
 // Path returns the path of the file called name.

@@ -40,6 +40,12 @@ func TestClaim(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if found, _ := d.Read(KindFile); found != "" && c.file != KindFile {
+				t.Errorf("got mark %q before there was a store", found)
+			}
+			if err := d.Mark(); err != nil {
+				t.Error(err)
+			}
 			if found, err := d.Read(KindFile); found != c.kind+"\n" || err != nil {
 				t.Errorf("got mark %q, %v", found, err)
 			}

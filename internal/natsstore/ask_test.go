@@ -28,8 +28,9 @@ func TestAskedAndRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// read returns the last message of each subject: what a replica that lags
-	// tells besides has been replaced.
+	// read returns the last message of each key: what a replica that lags
+	// tells besides has been replaced. It leaves out the mark, since the keeper
+	// may write the next one between two calls.
 	read := func(r source) (all []string) {
 		defer r.close()
 		last := map[string]int{}
@@ -42,7 +43,9 @@ func TestAskedAndRead(t *testing.T) {
 				all[before] = ""
 			}
 			last[m.subject] = len(all)
-			if all = append(all, fmt.Sprintf("%d %s %x", m.seq, m.subject, m.data)); m.seq >= mark {
+			all = append(all, fmt.Sprintf("%d %s %x", m.seq, m.subject, m.data))
+			if m.seq >= mark {
+				all[last[s.name+markSubject]] = "" // nothing else comes after the last write
 				return slices.DeleteFunc(all, func(s string) bool { return s == "" })
 			}
 		}

@@ -113,6 +113,24 @@ func TestForeignDirectories(t *testing.T) {
 	refused(t, Options{Servers: tests.shared.URLs(), Name: s.name, Dir: filepath.Dir(s.dir.Path("x"))}, lonja.LocalFile, "in use")
 }
 
+// TestFailedOpenLeavesTheDirectoryFree: who named a cluster that is away, or
+// does not let it in, may use the directory for something else.
+func TestFailedOpenLeavesTheDirectoryFree(t *testing.T) {
+	dir := t.TempDir()
+	refused(t, Options{Servers: "nats://127.0.0.1:1", Dir: dir}, lonja.Unavailable, "none of its servers")
+	d, err := datadir.Claim(dir, "local")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+	s := mustOpen(t, nil, Options{Dir: dir})
+	if found, err := s.dir.Read(datadir.KindFile); found != "cluster:"+s.name+"\n" || err != nil {
+		t.Errorf("got mark %q, %v", found, err)
+	}
+}
+
 func TestBadOptions(t *testing.T) {
 	refused(t, Options{Servers: tests.shared.URLs(), Name: "a.b"}, lonja.Invalid, "a.b")
 	refused(t, Options{Servers: "nats://127.0.0.1:1"}, lonja.Unavailable, "none of its servers can be reached")

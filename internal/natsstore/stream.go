@@ -129,6 +129,11 @@ func (s *Store) takeStream(info *jetstream.StreamInfo, before seen) error {
 	if !before.created.IsZero() && !before.created.Equal(info.Created) {
 		return s.damaged(s.lost(fmt.Sprintf("stream %s is not the one that this node knows, but was made anew", s.name)))
 	}
+	// A directory that was named with a cluster that never answered, or is
+	// nobody's, stays free for another store.
+	if err := s.dir.Mark(); err != nil {
+		return lonja.E(lonja.LocalFile, "open data directory", err)
+	}
 	s.created = info.Created
 	s.raise(before.rev)
 	return nil

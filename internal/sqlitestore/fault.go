@@ -55,9 +55,14 @@ func (s *Store) mayRecover() bool {
 	return err != nil && !errors.Is(err, lonja.Damaged)
 }
 
-// fail has all writes refused with err from now on.
+// fail has all writes refused with err from now on. No other fault takes the
+// place of damage.
 func (s *Store) fail(err error) {
 	s.mu.Lock()
+	if errors.Is(s.health, lonja.Damaged) {
+		s.mu.Unlock()
+		return
+	}
 	first := s.health == nil
 	s.health = err
 	if first {
@@ -88,7 +93,16 @@ func (s *Store) probe() {
 		s.fail(failure("probe the disk", err))
 		return
 	}
+	s.recover()
+}
+
+// recover has writes done again, unless damage was found meanwhile.
+func (s *Store) recover() {
 	s.mu.Lock()
+	if errors.Is(s.health, lonja.Damaged) {
+		s.mu.Unlock()
+		return
+	}
 	s.health = nil
 	outage := time.Since(s.failedAt)
 	s.mu.Unlock()
@@ -143,7 +157,14 @@ const (
 	framesCheckpoint = 4000
 )
 
+// maxFrames bounds the log, about 1 GiB: a feed that still reads its rows keeps
+// it from beginning anew, so beyond that such feeds end. It is that much
+// because a backup over a slow line is to come to its end beside many writes.
+const maxFrames = 1 << 18
+
 func (s *Store) checkpointIfDue() {
+	s.commits.Lock()
+	defer s.commits.Unlock()
 	if s.unchecked < framesCheckpoint {
 		return
 	}
@@ -152,14 +173,20 @@ func (s *Store) checkpointIfDue() {
 	}
 }
 
-// checkpoint copies the log into the database as far as readers allow, and
-// notes how far the database is.
+// checkpoint copies the log into the database as far as readers allow, ends
+// those that have held it up for too long, and notes how far the database is.
+// The caller holds commits.
 func (s *Store) checkpoint() error {
 	var busy, frames, copied int
 	if err := s.writer.QueryRow("PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &frames, &copied); err != nil {
 		return err
 	}
 	s.unchecked = 0
+	if frames > s.maxFrames {
+		for f := range s.feeds {
+			f.endRows()
+		}
+	}
 	return s.noteSeen()
 }
 
@@ -173,6 +200,10 @@ var causes = map[int]string{
 	sqlite3.SQLITE_IOERR_FSYNC:      "the disk failed to sync",
 	sqlite3.SQLITE_IOERR_TRUNCATE:   "the disk failed to truncate a file",
 	sqlite3.SQLITE_CANTOPEN:         "a file of the data directory cannot be opened",
+	sqlite3.SQLITE_IOERR_SHMOPEN:    "the index of the log cannot be made",
+	sqlite3.SQLITE_IOERR_SHMSIZE:    "no space left on the disk for the index of the log",
+	sqlite3.SQLITE_IOERR_SHMMAP:     "the index of the log cannot be mapped into memory",
+	sqlite3.SQLITE_IOERR_SHMLOCK:    "the index of the log cannot be locked",
 }
 
 // failure gives an engine's error its kind.

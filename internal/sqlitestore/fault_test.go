@@ -137,7 +137,7 @@ func TestDoubt(t *testing.T) {
 			if err := end(); err != nil {
 				t.Fatal(err)
 			}
-			f := &feed{grew: make(chan struct{}, 1)}
+			f := newFeed(0, func() {})
 			s.feeds[f] = struct{}{}
 			s.doubt = &next
 			s.fail(errors.New("the answer was lost"))
@@ -238,8 +238,8 @@ func TestDamagedIndexIsNoticed(t *testing.T) {
 		s.Feed(t.Context(), func(store.Event) error { return nil }),
 		applied(s.Apply(t.Context(), []store.Change{{Key: "b", Value: []byte("2")}})),
 	} {
-		if !errors.Is(err, lonja.Damaged) || !strings.Contains(err.Error(), "restore") {
-			t.Errorf("got error %v; want kind %v, and what to do", err, lonja.Damaged)
+		if !errors.Is(err, lonja.Damaged) || !strings.Contains(err.Error(), "restore") || err.Error() != lonja.Printable(err.Error()) {
+			t.Errorf("got error %q; want kind %v, and what to do, in one line", err, lonja.Damaged)
 		}
 	}
 }
@@ -276,7 +276,7 @@ func TestOnlyWeReadTheFiles(t *testing.T) {
 
 // TestSlowFeedEnds when too much waits for it.
 func TestSlowFeedEnds(t *testing.T) {
-	f := &feed{grew: make(chan struct{}, 1)}
+	f := newFeed(0, func() {})
 	events := []store.Event{{Key: "a", Value: make([]byte, 64<<20)}}
 	f.add(events)
 	if got, err := f.take(); len(got) != 1 || err != nil {

@@ -3,7 +3,7 @@ package sqlitestore
 import (
 	"context"
 	"database/sql"
-	"fmt"
+	"errors"
 	"sync"
 
 	"lonja"
@@ -23,10 +23,19 @@ type feed struct {
 	begin store.Rev     // everything up to it is in the rows
 	grew  chan struct{} // has a value when there is something to take
 
+	// stopRows lets go of the rows, whatever their reader is at: it may hang in
+	// tell, and as long as there is a view of the past, the log must keep it.
+	stopRows context.CancelFunc
+
 	mu      sync.Mutex // guards what follows; never held while calling out
+	reading bool       // the rows
 	waiting []store.Event
 	bytes   int   // of waiting
 	ended   error // why nothing more comes after what waits
+}
+
+func newFeed(begin store.Rev, stopRows context.CancelFunc) *feed {
+	return &feed{begin: begin, grew: make(chan struct{}, 1), stopRows: stopRows, reading: true}
 }
 
 // add hands events to the feed.
@@ -37,7 +46,7 @@ func (f *feed) add(events []store.Event) {
 		f.bytes += eventSize + len(e.Key) + len(e.Value)
 	}
 	if f.bytes > feedBacklog {
-		f.waiting, f.ended = nil, errTooSlow
+		f.giveUp()
 	}
 	if f.ended == nil {
 		f.waiting = append(f.waiting, events...)
@@ -45,12 +54,38 @@ func (f *feed) add(events []store.Event) {
 	f.wake()
 }
 
+// endRows ends a feed that still reads its rows.
+func (f *feed) endRows() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.reading {
+		f.giveUp()
+		f.wake()
+	}
+}
+
+// giveUp ends a feed that is too slow. The caller holds mu.
+func (f *feed) giveUp() {
+	f.waiting, f.ended = nil, errTooSlow
+	f.stopRows()
+}
+
 // end says that nothing more comes, and why.
 func (f *feed) end(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.ended = err
+	f.stopRows()
 	f.wake()
+}
+
+// rowsRead notes that all rows are told, and returns why nothing comes after
+// them, if so.
+func (f *feed) rowsRead() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.reading = false
+	return f.ended
 }
 
 func (f *feed) wake() {
@@ -72,7 +107,7 @@ func (f *feed) take() ([]store.Event, error) {
 	return events, nil
 }
 
-var errTooSlow = lonja.E(lonja.Unavailable, "feed", fmt.Errorf("too slow: more than %d MiB of changes came meanwhile", feedBacklog>>20))
+var errTooSlow = lonja.E(lonja.Unavailable, "feed", errors.New("too slow: more was changed meanwhile than can be kept for it"))
 
 // tellFeeds hands committed events to all feeds. The caller holds commits.
 func (s *Store) tellFeeds(events []store.Event) {
@@ -91,19 +126,19 @@ func (s *Store) endFeeds() {
 }
 
 // Feed implements store.Store. It reads every record, so it finds those that
-// are damaged. A disk that fails later does not end it: nothing is told then
-// until the disk is well again.
+// are damaged: then the store is too, and refuses to write. A disk that fails
+// later does not end it: nothing is told then until the disk is well again.
 func (s *Store) Feed(ctx context.Context, tell func(store.Event) error) error {
 	rows, f, err := s.beginFeed(ctx)
 	if err != nil {
-		return failure("feed", err)
+		return s.feedFailure(err)
 	}
 	defer s.endFeed(f)
-	if err := tellRows(rows, tell); err != nil {
-		return failure("feed", err)
+	if err := s.tellRows(rows, f, tell); err != nil {
+		return err
 	}
 	if err := s.wholeKnown(ctx); err != nil {
-		return failure("feed", err)
+		return s.feedFailure(err)
 	}
 	if err := tell(store.Event{Rev: f.begin}); err != nil {
 		return err
@@ -129,9 +164,19 @@ func (s *Store) Feed(ctx context.Context, tell func(store.Event) error) error {
 	}
 }
 
+// feedFailure gives an error of a feed its kind. Who reads all records is who
+// finds out that the disk has lost some: no write is to build on that.
+func (s *Store) feedFailure(err error) error {
+	err = failure("feed", err)
+	if errors.Is(err, lonja.Damaged) {
+		s.fail(err)
+	}
+	return err
+}
+
 // beginFeed opens a view of all records as they are now, and has all changes
 // after it told to the feed. No commit comes in between.
-func (s *Store) beginFeed(ctx context.Context) (*sql.Rows, *feed, error) {
+func (s *Store) beginFeed(ctx context.Context) (_ *sql.Rows, _ *feed, err error) {
 	s.commits.Lock()
 	defer s.commits.Unlock()
 	if s.doubt != nil {
@@ -143,38 +188,61 @@ func (s *Store) beginFeed(ctx context.Context) (*sql.Rows, *feed, error) {
 		return nil, nil, errClosed
 	default:
 	}
+	ctx, cancel := context.WithCancel(ctx)
 	rows, err := s.reader.QueryContext(ctx, "SELECT rev, key, value FROM records ORDER BY rev")
 	if err != nil {
+		cancel()
 		return nil, nil, err
 	}
-	f := &feed{begin: s.latest(), grew: make(chan struct{}, 1)}
+	f := newFeed(s.latest(), cancel)
 	s.feeds[f] = struct{}{}
 	return rows, f, nil
 }
 
 func (s *Store) endFeed(f *feed) {
+	f.stopRows()
 	s.commits.Lock()
 	defer s.commits.Unlock()
 	delete(s.feeds, f)
 }
 
-func tellRows(rows *sql.Rows, tell func(store.Event) error) error {
+// tellRows tells the rows of a feed. An error of tell is returned as it is.
+func (s *Store) tellRows(rows *sql.Rows, f *feed, tell func(store.Event) error) error {
 	defer rows.Close()
 	for rows.Next() {
-		var e store.Event
-		var sealed []byte
-		if err := rows.Scan(&e.Rev, &e.Key, &sealed); err != nil {
-			return err
-		}
-		var err error
-		if e.Value, err = store.Unseal(e.Key, sealed); err != nil {
-			return damaged("feed", err)
+		e, err := scan(rows)
+		if err != nil {
+			return s.rowsFailure(f, err)
 		}
 		if err := tell(e); err != nil {
 			return err
 		}
 	}
-	return rows.Err()
+	return s.rowsFailure(f, rows.Err())
+}
+
+// rowsFailure says what the rows of f ended with: err, which may be nil, but
+// for a feed whose rows we have stopped ourselves.
+func (s *Store) rowsFailure(f *feed, err error) error {
+	if ended := f.rowsRead(); ended != nil {
+		return ended
+	}
+	if err != nil {
+		return s.feedFailure(err)
+	}
+	return nil
+}
+
+// scan reads one record, and compares it with its checksum.
+func scan(rows *sql.Rows) (e store.Event, err error) {
+	var sealed []byte
+	if err := rows.Scan(&e.Rev, &e.Key, &sealed); err != nil {
+		return e, err
+	}
+	if e.Value, err = store.Unseal(e.Key, sealed); err != nil {
+		return e, damaged("feed", err)
+	}
+	return e, nil
 }
 
 // Barrier implements store.Store.

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"lonja"
 	"lonja/internal/datadir"
 	"lonja/internal/store"
 )
@@ -128,7 +129,13 @@ func checkWhole(ctx context.Context, db *sql.DB) error {
 		return err
 	}
 	if found != "ok" {
-		return damaged("open", errors.New(found))
+		return damaged("open", errors.New(oneLine(found)))
 	}
 	return nil
+}
+
+// oneLine is a text of SQLite's, which may have several lines and pieces of
+// what is in the file, as a terminal and a log can have it.
+func oneLine(text string) string {
+	return lonja.Printable(strings.Join(strings.Fields(text), " "))
 }

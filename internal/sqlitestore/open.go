@@ -18,7 +18,7 @@ import (
 	"sync"
 	"time"
 
-	_ "modernc.org/sqlite" // the driver "sqlite"
+	"modernc.org/sqlite" // also the driver "sqlite"
 
 	"lonja"
 	"lonja/internal/datadir"
@@ -74,11 +74,11 @@ type Store struct {
 	damage   error
 	checking sync.WaitGroup
 
-	unchecked int // frames, about, since the last checkpoint; the committer's
-
-	commits sync.Mutex // guards what follows; held over each commit, so that feeds begin between two
-	feeds   map[*feed]struct{}
-	doubt   *outcome // of the transaction that failed, until it is known
+	commits   sync.Mutex // guards what follows; held over each commit, so that feeds begin between two
+	feeds     map[*feed]struct{}
+	doubt     *outcome // of the transaction that failed, until it is known
+	unchecked int      // frames, about, since the last checkpoint
+	maxFrames int      // of the log, beside feeds that read their rows
 
 	mu       sync.Mutex // guards what follows; held for a moment
 	rev      store.Rev  // of the latest change
@@ -110,18 +110,26 @@ func OpenLogged(ctx context.Context, dir string, log *slog.Logger) (_ *Store, er
 		done:    make(chan struct{}),
 		whole:   make(chan struct{}),
 		feeds:   make(map[*feed]struct{}),
+
+		maxFrames: maxFrames,
 	}
 	if s.claim, err = datadir.Claim(dir, kind, databaseFile); err != nil {
 		return nil, lonja.E(lonja.LocalFile, "open data directory", err)
 	}
+	if err := s.claim.Mark(); err != nil {
+		_ = s.claim.Close()
+		return nil, lonja.E(lonja.LocalFile, "open data directory", err)
+	}
 	if err := s.openDatabase(ctx); err != nil {
 		s.closeFiles()
-		return nil, failure("open data directory", err)
+		return nil, failure("open data directory", s.named(err))
 	}
 	ctx, s.stop = context.WithCancel(context.Background())
 	s.checking.Go(func() {
 		defer close(s.whole)
-		if s.damage = checkWhole(ctx, s.reader); ctx.Err() != nil {
+		// By the writer, which then has much of it in memory: of a disk that fails
+		// to read later it could not tell what is damaged from what is missing.
+		if s.damage = checkWhole(ctx, s.writer); ctx.Err() != nil {
 			s.damage = errClosed
 		}
 	})
@@ -162,6 +170,15 @@ func (s *Store) openDatabase(ctx context.Context) (err error) {
 	}
 	s.reader, err = sql.Open("sqlite", name+"&mode=ro")
 	return err
+}
+
+// named adds to an error of SQLite's what it does not say: which files it is
+// about.
+func (s *Store) named(err error) error {
+	if _, ok := errors.AsType[*sqlite.Error](err); !ok {
+		return err
+	}
+	return fmt.Errorf("%s: %w", filepath.Join(s.dir, databaseFile), err)
 }
 
 // Close implements store.Store.
