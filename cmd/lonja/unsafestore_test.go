@@ -15,7 +15,7 @@ func TestUnsafeStore(t *testing.T) {
 	cluster := startCluster(t, natscluster.Options{Unsynced: true})
 	args := []string{"server", "--host", "127.0.0.1", "-p", "0", "--store", cluster.URLs(), "--data", t.TempDir()}
 	const reason = "syncs now and then only"
-	if status, _, stderr := runToEnd(t, args...); status != 1 || !strings.Contains(stderr, reason) {
+	if status, _, stderr := runToEnd(t, args...); status != 2 || !strings.Contains(stderr, reason) {
 		t.Errorf("got status %d and %q", status, stderr)
 	}
 	allowed := start(t, nil, append(args, "--allow-unsafe-store")...)

@@ -30,12 +30,26 @@ func TestAskedAndRead(t *testing.T) {
 	}
 	// read returns the last message of each key: what a replica that lags
 	// tells besides has been replaced. It leaves out the mark, since the keeper
-	// may write the next one between two calls.
-	read := func(r source) (all []string) {
-		defer r.close()
+	// may write the next one between two calls. A source that breaks, as the
+	// server's heartbeat may be late, is begun anew, as a feed does.
+	read := func(begin func() (source, error)) (all []string) {
+		r, err := begin()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { r.close() }()
 		last := map[string]int{}
-		for {
+		for breaks := 0; ; {
 			m, err := r.next(t.Context())
+			if breaks < 5 && err != nil && t.Context().Err() == nil {
+				breaks++
+				r.close()
+				if r, err = begin(); err != nil {
+					t.Fatal(err)
+				}
+				all, last = nil, map[string]int{}
+				continue
+			}
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -52,12 +66,8 @@ func TestAskedAndRead(t *testing.T) {
 	}
 	for _, last := range []uint64{1, mark / 2, mark - 3} {
 		f := &feed{store: s, last: last}
-		r, err := f.newReader(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		want := read(r)
-		if got := read(&asker{s, last + 1}); !slices.Equal(got, want) {
+		want := read(func() (source, error) { return f.newReader(t.Context()) })
+		if got := read(func() (source, error) { return &asker{s, last + 1}, nil }); !slices.Equal(got, want) {
 			t.Errorf("after %d: asked %q, read %q", last, got, want)
 		}
 	}
