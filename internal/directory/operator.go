@@ -41,14 +41,14 @@ func (d *Directory) accounts(ctx context.Context) iter.Seq2[index.Account, error
 // listingsPage is how many publications are looked at before others get a turn.
 const listingsPage = 512
 
-// listings tells the user's publications, the oldest first.
+// listings tells the user's publications, the oldest first. Where its place is
+// lost, because what comes next was removed meanwhile, it begins anew: then it
+// tells some twice, and leaves out none that stays.
 func (d *Directory) listings(user lonja.UserName) iter.Seq[index.Entry] {
 	return func(yield func(index.Entry) bool) {
-		for next, more := uint32(0), true; more; more = next != 0 {
-			d.mu.RLock()
+		for at, more := (place{}), true; more; more = at.number != 0 {
 			var page []index.Entry
-			page, next = d.index.ListingsPage(user, next, listingsPage)
-			d.mu.RUnlock()
+			page, at = d.listingsFrom(user, at)
 			for _, e := range page {
 				if !yield(e) {
 					return
@@ -56,6 +56,27 @@ func (d *Directory) listings(user lonja.UserName) iter.Seq[index.Entry] {
 			}
 		}
 	}
+}
+
+// A place is where listings goes on. The number alone does not say so: it may
+// stand for a later publication of the same user by then.
+type place struct {
+	number uint32
+	rev    uint64
+}
+
+func (d *Directory) listingsFrom(user lonja.UserName, at place) (page []index.Entry, next place) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	page, next.number = d.index.ListingsPage(user, at.number, listingsPage)
+	if at.number != 0 && (len(page) == 0 || page[0].Rev != at.rev) {
+		page, next.number = d.index.ListingsPage(user, 0, listingsPage)
+	}
+	if next.number != 0 {
+		first, _ := d.index.ListingsPage(user, next.number, 1)
+		next.rev = first[0].Rev
+	}
+	return page, next
 }
 
 // Accounts implements operator.Directory.

@@ -209,6 +209,39 @@ func TestBackupAndRestore(t *testing.T) {
 	}
 }
 
+// TestListingsWhileTheyChange: the publication that the next page begins with
+// is deleted, and another takes its place in memory; all others are told.
+func TestListingsWhileTheyChange(t *testing.T) {
+	d := open(t, memstore.New())
+	ctx := t.Context()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(d.Register(ctx, "ana"))
+	must(d.Connect(ctx, "ana", somewhere))
+	name := func(f int) lonja.FileName { return lonja.FileName(fmt.Sprint("/", f)) }
+	const files = 3 * listingsPage
+	for f := range files {
+		must(d.Publish(ctx, "ana", lonja.Listing{Name: name(f)}))
+	}
+	told := map[lonja.FileName]bool{}
+	for l := range d.listings("ana") {
+		if len(told) == 0 {
+			must(d.Delete(ctx, "ana", name(listingsPage)))
+			must(d.Publish(ctx, "ana", lonja.Listing{Name: "/new"}))
+		}
+		told[l.Name] = true
+	}
+	for f := range files {
+		if f != listingsPage && !told[name(f)] {
+			t.Fatalf("%s is not told; %d of %d are", name(f), len(told), files)
+		}
+	}
+}
+
 // TestCheckFinds what an index has otherwise than its store.
 func TestCheckFinds(t *testing.T) {
 	d := populated(t)
