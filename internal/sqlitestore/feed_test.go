@@ -3,6 +3,7 @@ package sqlitestore
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"lonja"
 	"lonja/internal/store"
@@ -69,7 +70,7 @@ func TestStalledFeedLetsTheLogGo(t *testing.T) {
 			defer s.Close()
 			put(t, s, "a", "1")
 			put(t, s, "b", "2")
-			stalled, goOn, ended := make(chan struct{}), make(chan struct{}), make(chan error)
+			stalled, goOn, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 			go func() {
 				ended <- s.Feed(t.Context(), func(e store.Event) error {
 					if e.Key == "a" {
@@ -88,9 +89,22 @@ func TestStalledFeedLetsTheLogGo(t *testing.T) {
 				t.Errorf("the log is held: busy %d, %d frames, %v", busy, frames, err)
 			}
 			close(goOn)
-			if err := <-ended; !errors.Is(err, errTooSlow) {
-				t.Errorf("got error %v, want %v", err, errTooSlow)
+			select {
+			case err := <-ended:
+				if !errors.Is(err, errTooSlow) {
+					t.Errorf("got error %v, want %v", err, errTooSlow)
+				}
+			case <-time.After(patience):
+				t.Error("the feed goes on")
 			}
 		})
+	}
+}
+
+// TestOneLine: what SQLite says of a page goes to terminals and logs.
+func TestOneLine(t *testing.T) {
+	const text = "*** in database main ***\nTree 3 page 2:\x1b[2J bad"
+	if got := oneLine(text); got != "*** in database main *** Tree 3 page 2:\uFFFD[2J bad" {
+		t.Errorf("got %q", got)
 	}
 }
