@@ -1,8 +1,10 @@
 package directory
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"sync"
@@ -220,4 +222,66 @@ func TestFeedTornOff(t *testing.T) {
 	if _, err := d.ListUsers(ctx, "ana"); err != nil {
 		t.Errorf("presence is lost: %v", err)
 	}
+}
+
+// TestRestoreSeenByOthers: a backup in which an account was removed and made
+// again is restored in that order, so that another node never takes files for
+// those of nobody.
+func TestRestoreSeenByOthers(t *testing.T) {
+	const files = 1500
+	from, ctx := open(t, memstore.New()), t.Context()
+	s := &interrupted{Store: from.store, between: func() {
+		err := errors.Join(from.Unregister(ctx, "ana"), from.Register(ctx, "ana"), from.Connect(ctx, "ana", somewhere))
+		for f := range files {
+			err = errors.Join(err, from.Publish(ctx, "ana", lonja.Listing{Name: lonja.FileName(fmt.Sprint("/", f))}))
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}}
+	if err := from.Register(ctx, "ana"); err != nil {
+		t.Fatal(err)
+	}
+	var backup bytes.Buffer
+	if err := store.Backup(ctx, s, &backup); err != nil {
+		t.Fatal(err)
+	}
+	nodes := openNodes(t, memstore.New(), 2)
+	if err := nodes[0].Restore(ctx, &backup); err != nil {
+		t.Fatal(err)
+	}
+	other := nodes[1]
+	barrier, err := other.store.Barrier(ctx)
+	if err := errors.Join(err, other.wait(ctx, barrier)); err != nil {
+		t.Fatal(err)
+	}
+	if a, _ := other.account("ana"); a.Publications != files {
+		t.Errorf("the other node has %d publications, want %d", a.Publications, files)
+	}
+}
+
+// An interrupted is a store on which something happens while its feed begins.
+type interrupted struct {
+	store.Store
+	between func()
+}
+
+func (s *interrupted) Feed(ctx context.Context, tell func(store.Event) error) error {
+	done := false
+	var barrier store.Rev
+	return s.Store.Feed(ctx, func(e store.Event) error {
+		if e.Key == "" && !done {
+			done = true
+			s.between()
+			var err error
+			if barrier, err = s.Store.Barrier(ctx); err != nil {
+				return err
+			}
+			return nil // the beginning goes on until what happened meanwhile has been told
+		}
+		if err := tell(e); err != nil || !done || e.Rev < barrier {
+			return err
+		}
+		return tell(store.Event{Rev: e.Rev})
+	})
 }

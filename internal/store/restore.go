@@ -10,7 +10,6 @@ import (
 	"hash/crc32"
 	"hash/maphash"
 	"io"
-	"maps"
 	"slices"
 	"strings"
 
@@ -30,17 +29,11 @@ func Restore(ctx context.Context, s Store, r io.Reader) (n int, err error) {
 	if err := checkEmpty(ctx, s); err != nil {
 		return 0, err
 	}
-	to := &restorer{
-		store: s, inBatch: make(map[Key]bool), later: make(map[Key]Change),
-		seed: maphash.MakeSeed(), done: make(map[uint64]struct{}),
-	}
+	to := &restorer{store: s, inBatch: make(map[Key]bool), seed: maphash.MakeSeed(), revs: make(map[uint64]Rev)}
 	from := &backupReader{r: bufio.NewReader(r), sum: crc32.New(castagnoli)}
 	err = from.readAll(func(c Change) error { return to.take(ctx, c) })
 	if err == nil {
 		err = to.flush(ctx)
-	}
-	if err == nil {
-		err = to.applyLater(ctx)
 	}
 	if errors.Is(err, lonja.Damaged) {
 		err = fmt.Errorf("%w; %d records were restored", err, to.applied)
@@ -85,7 +78,9 @@ func readUntilBarrier(ctx context.Context, s Store, tell func(Event) error) erro
 	return err
 }
 
-// A restorer applies the records of a backup to a store.
+// A restorer applies the records of a backup to a store, in their order: on a
+// cluster other nodes see them as they come, and a publication before its
+// account would be one of nobody.
 type restorer struct {
 	store   Store
 	batch   []Change
@@ -93,21 +88,23 @@ type restorer struct {
 	bytes   int // of the values in batch
 	applied int
 	seed    maphash.Seed
-	done    map[uint64]struct{} // hashes of the keys that were applied
-
-	// later holds, of the keys that the backup has more than once because
-	// they changed while it was made, what comes of them in the end.
-	later map[Key]Change
+	revs    map[uint64]Rev // of the keys that were applied, by their hashes
 }
 
 // maxRestoreBytes bounds the values in a batch.
 const maxRestoreBytes = 4 << 20
 
-// take applies c, now or with others.
+// take applies c, now or with others. A key that comes again changed while the
+// backup was made.
 func (t *restorer) take(ctx context.Context, c Change) error {
-	if _, again := t.later[c.Key]; again || c.Value == nil || t.inBatch[c.Key] {
-		t.later[c.Key] = c
-		return nil
+	if t.inBatch[c.Key] {
+		if err := t.flush(ctx); err != nil {
+			return err
+		}
+	}
+	c.Expect = t.revs[t.hash(c.Key)]
+	if c.Value == nil && c.Expect == 0 {
+		return nil // it came and went
 	}
 	t.batch = append(t.batch, c)
 	t.inBatch[c.Key] = true
@@ -120,70 +117,31 @@ func (t *restorer) take(ctx context.Context, c Change) error {
 
 // flush applies what take has gathered.
 func (t *restorer) flush(ctx context.Context) error {
-	err := t.apply(ctx, t.batch)
+	if len(t.batch) == 0 {
+		return nil
+	}
+	last, err := t.store.Apply(ctx, t.batch)
+	switch {
+	case errors.Is(err, lonja.Conflict):
+		return lonja.E(lonja.Conflict, "restore", errors.New("somebody else writes to the store"))
+	case err != nil:
+		return err
+	}
+	// The revisions of a batch follow one another.
+	for i, c := range t.batch {
+		if rev := last - Rev(len(t.batch)-1-i); c.Value != nil {
+			t.revs[t.hash(c.Key)] = rev
+		} else {
+			delete(t.revs, t.hash(c.Key))
+		}
+	}
+	t.applied += len(t.batch)
 	t.batch, t.bytes = t.batch[:0], 0
 	clear(t.inBatch)
-	return err
-}
-
-// apply applies a batch of new keys. A key that is there already, which the
-// engine knows, waits for the end.
-func (t *restorer) apply(ctx context.Context, batch []Change) error {
-	if len(batch) == 0 {
-		return nil
-	}
-	_, err := t.store.Apply(ctx, batch)
-	switch {
-	case err == nil:
-		t.applied += len(batch)
-		for _, c := range batch {
-			t.done[t.hash(c.Key)] = struct{}{}
-		}
-		return nil
-	case !errors.Is(err, lonja.Conflict):
-		return err
-	case len(batch) == 1:
-		if _, ours := t.done[t.hash(batch[0].Key)]; !ours {
-			return lonja.E(lonja.Conflict, "restore", errors.New("somebody else writes to the store"))
-		}
-		if _, newer := t.later[batch[0].Key]; !newer {
-			t.later[batch[0].Key] = batch[0]
-		}
-		return nil
-	}
-	half := len(batch) / 2
-	if err := t.apply(ctx, batch[:half]); err != nil {
-		return err
-	}
-	return t.apply(ctx, batch[half:])
+	return nil
 }
 
 func (t *restorer) hash(key Key) uint64 { return maphash.String(t.seed, string(key)) }
-
-// applyLater brings the keys that the backup has more than once to their end.
-func (t *restorer) applyLater(ctx context.Context) error {
-	if len(t.later) == 0 {
-		return nil
-	}
-	if err := readUntilBarrier(ctx, t.store, func(e Event) error {
-		if c, ok := t.later[e.Key]; ok {
-			c.Expect = e.Rev
-			t.later[e.Key] = c
-		}
-		return nil
-	}); err != nil {
-		return err
-	}
-	changes := slices.Collect(maps.Values(t.later))
-	changes = slices.DeleteFunc(changes, func(c Change) bool { return c.Value == nil && c.Expect == 0 })
-	for batch := range slices.Chunk(changes, MaxBatch) {
-		if _, err := t.store.Apply(ctx, batch); err != nil {
-			return err
-		}
-		t.applied += len(batch)
-	}
-	return nil
-}
 
 // A backupReader reads the parts of a backup.
 type backupReader struct {
