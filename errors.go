@@ -37,6 +37,9 @@ const (
 	Conflict                     // something has changed since it was looked at
 	Damaged                      // stored data is not what was written
 	Limited                      // more than one may ask for, or have
+	OtherKey                     // the name is bound to a key that the asking node does not hold
+	Forbidden                    // not allowed to whoever asks
+	Untrusted                    // a key, certificate or signature is not the expected one
 	kindCount
 )
 
@@ -62,6 +65,9 @@ var kindTexts = [kindCount]string{
 	Conflict:         "changed meanwhile",
 	Damaged:          "stored data is damaged",
 	Limited:          "over a limit",
+	OtherKey:         "the name belongs to another key",
+	Forbidden:        "not allowed",
+	Untrusted:        "identity cannot be trusted",
 }
 
 // Kinds returns every kind, for tables that must be complete.

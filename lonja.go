@@ -22,23 +22,36 @@ func EndpointFrom(addr netip.Addr, port uint16) Endpoint {
 
 // A Peer is somebody's running node as the directory shows it to others.
 type Peer struct {
-	User UserName
-	At   Endpoint
+	User  UserName
+	At    Endpoint
+	Reach *Reach // nil for a node that speaks the classic protocol only
 }
+
+// Reach is how a node is reached over TLS. It is not changed once it is made.
+type Reach struct {
+	Key  PublicKey  // what the node proves to hold
+	Ways []Endpoint // where it may be reached, the likeliest first; at most MaxWays
+}
+
+// MaxWays bounds the endpoints that one node announces.
+const MaxWays = 16
 
 // A Listing is one published file as a directory lists it.
 type Listing struct {
 	Name        FileName
 	Description Description
-	Size        int64 // in bytes, or UnknownSize
+	Size        int64  // in bytes, or UnknownSize
+	Proof       *Proof // nil for what was published in the classic protocol; not changed once it is set
 }
 
 // A Holder is a peer that has a file, and the name under which it has it.
 // User is empty where the dialect does not tell it (classic does not).
 type Holder struct {
-	User UserName
-	At   Endpoint
-	Name FileName
+	User  UserName
+	At    Endpoint
+	Name  FileName
+	Reach *Reach // as in Peer
+	Proof *Proof // as in Listing
 }
 
 // Accounts are the operations on names and on presence.

@@ -30,6 +30,9 @@ var httpStatuses = map[lonja.Kind]int{
 	lonja.Conflict:         http.StatusConflict,
 	lonja.Damaged:          http.StatusUnprocessableEntity,
 	lonja.Limited:          http.StatusTooManyRequests,
+	lonja.OtherKey:         http.StatusForbidden,
+	lonja.Forbidden:        http.StatusForbidden,
+	lonja.Untrusted:        http.StatusForbidden,
 }
 
 // A Failure is the JSON of an answer that is none. Report is what was done

@@ -80,7 +80,8 @@ func (f *failureLog) end() {
 func isAnswer(kind lonja.Kind) bool {
 	switch kind {
 	case lonja.Invalid, lonja.NoSuchUser, lonja.NameInUse, lonja.AlreadyConnected, lonja.NotConnected,
-		lonja.AlreadyPublished, lonja.NotPublished, lonja.NoSuchOwner, lonja.NoHolder, lonja.Limited:
+		lonja.AlreadyPublished, lonja.NotPublished, lonja.NoSuchOwner, lonja.NoHolder, lonja.Limited,
+		lonja.OtherKey, lonja.Forbidden, lonja.Untrusted:
 		return true
 	}
 	return false

@@ -29,4 +29,7 @@ var statusNames = map[lonja.Kind]string{
 	lonja.Conflict:         "conflict",
 	lonja.Damaged:          "damaged",
 	lonja.Limited:          "limited",
+	lonja.OtherKey:         "other_key",
+	lonja.Forbidden:        "forbidden",
+	lonja.Untrusted:        "untrusted",
 }

@@ -1,0 +1,139 @@
+package lonja
+
+import (
+	"crypto/ed25519"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+)
+
+// A PublicKey is the Ed25519 public key (RFC 8032) that a node acts with. The
+// zero PublicKey stands for none.
+type PublicKey [ed25519.PublicKeySize]byte
+
+// IsZero reports whether there is no key.
+func (k PublicKey) IsZero() bool { return k == PublicKey{} }
+
+// ID returns the identity that a key proves.
+func (k PublicKey) ID() PeerID {
+	der, err := x509.MarshalPKIXPublicKey(ed25519.PublicKey(k[:]))
+	if err != nil {
+		panic(err) // it cannot fail for a key of this size
+	}
+	return sha256.Sum256(der)
+}
+
+// String returns the key in base64, the form that ParsePublicKey takes.
+func (k PublicKey) String() string { return base64.RawURLEncoding.EncodeToString(k[:]) }
+
+// ParsePublicKey is the way back. The error is of kind Invalid.
+func ParsePublicKey(s string) (k PublicKey, err error) {
+	b, err := base64.RawURLEncoding.DecodeString(s)
+	if err == nil && len(b) != len(k) {
+		err = fmt.Errorf("a public key of %d bytes, not %d", len(b), len(k))
+	}
+	if err != nil {
+		return k, E(Invalid, "parse", err)
+	}
+	return PublicKey(b), nil
+}
+
+// LogValue shows the identity, not the key.
+func (k PublicKey) LogValue() slog.Value { return k.ID().LogValue() }
+
+// A PeerID is an identity: the SHA-256 of a public key in the form that
+// certificates carry it in (SubjectPublicKeyInfo, RFC 5280 section 4.1). It
+// stays the same when certificates are renewed, and common tools show it.
+type PeerID [sha256.Size]byte
+
+// String returns the whole identity in hexadecimal.
+func (id PeerID) String() string { return hex.EncodeToString(id[:]) }
+
+// LogValue shows as much of the identity as tells few apart.
+func (id PeerID) LogValue() slog.Value { return slog.StringValue(id.String()[:16]) }
+
+// A FileID is the identity of a content: its BLAKE3 hash, the one that b3sum
+// prints. The zero FileID stands for an unknown content.
+type FileID [32]byte
+
+// IsZero reports whether the content is unknown.
+func (id FileID) IsZero() bool { return id == FileID{} }
+
+// String returns the id in hexadecimal.
+func (id FileID) String() string { return hex.EncodeToString(id[:]) }
+
+// ParseFileID is the way back. The error is of kind Invalid.
+func ParseFileID(s string) (id FileID, err error) {
+	b, err := hex.DecodeString(s)
+	if err == nil && len(b) != len(id) {
+		err = errors.New("a file id has 64 hexadecimal digits")
+	}
+	if err != nil {
+		return id, E(Invalid, "parse", err)
+	}
+	return FileID(b), nil
+}
+
+// A Signature is one of Ed25519 (RFC 8032). What is signed, byte for byte, is
+// in package statement.
+type Signature [ed25519.SignatureSize]byte
+
+// A Proof makes a listing more than a line in a list: it says which content is
+// meant, and is signed by the owner, so that a directory can hide it but not
+// forge it.
+type Proof struct {
+	File FileID
+	Date int64 // when it was published, by the owner's clock: seconds since 1970, UTC
+	// Audience is who may know of it and fetch it, beside its owner: in the
+	// order of their bytes, each once. Empty: every member.
+	Audience  []UserName
+	Key       PublicKey // the owner's, which signed
+	Signature Signature
+}
+
+// A Publication is a listing and whose it is.
+type Publication struct {
+	Owner UserName
+	Listing
+}
+
+// A KeyRecord is one of the keys of an account. The first one came with the
+// account, or with a claim of it, and is endorsed by none; each further one is
+// endorsed by an earlier one: who trusts that one can trust this.
+type KeyRecord struct {
+	Endorsement
+	// Revoked is when the key was taken back, in seconds since 1970, or 0.
+	// Nothing is accepted from a revoked key.
+	Revoked int64
+}
+
+// An Endorsement says that a key speaks for a user: another device, say. It is
+// signed by a key that does so already.
+type Endorsement struct {
+	User      UserName
+	Key       PublicKey
+	Label     string    // what the owner calls the device, at most MaxLabel bytes
+	Date      int64     // seconds since 1970
+	By        PublicKey // zero for the first key of an account
+	Signature Signature // by By
+}
+
+// MaxLabel bounds the Label of an Endorsement, in bytes.
+const MaxLabel = 63
+
+// MaxKeys bounds the keys of an account, revoked ones included.
+const MaxKeys = 32
+
+// A Revocation takes a key back. It is signed by another key of the same
+// account, or by the key itself.
+type Revocation struct {
+	User      UserName
+	Key       PublicKey
+	Date      int64 // seconds since 1970
+	By        PublicKey
+	Signature Signature
+}
