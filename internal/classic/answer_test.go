@@ -94,11 +94,11 @@ func TestZonesAreDropped(t *testing.T) {
 	want := endpoint("[fe80::1]:4000")
 	peers, err := ReadUsers(reader("1\x00eve\x00" + hostile + "\x004000\x00"))
 	if err != nil || len(peers) != 1 || peers[0].At != want {
-		t.Errorf("users: got %q, %v; want %v", peers, err, want)
+		t.Errorf("users: got %+v, %v; want %v", peers, err, want)
 	}
 	holders, err := ReadHolders(reader("\x01" + hostile + "\x004000\x00/x\x00"))
 	if err != nil || len(holders) != 1 || holders[0].At != want {
-		t.Errorf("holders: got %q, %v; want %v", holders, err, want)
+		t.Errorf("holders: got %+v, %v; want %v", holders, err, want)
 	}
 }
 
