@@ -48,6 +48,7 @@ func (o *clientOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.stateDir, "state-dir", "", "where publications and the history are kept (default $XDG_STATE_HOME/lonja)")
 	f.BoolVar(&o.sendSize, "send-size", false, "send a file's size before it, as some clients want")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "tell also of single connections")
+	notSettings(f, "input-file")
 }
 
 func newClientCommand() *cobra.Command {

@@ -53,6 +53,7 @@ func (o *findOptions) addFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.json, "json", false, "print each result as a JSON object on a line of its own")
 	f.StringVar(&o.datetime, "datetime", envOr(datetimeVariable, datetime.DefaultURL),
 		"`URL` of the date-time service; $"+datetimeVariable)
+	notSettings(f, "user", "base", "ext", "min-size", "max-size", "owner", "online", "limit", "all")
 }
 
 func newFindCommand() *cobra.Command {

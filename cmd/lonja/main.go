@@ -70,12 +70,15 @@ Start with "lonja up": everything on this machine, for a first look.
 		SilenceErrors: true,
 		Args:          cobra.ArbitraryArgs,
 		RunE:          runGroup,
+
+		PersistentPreRunE: applySettings,
 	}
+	root.PersistentFlags().String(configFlag, "", "`file` with settings (default ~/.config/lonja/"+configName+"; see \"lonja config\")")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w (see %q)", err, cmd.CommandPath()+" --help")}
 	})
 	root.AddCommand(newServerCommand(), newClientCommand(), newFindCommand(), newUpCommand(),
-		newLoggerCommand(), newDatetimeCommand(), newBenchCommand(), newAdminCommand())
+		newLoggerCommand(), newDatetimeCommand(), newBenchCommand(), newAdminCommand(), newConfigCommand())
 	completeHelp(root.Commands())
 	return root
 }

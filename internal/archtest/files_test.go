@@ -16,6 +16,7 @@ var fileDoors = map[string]string{
 	"lonja/internal/share":                 "opens published files to serve them",
 	"lonja/internal/partial":               "receives files",
 	"lonja/internal/sqlitestore":           "keeps the directory's data",
+	"lonja/internal/config":                "reads the file of settings",
 	"lonja/internal/datadir":               "claims the directory for it",
 	"lonja/internal/natsstore/natscluster": "configures the servers that tests start",
 	"lonja/internal/console":               "looks at names, to complete them for the person at the keyboard",

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"lonja"
+)
+
+// writeRows writes what a command answers: for people a table with a head, for
+// programs a JSON object on a line for each row. cells returns the columns of a
+// row; text of others is made safe for terminals.
+func writeRows[T any](w io.Writer, asJSON bool, head []string, rows []T, cells func(T) []string) error {
+	out := bufio.NewWriter(w)
+	if asJSON {
+		encoder := json.NewEncoder(out)
+		encoder.SetEscapeHTML(false)
+		for _, row := range rows {
+			if err := encoder.Encode(row); err != nil {
+				return err
+			}
+		}
+		return out.Flush()
+	}
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, strings.Join(head, "\t"))
+	for _, row := range rows {
+		columns := cells(row)
+		for i := range columns {
+			columns[i] = lonja.Printable(columns[i])
+		}
+		fmt.Fprintln(table, strings.Join(columns, "\t"))
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	return out.Flush()
+}
