@@ -118,7 +118,7 @@ func TestExchangedAfterPublishing(t *testing.T) {
 // A device in the file's own place, which only root could put there.
 func TestDeviceIsNotServed(t *testing.T) {
 	s := New()
-	s.current = publications{"name": {dir: "/dev", base: "zero"}}
+	s.current = publications{"name": {place: place{dir: "/dev", base: "zero"}}}
 	wantNoSuchFile(t, s, "name")
 }
 

@@ -31,6 +31,19 @@ func locate(name lonja.FileName, path string) (place, error) {
 	if !filepath.IsAbs(path) {
 		return place{}, errNotAbsolute
 	}
+	where, err := splitReal(path)
+	if err != nil {
+		return place{}, err
+	}
+	f, _, err := where.open()
+	if err != nil {
+		return place{}, err
+	}
+	return where, f.Close()
+}
+
+// splitReal returns the place that an absolute path leads to.
+func splitReal(path string) (place, error) {
 	dir, base := filepath.Split(path)
 	if base == "" || base == "." {
 		return place{}, errNotRegular
@@ -39,13 +52,10 @@ func locate(name lonja.FileName, path string) (place, error) {
 	if err != nil {
 		return place{}, plainCause(err)
 	}
-	where := place{dir: dir, base: base}
-	f, _, err := where.open()
-	if err != nil {
-		return place{}, err
-	}
-	return where, f.Close()
+	return place{dir: dir, base: base}, nil
 }
+
+func (p place) path() string { return filepath.Join(p.dir, p.base) }
 
 // valid reports whether p could have come from locate.
 func (p place) valid() bool {

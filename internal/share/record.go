@@ -31,12 +31,12 @@ var ErrDamaged = errors.New("the record of publications is damaged")
 
 // recordVersion is raised when older programs could misread what newer ones
 // write.
-const recordVersion = 2
+const recordVersion = 3
 
 // A header begins the record of a Set on disk: a file of JSON objects, one on
 // a line. Each further line is an entry, in the order in which they were made,
 // so that a change costs one line. In version 1 the header was all there was,
-// and held the files.
+// and held the files; before version 3 nothing was signed.
 type header struct {
 	Version   int     `json:"version"`
 	Directory text    `json:"directory"`
@@ -50,13 +50,16 @@ type entry struct {
 	Dir     text `json:"dir,omitempty"`
 	Base    text `json:"base,omitempty"`
 	Removed bool `json:"removed,omitempty"`
+
+	Signed *signedEntry `json:"signed,omitempty"`
 }
 
 // edit returns what e changes, or false if no program of ours wrote it.
 func (e entry) edit() (edit, bool) {
 	where := place{dir: string(e.Dir), base: string(e.Base)}
 	known := e.Name != "" && (e.Removed || where.valid())
-	return edit{lonja.FileName(e.Name), where, e.Removed}, known
+	signed, ok := e.Signed.content(lonja.FileName(e.Name))
+	return edit{lonja.FileName(e.Name), item{where, signed}, e.Removed}, known && ok
 }
 
 // encode returns the record of p in its form on disk.
@@ -67,7 +70,7 @@ func encode(key Key, p publications) ([]byte, error) {
 	}
 	edits := make([]edit, 0, len(p))
 	for _, name := range sortedNames(p) {
-		edits = append(edits, edit{name: name, where: p[name]})
+		edits = append(edits, edit{name: name, item: p[name]})
 	}
 	return appendEdits(append(b, '\n'), edits)
 }
@@ -75,7 +78,7 @@ func encode(key Key, p publications) ([]byte, error) {
 // appendEdits appends the entries of edits to b.
 func appendEdits(b []byte, edits []edit) ([]byte, error) {
 	for _, e := range edits {
-		line, err := json.Marshal(entry{text(e.name), text(e.where.dir), text(e.where.base), e.removed})
+		line, err := json.Marshal(entry{text(e.name), text(e.item.dir), text(e.item.base), e.removed, e.item.content.entry()})
 		if err != nil {
 			return nil, err
 		}
@@ -90,6 +93,10 @@ type decoded struct {
 	lines int   // entries, or far too many if the record is to be written anew
 	end   int64 // where the last whole entry ends
 }
+
+// toBeRewritten are the lines of a record of an older version: nothing is put
+// behind them that an older program could misread.
+const toBeRewritten = math.MaxInt32 / 2
 
 // decode is the way back. A last line without an end was never acknowledged:
 // it does not count. The error is ErrDamaged, unless a newer program wrote the
@@ -106,7 +113,7 @@ func decode(key Key, b []byte) (decoded, error) {
 		}
 	}
 	if head.Version == 1 {
-		r.lines = math.MaxInt32 / 2
+		r.lines = toBeRewritten
 		return r, nil
 	}
 	for line := range bytes.Lines(rest) {
@@ -122,6 +129,9 @@ func decode(key Key, b []byte) (decoded, error) {
 			return decoded{}, fmt.Errorf("%w: entry %d", err, r.lines)
 		}
 		r.lines++
+	}
+	if head.Version < recordVersion {
+		r.lines = toBeRewritten
 	}
 	return r, nil
 }

@@ -1,7 +1,7 @@
 // Package share is the one door through which local files are opened to be
 // served to others. What was published can be opened, by exactly the name under
-// which it was published, and nothing else can: no name from the network ever
-// reaches the file system.
+// which it was published or, what is signed, by its content, and nothing else
+// can: no name from the network ever reaches the file system.
 //
 // A Set holds the publications of one user at one directory, and remembers
 // them between runs when it was opened on a state directory. It does not talk
@@ -23,22 +23,30 @@ import (
 // machine's disk. Its methods may be called by any number of goroutines at
 // once.
 type Set struct {
-	store *store // nil for a Set that lives in memory only
+	owner lonja.UserName // who may have all of it
+	store *store         // nil for a Set that lives in memory only
 
 	changing sync.Mutex // held while publications change, over the disk write
 	owed     []edit     // removals that count, but that the disk does not know yet
 
-	mu      sync.RWMutex // guards current; never held over a disk write
+	mu      sync.RWMutex // guards all below; never held over a disk write
 	current publications
+	signed  contents // what of it is signed
 }
 
-type publications map[lonja.FileName]place
+type publications map[lonja.FileName]item
 
-// An edit is a change of publications: name now stands for where, or is
+// An item is what is published under one name.
+type item struct {
+	place
+	content *content // nil for what was published in the classic protocol; not changed
+}
+
+// An edit is a change of publications: name now stands for item, or is
 // removed.
 type edit struct {
 	name    lonja.FileName
-	where   place
+	item    item
 	removed bool
 }
 
@@ -47,13 +55,36 @@ func (p publications) apply(edits []edit) {
 		if e.removed {
 			delete(p, e.name)
 		} else {
-			p[e.name] = e.where
+			p[e.name] = e.item
 		}
 	}
 }
 
 // New returns an empty Set that lives in memory only.
-func New() *Set { return &Set{current: make(publications)} }
+func New() *Set {
+	s := &Set{}
+	s.replace(make(publications))
+	return s
+}
+
+// replace has p be all that is published. The caller holds mu, or has the Set
+// alone.
+func (s *Set) replace(p publications) {
+	s.current, s.signed = p, newContents(p)
+}
+
+// apply makes edits count.
+func (s *Set) apply(edits []edit) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range edits {
+		s.signed.remove(e.name, s.current[e.name])
+		if !e.removed {
+			s.signed.add(e.name, e.item)
+		}
+		s.current.apply([]edit{e})
+	}
+}
 
 // Open returns the Set of key, with what earlier runs left under stateDir,
 // which is created if need be and may be shared by any number of users and
@@ -65,12 +96,12 @@ func New() *Set { return &Set{current: make(publications)} }
 // next Open begins with an empty Set.
 func Open(stateDir string, key Key) (*Set, error) {
 	s := New()
-	s.store = newStore(stateDir, key)
+	s.owner, s.store = key.User, newStore(stateDir, key)
 	kept, err := s.store.open()
 	if err != nil {
 		return nil, lonja.E(lonja.LocalFile, "read publications", err)
 	}
-	s.current = kept
+	s.replace(kept)
 	return s, nil
 }
 
@@ -91,16 +122,18 @@ func (s *Set) Add(name lonja.FileName, path string) error {
 		}
 		return &lonja.Error{Kind: lonja.Invalid, Op: "publish", File: name, Err: err}
 	}
+	return s.add(edit{name: name, item: item{place: where}})
+}
+
+func (s *Set) add(e edit) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	// On disk first: what is served never outlives what is remembered.
-	edits := append(s.owed, edit{name: name, where: where})
+	edits := append(s.owed, e)
 	if err := s.write(edits); err != nil {
 		return err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.current.apply(edits)
+	s.apply(edits)
 	return nil
 }
 
@@ -111,9 +144,7 @@ func (s *Set) Remove(name lonja.FileName) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	removal := edit{name: name, removed: true}
-	s.mu.Lock()
-	s.current.apply([]edit{removal})
-	s.mu.Unlock()
+	s.apply([]edit{removal})
 	edits := append(s.owed, removal)
 	err := s.write(edits)
 	if err != nil && !slices.Contains(s.owed, removal) {
@@ -129,7 +160,7 @@ func (s *Set) Clear() error {
 	defer s.changing.Unlock()
 	s.mu.Lock()
 	gone := s.current
-	s.current = make(publications)
+	s.replace(make(publications))
 	s.mu.Unlock()
 	if s.store == nil {
 		return nil
@@ -158,23 +189,23 @@ func (s *Set) write(edits []edit) error {
 	if others != nil {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.current = others
+		s.replace(others)
 	}
 	return nil
 }
 
 func writeFailed(cause error) error { return lonja.E(lonja.LocalFile, "write publications", cause) }
 
-func (s *Set) place(name lonja.FileName) (place, bool) {
+func (s *Set) item(name lonja.FileName) (item, bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	where, ok := s.current[name]
-	return where, ok
+	i, ok := s.current[name]
+	return i, ok
 }
 
 // Contains reports whether something is published under name.
 func (s *Set) Contains(name lonja.FileName) bool {
-	_, ok := s.place(name)
+	_, ok := s.item(name)
 	return ok
 }
 
@@ -186,26 +217,31 @@ func (s *Set) Names() []lonja.FileName {
 }
 
 // Open opens what is published under exactly this name for reading and returns
-// its size too. The caller closes it.
+// its size too. The caller closes it. Whoever asks is taken for a stranger: what is
+// published for some users only is not opened.
 //
 // The error is of kind NoSuchFile if nothing is published under name, and if
 // what was is not there any more: gone, moved behind a symbolic link, or no
 // longer a regular file. It is of kind LocalFile if the file is there but
 // cannot be opened. Open never waits: not for the writer of a FIFO either.
 func (s *Set) Open(name lonja.FileName) (f *os.File, size int64, err error) {
-	where, ok := s.place(name)
-	if !ok {
+	i, ok := s.item(name)
+	if !ok || i.content.restricted() {
 		return nil, 0, &lonja.Error{Kind: lonja.NoSuchFile, Op: "open", File: name}
 	}
-	f, size, err = where.open()
+	f, size, err = i.open()
 	if err != nil {
-		kind := lonja.NoSuchFile
-		if isOurTrouble(err) {
-			kind = lonja.LocalFile
-		}
-		return nil, 0, &lonja.Error{Kind: kind, Op: "open", File: name, Err: err}
+		return nil, 0, openFailed(name, err)
 	}
 	return f, size, nil
+}
+
+func openFailed(name lonja.FileName, cause error) error {
+	kind := lonja.NoSuchFile
+	if isOurTrouble(cause) {
+		kind = lonja.LocalFile
+	}
+	return &lonja.Error{Kind: kind, Op: "open", File: name, Err: cause}
 }
 
 func sortedNames(p publications) []lonja.FileName { return slices.Sorted(maps.Keys(p)) }

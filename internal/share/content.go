@@ -1,0 +1,245 @@
+package share
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"os"
+	"slices"
+
+	"lonja"
+)
+
+// A content is what the owner has signed of a file, and what the file was when
+// its content was looked at.
+type content struct {
+	listing  lonja.Listing
+	modified int64 // nanoseconds since 1970
+}
+
+// restricted reports whether only some users may know of it.
+func (c *content) restricted() bool { return c != nil && len(c.listing.Proof.Audience) > 0 }
+
+// isFor reports whether user may have it.
+func (c *content) isFor(owner, user lonja.UserName) bool {
+	return !c.restricted() || user == owner || slices.Contains(c.listing.Proof.Audience, user)
+}
+
+// contents finds what is signed by its content, and counts it.
+type contents struct {
+	names  map[lonja.FileID][]lonja.FileName
+	digest lonja.ContentDigest
+}
+
+func newContents(p publications) contents {
+	c := contents{names: make(map[lonja.FileID][]lonja.FileName)}
+	for name, i := range p {
+		c.add(name, i)
+	}
+	return c
+}
+
+func (c *contents) add(name lonja.FileName, i item) {
+	if i.content == nil {
+		return
+	}
+	proof := i.content.listing.Proof
+	c.names[proof.File] = append(c.names[proof.File], name)
+	c.digest.Add(proof.Signature)
+}
+
+func (c *contents) remove(name lonja.FileName, i item) {
+	if i.content == nil {
+		return
+	}
+	proof := i.content.listing.Proof
+	rest := slices.DeleteFunc(c.names[proof.File], func(n lonja.FileName) bool { return n == name })
+	if len(rest) == 0 {
+		delete(c.names, proof.File)
+	} else {
+		c.names[proof.File] = rest
+	}
+	c.digest.Remove(proof.Signature)
+}
+
+// Offer publishes the file at path, which is absolute, under the name of a
+// listing with a Proof; what had the name before is published no more. seen is
+// the file as it was when its content was looked at: once the file is another,
+// it is not opened any more. Otherwise Offer is as Add.
+func (s *Set) Offer(path string, listing lonja.Listing, seen fs.FileInfo) error {
+	if listing.Proof == nil {
+		return &lonja.Error{Kind: lonja.Invalid, Op: "publish", File: listing.Name, Err: errors.New("nothing is signed")}
+	}
+	where, err := locate(listing.Name, path)
+	if err != nil {
+		return &lonja.Error{
+			Kind: lonja.Invalid, Op: "publish", File: listing.Name,
+			Err: fmt.Errorf("%s: %w", lonja.Printable(path), err),
+		}
+	}
+	signed := &content{listing: listing, modified: seen.ModTime().UnixNano()}
+	return s.add(edit{name: listing.Name, item: item{where, signed}})
+}
+
+// errChanged is the cause for a file that is not what was published.
+var errChanged = errors.New("the file has changed since it was published")
+
+// OpenContent opens a published file with that content for user, who must be
+// its owner or one of its audience. The caller closes it.
+//
+// The error is of kind NoSuchFile if there is none, whatever the reason, so that
+// nobody learns what is published for others, and of kind LocalFile if there is
+// one that cannot be opened. Its cause may tell more: it is for the log. Nothing
+// is opened that has changed since it was published.
+func (s *Set) OpenContent(id lonja.FileID, user lonja.UserName) (f *os.File, size int64, err error) {
+	err = &lonja.Error{Kind: lonja.NoSuchFile, Op: "open"}
+	for _, i := range s.withContent(id) {
+		if !i.content.isFor(s.owner, user) {
+			continue
+		}
+		name := i.content.listing.Name
+		if f, size, err = i.open(); err != nil {
+			err = openFailed(name, err)
+			continue
+		}
+		info, statErr := f.Stat()
+		if statErr == nil && i.content.is(info) {
+			return f, size, nil
+		}
+		_ = f.Close()
+		err = openFailed(name, errors.Join(statErr, errChanged))
+	}
+	return nil, 0, err
+}
+
+// is reports whether a file is still the one that was published.
+func (c *content) is(info fs.FileInfo) bool {
+	return info.Size() == c.listing.Size && info.ModTime().UnixNano() == c.modified
+}
+
+func (s *Set) withContent(id lonja.FileID) []item {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var found []item
+	for _, name := range s.signed.names[id] {
+		found = append(found, s.current[name])
+	}
+	return found
+}
+
+// Offered returns what is signed, in no order, as it was when the range began.
+func (s *Set) Offered() iter.Seq[lonja.Listing] {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	listings := make([]*content, 0, s.signed.digest.Count)
+	for _, i := range s.current {
+		if i.content != nil {
+			listings = append(listings, i.content)
+		}
+	}
+	return func(yield func(lonja.Listing) bool) {
+		for _, c := range listings {
+			if !yield(c.listing) {
+				return
+			}
+		}
+	}
+}
+
+// Listing returns what was signed under that name, and whether there is one.
+func (s *Set) Listing(name lonja.FileName) (lonja.Listing, bool) {
+	i, _ := s.item(name)
+	if i.content == nil {
+		return lonja.Listing{}, false
+	}
+	return i.content.listing, true
+}
+
+// PathOf returns where the file is that is published under name, and whether
+// one is.
+func (s *Set) PathOf(name lonja.FileName) (string, bool) {
+	i, there := s.item(name)
+	if !there {
+		return "", false
+	}
+	return i.path(), true
+}
+
+// NamesOf returns the names under which the file at path, which is absolute, is
+// published, in order.
+func (s *Set) NamesOf(path string) []lonja.FileName {
+	where, err := splitReal(path)
+	if err != nil {
+		return nil
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var names []lonja.FileName
+	for name, i := range s.current {
+		if i.place == where {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Digest stands for all that is signed.
+func (s *Set) Digest() lonja.ContentDigest {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.signed.digest
+}
+
+// A signedEntry is the form of a content on disk.
+type signedEntry struct {
+	Description text   `json:"description,omitempty"`
+	Size        int64  `json:"size"`
+	File        string `json:"file"`
+	Date        int64  `json:"date"`
+	Audience    []text `json:"audience,omitempty"`
+	Key         string `json:"key"`
+	Signature   string `json:"signature"`
+	Modified    int64  `json:"modified"`
+}
+
+func (c *content) entry() *signedEntry {
+	if c == nil {
+		return nil
+	}
+	p := c.listing.Proof
+	e := &signedEntry{
+		Description: text(c.listing.Description), Size: c.listing.Size, File: p.File.String(), Date: p.Date,
+		Key: p.Key.String(), Signature: base64.RawURLEncoding.EncodeToString(p.Signature[:]), Modified: c.modified,
+	}
+	for _, user := range p.Audience {
+		e.Audience = append(e.Audience, text(user))
+	}
+	return e
+}
+
+// content is the way back; ok is false if no program of ours wrote the entry.
+func (e *signedEntry) content(name lonja.FileName) (_ *content, ok bool) {
+	if e == nil {
+		return nil, true
+	}
+	proof := &lonja.Proof{Date: e.Date}
+	var errs [3]error
+	proof.File, errs[0] = lonja.ParseFileID(e.File)
+	proof.Key, errs[1] = lonja.ParsePublicKey(e.Key)
+	signature, err := base64.RawURLEncoding.DecodeString(e.Signature)
+	errs[2] = err
+	if errors.Join(errs[:]...) != nil || len(signature) != len(proof.Signature) || e.Size < 0 {
+		return nil, false
+	}
+	proof.Signature = lonja.Signature(signature)
+	for _, user := range e.Audience {
+		proof.Audience = append(proof.Audience, lonja.UserName(user))
+	}
+	return &content{
+		listing:  lonja.Listing{Name: name, Description: lonja.Description(e.Description), Size: e.Size, Proof: proof},
+		modified: e.Modified,
+	}, true
+}

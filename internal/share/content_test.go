@@ -1,0 +1,153 @@
+package share
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"lonja"
+)
+
+// offer publishes content, signed, for audience; it signs with anything, since
+// a Set believes its owner.
+func offer(t *testing.T, s *Set, path, name string, id byte, audience ...lonja.UserName) lonja.Listing {
+	t.Helper()
+	info, err := os.Stat(path)
+	must(t, err)
+	listing := lonja.Listing{
+		Name: lonja.FileName(name), Description: "said of it", Size: info.Size(),
+		Proof: &lonja.Proof{File: lonja.FileID{id}, Date: 1, Audience: audience, Key: lonja.PublicKey{7}, Signature: lonja.Signature{id, 1}},
+	}
+	must(t, s.Offer(path, listing, info))
+	return listing
+}
+
+func opens(t *testing.T, s *Set, id byte, user lonja.UserName) string {
+	t.Helper()
+	f, size, err := s.OpenContent(lonja.FileID{id}, user)
+	if err != nil {
+		if !errors.Is(err, lonja.NoSuchFile) {
+			t.Errorf("%v, want one of kind NoSuchFile", err)
+		}
+		return "nothing"
+	}
+	defer f.Close()
+	b, err := io.ReadAll(f)
+	must(t, err)
+	if int64(len(b)) != size {
+		t.Errorf("%d bytes, told %d", len(b), size)
+	}
+	return string(b)
+}
+
+// TestContentIsForItsAudience: who may not have it learns nothing, in either
+// dialect, also after a restart.
+func TestContentIsForItsAudience(t *testing.T) {
+	dir, state := realTempDir(t), realTempDir(t)
+	open, secret := write(t, filepath.Join(dir, "open"), "for all"), write(t, filepath.Join(dir, "secret"), "for luis")
+	s := openSet(t, state, ana)
+	offer(t, s, open, "poems/one.txt", 1)
+	offer(t, s, secret, "two.txt", 2, "luis")
+	for _, s := range []*Set{s, openSet(t, state, ana)} {
+		for _, c := range []struct {
+			id   byte
+			user lonja.UserName
+			want string
+		}{
+			{1, "eve", "for all"},
+			{2, "luis", "for luis"},
+			{2, "ana", "for luis"},
+			{2, "eve", "nothing"},
+			{2, "", "nothing"},
+			{3, "ana", "nothing"},
+		} {
+			if got := opens(t, s, c.id, c.user); got != c.want {
+				t.Errorf("%s opens %d: got %q, want %q", c.user, c.id, got, c.want)
+			}
+		}
+		wantContent(t, s, "poems/one.txt", "for all")
+		wantNoSuchFile(t, s, "two.txt")
+	}
+}
+
+// TestChangedContentIsNotOpened: neither a byte more, nor other ones at another time.
+func TestChangedContentIsNotOpened(t *testing.T) {
+	for name, change := range map[string]func(path string) error{
+		"longer":  func(path string) error { return os.WriteFile(path, []byte("longer content"), 0o600) },
+		"touched": func(path string) error { return os.Chtimes(path, time.Time{}, time.Unix(1e9, 5)) },
+		"another": func(path string) error {
+			return errors.Join(os.Remove(path), os.WriteFile(path, []byte("CONTENT"), 0o600), os.Chtimes(path, time.Time{}, time.Unix(1e9, 0)))
+		},
+		"gone": os.Remove,
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := write(t, filepath.Join(realTempDir(t), "f"), "content")
+			s := New()
+			offer(t, s, path, "f", 1)
+			if got := opens(t, s, 1, "luis"); got != "content" {
+				t.Fatalf("before: %q", got)
+			}
+			must(t, change(path))
+			if got := opens(t, s, 1, "luis"); got != "nothing" {
+				t.Errorf("got %q", got)
+			}
+		})
+	}
+}
+
+// TestDigestFollows: of what is offered, whatever comes and goes and however.
+func TestDigestFollows(t *testing.T) {
+	state := realTempDir(t)
+	path := write(t, filepath.Join(realTempDir(t), "f"), "content")
+	s := openSet(t, state, ana)
+	one, two := offer(t, s, path, "one", 1), offer(t, s, path, "two", 1)
+	must(t, s.Add(lonja.FileName(path), path)) // classic: not signed
+	want := lonja.ContentDigest{}
+	want.Add(one.Proof.Signature)
+	want.Add(two.Proof.Signature)
+	if got := s.Digest(); got != want {
+		t.Errorf("two: got %+v, want %+v", got, want)
+	}
+	if got := s.NamesOf(path); !slices.Equal(got, []lonja.FileName{lonja.FileName(path), "one", "two"}) {
+		t.Errorf("names of the path: %q", got)
+	}
+	must(t, s.Remove("one"))
+	want.Remove(one.Proof.Signature)
+	again := openSet(t, state, ana)
+	if s.Digest() != want || again.Digest() != want {
+		t.Errorf("one: got %+v and %+v, want %+v", s.Digest(), again.Digest(), want)
+	}
+	if got := opens(t, again, 1, "luis"); got != "content" {
+		t.Errorf("the other name: %q", got)
+	}
+	names := []lonja.FileName{}
+	for l := range again.Offered() {
+		names = append(names, l.Name)
+	}
+	if !slices.Equal(names, []lonja.FileName{"two"}) {
+		t.Errorf("offered: %q", names)
+	}
+	must(t, again.Clear())
+	if got := again.Digest(); got != (lonja.ContentDigest{}) {
+		t.Errorf("nothing: got %+v", got)
+	}
+}
+
+// TestOlderRecordIsWrittenAnew: an older program must not take what is for some
+// as being for all.
+func TestOlderRecordIsWrittenAnew(t *testing.T) {
+	state := realTempDir(t)
+	path := write(t, filepath.Join(realTempDir(t), "f"), "content")
+	record := write(t, filepath.Join(state, ana.fileName()), version2)
+	s := openSet(t, state, ana)
+	offer(t, s, path, "f", 1, "luis")
+	b, err := os.ReadFile(record)
+	must(t, err)
+	if head, err := readHeader(record); err != nil || head.Version != recordVersion {
+		t.Errorf("version %d, %v in %s", head.Version, err, b)
+	}
+}
