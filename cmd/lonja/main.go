@@ -78,7 +78,7 @@ Start with "lonja up": everything on this machine, for a first look.
 		return usageError{fmt.Errorf("%w (see %q)", err, cmd.CommandPath()+" --help")}
 	})
 	root.AddCommand(newServerCommand(), newClientCommand(), newFindCommand(), newUpCommand(),
-		newLoggerCommand(), newDatetimeCommand(), newBenchCommand(), newAdminCommand(), newConfigCommand())
+		newLoggerCommand(), newDatetimeCommand(), newBenchCommand(), newAdminCommand(), newConfigCommand(), newManCommand())
 	completeHelp(root.Commands())
 	return root
 }

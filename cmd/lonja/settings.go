@@ -25,7 +25,7 @@ const (
 var ownSections = []string{"admin", "bench", "datetime", "logger", "server", "up"}
 
 // withoutSettings are commands that take their flags from the command line only.
-var withoutSettings = []string{"completion", "help", "config", cobra.ShellCompRequestCmd, cobra.ShellCompNoDescRequestCmd}
+var withoutSettings = []string{"completion", "help", "config", "man", cobra.ShellCompRequestCmd, cobra.ShellCompNoDescRequestCmd}
 
 // sectionOf returns the section of a command's settings, or "".
 func sectionOf(cmd *cobra.Command) string {
