@@ -23,7 +23,7 @@ var layers = [][]string{
 	4: {
 		"lonja/internal/admin", "lonja/internal/datetime", "lonja/internal/dirclient", "lonja/internal/directory",
 		"lonja/internal/dirserver", "lonja/internal/download", "lonja/internal/oplog",
-		"lonja/internal/probe", "lonja/internal/upload",
+		"lonja/internal/probe", "lonja/internal/session", "lonja/internal/upload",
 	},
 	5: {"lonja/internal/directory/directorytest", "lonja/internal/node"},
 	6: {"lonja/internal/bench", "lonja/internal/console", "lonja/internal/localnet"},

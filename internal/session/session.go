@@ -1,0 +1,238 @@
+// Package session keeps a member connected to a directory: it renews the
+// session in time, begins it anew when the directory has forgotten it or could
+// not be reached for a while, takes a new certificate before the old one runs out,
+// and tells the directory where the node may be reached now.
+//
+// It carries nothing over the network itself and serves nothing: package node
+// gives it a directory and acts on what it is granted.
+package session
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"lonja"
+)
+
+// A Grant is what a directory gives with a session.
+type Grant struct {
+	// Certificate is the chain in DER by which other members know this one, its
+	// own first, and Authorities are whom to know them by. Both are empty in an
+	// answer to Renew that brings no new ones.
+	Certificate, Authorities [][]byte
+	NotBefore, NotAfter      time.Time      // of the certificate
+	Observed                 lonja.Endpoint // where the directory sees this node
+	Node                     string         // which node of the directory answered
+	Classic                  bool           // the directory speaks the classic protocol too
+}
+
+// A Directory grants sessions. It may be called by one goroutine at a time, but
+// for Disconnect.
+type Directory interface {
+	// Begin is lonja.Members' ConnectMember.
+	Begin(ctx context.Context, member lonja.Member, ways []lonja.Endpoint) (Grant, error)
+	// Renew is lonja.Members' RenewMember; certificate asks for a new one.
+	Renew(ctx context.Context, member lonja.Member, ways []lonja.Endpoint, certificate bool) (Grant, error)
+	Disconnect(ctx context.Context, user lonja.UserName) error
+}
+
+// Options is what a Session works with. Directory, Member, Ways and Granted must
+// be set.
+type Options struct {
+	Directory Directory
+	Member    lonja.Member
+	// Ways returns where the node may be reached now.
+	Ways func() []lonja.Endpoint
+	// Granted is told of each grant, also of renewals, before anything else
+	// happens. Begun says that the session is a new one: what the directory holds
+	// for the member may be another thing than what it held.
+	Granted func(g Grant, begun bool)
+	// Period is the time between renewals, on average (15 s, a quarter of a
+	// directory's patience). Patience bounds each question to it (10 s).
+	Period, Patience time.Duration
+	Log              *slog.Logger
+}
+
+// A Session is a member being connected. Run keeps it, once Begin has begun it.
+type Session struct {
+	opts  Options
+	moved chan struct{} // holds one token when the ways may have changed
+
+	mu      sync.Mutex // guards below
+	state   State
+	expires time.Time // when half of the certificate's life is gone
+}
+
+// A State is how a session is doing.
+type State struct {
+	Connected bool // as far as is known here
+	Since     time.Time
+	Trouble   error // why not, while it is not
+	Grant     Grant // the last certificate, and the last answer's rest
+}
+
+// New returns a Session that has not begun.
+func New(opts Options) *Session {
+	opts.Period = cmp.Or(opts.Period, 15*time.Second)
+	opts.Patience = cmp.Or(opts.Patience, 10*time.Second)
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Session{opts: opts, moved: make(chan struct{}, 1)}
+}
+
+// Begin begins the session. Its errors are those of ConnectMember.
+func (s *Session) Begin(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.opts.Patience)
+	defer cancel()
+	grant, err := s.opts.Directory.Begin(ctx, s.opts.Member, s.opts.Ways())
+	if err == nil {
+		s.granted(grant, true)
+	}
+	return err
+}
+
+// Moved has the directory be told of the ways soon.
+func (s *Session) Moved() {
+	select {
+	case s.moved <- struct{}{}:
+	default:
+	}
+}
+
+// State returns how the session is doing.
+func (s *Session) State() State {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state
+}
+
+// Run keeps the session until ctx ends, and then ends it, as far as that can be
+// done within a moment, and returns nil. It returns an error when the session
+// can never be had again: the account is gone, or belongs to another key.
+func (s *Session) Run(ctx context.Context) error {
+	wait := s.pause()
+	for failures := 0; ; {
+		select {
+		case <-time.After(wait):
+		case <-s.moved:
+		case <-ctx.Done():
+			s.leave()
+			return nil
+		}
+		err := s.renew(ctx)
+		switch {
+		case ctx.Err() != nil:
+			continue
+		case err == nil:
+			failures, wait = 0, s.pause()
+		case isFinal(err):
+			s.trouble(err)
+			return err
+		default:
+			s.trouble(err)
+			wait = again(failures, s.opts.Period)
+			failures++
+		}
+	}
+}
+
+// pause returns the time to the next renewal: not the same for all nodes, so
+// that those that began at once do not renew at once for ever.
+func (s *Session) pause() time.Duration {
+	return time.Duration((0.8 + 0.4*rand.Float64()) * float64(s.opts.Period))
+}
+
+// firstAgain bounds the first pause after a failure; each further one may be
+// twice as long.
+const firstAgain = time.Second
+
+// again returns how long to wait after so many failures in a row: anything up to
+// a bound that grows, so that all the nodes of a directory that was away do not
+// come back in one second ("full jitter").
+func again(failures int, most time.Duration) time.Duration {
+	bound := min(firstAgain<<min(failures, 10), most)
+	return time.Duration(rand.Float64() * float64(bound))
+}
+
+// isFinal reports whether trying again is of no use.
+func isFinal(err error) bool {
+	switch lonja.KindOf(err) {
+	case lonja.NoSuchUser, lonja.OtherKey, lonja.Forbidden, lonja.Untrusted:
+		return true
+	}
+	return false
+}
+
+// renew renews the session, or begins it anew.
+func (s *Session) renew(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.opts.Patience)
+	defer cancel()
+	grant, err := s.opts.Directory.Renew(ctx, s.opts.Member, s.opts.Ways(), s.wantsCertificate())
+	begun := false
+	if errors.Is(err, lonja.NotConnected) {
+		begun = true
+		grant, err = s.opts.Directory.Begin(ctx, s.opts.Member, s.opts.Ways())
+	}
+	if err == nil {
+		s.granted(grant, begun)
+	}
+	return err
+}
+
+func (s *Session) wantsCertificate() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !time.Now().Before(s.expires)
+}
+
+// granted takes in what the directory gave.
+func (s *Session) granted(g Grant, begun bool) {
+	s.mu.Lock()
+	back := !s.state.Connected && s.state.Trouble != nil
+	if len(g.Certificate) == 0 {
+		old := s.state.Grant
+		g.Certificate, g.Authorities, g.NotBefore, g.NotAfter = old.Certificate, old.Authorities, old.NotBefore, old.NotAfter
+	} else {
+		now := time.Now()
+		s.expires = now.Add(g.NotAfter.Sub(now) / 2)
+	}
+	since := s.state.Since
+	if begun || !s.state.Connected {
+		since = time.Now()
+	}
+	s.state = State{Connected: true, Since: since, Grant: g}
+	s.mu.Unlock()
+	if back {
+		s.opts.Log.Info("the directory is back", slog.Any("user", s.opts.Member.User))
+	}
+	s.opts.Granted(g, begun)
+}
+
+// trouble notes why the session is not known to last.
+func (s *Session) trouble(err error) {
+	s.mu.Lock()
+	first := s.state.Trouble == nil
+	s.state.Connected, s.state.Trouble = false, err
+	s.mu.Unlock()
+	if first {
+		s.opts.Log.Warn("the session with the directory is interrupted; trying again",
+			slog.Any("user", s.opts.Member.User), slog.Any("error", err))
+	}
+}
+
+// farewell bounds the telling of the directory that the session ends.
+const farewell = 3 * time.Second
+
+func (s *Session) leave() {
+	ctx, cancel := context.WithTimeout(context.Background(), farewell)
+	defer cancel()
+	if err := s.opts.Directory.Disconnect(ctx, s.opts.Member.User); err != nil {
+		s.opts.Log.Debug("cannot disconnect", slog.Any("user", s.opts.Member.User), slog.Any("error", err))
+	}
+}

@@ -1,0 +1,232 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"lonja"
+)
+
+// A directory keeps the rule of sessions: who does not renew within a minute is
+// forgotten. It fails with what it is told to.
+type directory struct {
+	mu      sync.Mutex
+	fails   error
+	renewed time.Time // zero: no session
+	ways    []lonja.Endpoint
+	asked   []string // what, and when
+	begun   time.Time
+}
+
+var errAway = lonja.E(lonja.Unavailable, "", errors.New("away"))
+
+const (
+	patience = time.Minute
+	validFor = 12 * time.Hour
+)
+
+func (d *directory) note(what string) error {
+	d.asked = append(d.asked, fmt.Sprint(what, " ", time.Since(d.begun).Round(time.Second)))
+	return d.fails
+}
+
+// grant gives a certificate if one is wanted. The caller holds mu.
+func (d *directory) grant(ways []lonja.Endpoint, certificate bool) Grant {
+	d.renewed = time.Now()
+	if ways != nil {
+		d.ways = ways
+	}
+	if !certificate {
+		return Grant{}
+	}
+	return Grant{Certificate: [][]byte{{1}}, NotBefore: time.Now(), NotAfter: time.Now().Add(validFor)}
+}
+
+func (d *directory) Begin(_ context.Context, _ lonja.Member, ways []lonja.Endpoint) (Grant, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.note("begin"); err != nil {
+		return Grant{}, err
+	}
+	return d.grant(ways, true), nil
+}
+
+func (d *directory) Renew(_ context.Context, _ lonja.Member, ways []lonja.Endpoint, certificate bool) (Grant, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.note("renew"); err != nil {
+		return Grant{}, err
+	}
+	if d.renewed.IsZero() || time.Since(d.renewed) > patience {
+		return Grant{}, lonja.NotConnected
+	}
+	return d.grant(ways, certificate), nil
+}
+
+func (d *directory) Disconnect(context.Context, lonja.UserName) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.renewed = time.Time{}
+	return d.note("disconnect")
+}
+
+func (d *directory) do(f func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	f()
+}
+
+func (d *directory) connected() (yes bool) {
+	d.do(func() { yes = !d.renewed.IsZero() && time.Since(d.renewed) <= patience })
+	return yes
+}
+
+// A scene is a session with a directory, in synthetic time.
+type scene struct {
+	*directory
+	*Session
+	grants []bool // begun, of each grant
+	end    func() error
+}
+
+func play(t *testing.T, act func(t *testing.T, s *scene)) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &scene{directory: &directory{begun: time.Now()}}
+		ways := []lonja.Endpoint{{}}
+		s.Session = New(Options{
+			Directory: s.directory, Member: lonja.Member{User: "ana"}, Ways: func() []lonja.Endpoint { return ways },
+			Granted: func(_ Grant, begun bool) { s.do(func() { s.grants = append(s.grants, begun) }) },
+		})
+		if err := s.Session.Begin(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- s.Run(ctx) }()
+		s.end = func() error { cancel(); return <-ended }
+		act(t, s)
+		cancel()
+		synctest.Wait()
+	})
+}
+
+func TestStaysConnected(t *testing.T) {
+	play(t, func(t *testing.T, s *scene) {
+		for range 24 * 60 {
+			time.Sleep(time.Minute)
+			if !s.connected() {
+				t.Fatalf("forgotten; asked %v", s.asked)
+			}
+		}
+		if n := len(s.asked); n < 24*60*3 || n > 24*60*6 {
+			t.Errorf("asked %d times in a day", n)
+		}
+		if left := time.Until(s.State().Grant.NotAfter); left < validFor/2-time.Minute {
+			t.Errorf("the certificate lasts %v more only", left)
+		}
+		if err := s.end(); err != nil || s.connected() {
+			t.Errorf("at the end: %v, connected %v", err, s.connected())
+		}
+	})
+}
+
+// TestComesBack after the directory was away, for long enough to forget or not.
+func TestComesBack(t *testing.T) {
+	for _, away := range []time.Duration{20 * time.Second, 10 * time.Hour} {
+		t.Run(away.String(), func(t *testing.T) {
+			play(t, func(t *testing.T, s *scene) {
+				s.do(func() { s.fails = errAway })
+				time.Sleep(away)
+				if state := s.State(); state.Connected || !errors.Is(state.Trouble, lonja.Unavailable) {
+					t.Errorf("while it is away: %+v", state)
+				}
+				s.do(func() { s.fails = nil })
+				time.Sleep(16 * time.Second)
+				if !s.connected() || !s.State().Connected || s.State().Trouble != nil {
+					t.Errorf("not back: %+v, asked %v", s.State(), s.asked)
+				}
+				s.do(func() {
+					if begun := slices.Contains(s.grants[1:], true); begun != (away > patience) {
+						t.Errorf("begun anew: %v", begun)
+					}
+				})
+			})
+		})
+	}
+}
+
+// TestDoNotComeBackAtOnce: of many nodes whose directory restarts, no second
+// sees more than a few in a hundred.
+func TestDoNotComeBackAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const nodes = 1000
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		all := make([]*directory, nodes)
+		for i := range all {
+			all[i] = &directory{begun: time.Now()}
+			s := New(Options{
+				Directory: all[i], Ways: func() []lonja.Endpoint { return nil }, Granted: func(Grant, bool) {},
+			})
+			if err := s.Begin(ctx); err != nil {
+				t.Fatal(err)
+			}
+			running.Go(func() { _ = s.Run(ctx) })
+		}
+		set := func(err error) {
+			for _, d := range all {
+				d.do(func() { d.fails, d.renewed = err, time.Time{} })
+			}
+		}
+		set(errAway)
+		time.Sleep(3 * time.Minute)
+		set(nil)
+		before, worst := 0, 0
+		for range 30 {
+			time.Sleep(time.Second)
+			now := 0
+			for _, d := range all {
+				if d.connected() {
+					now++
+				}
+			}
+			worst, before = max(worst, now-before), now
+		}
+		if before != nodes || worst > nodes/5 {
+			t.Errorf("%d of %d came back, at most %d in one second", before, nodes, worst)
+		}
+		cancel()
+		running.Wait()
+	})
+}
+
+func TestMovedIsToldSoon(t *testing.T) {
+	play(t, func(t *testing.T, s *scene) {
+		time.Sleep(time.Second)
+		before := len(s.asked)
+		s.Moved()
+		synctest.Wait()
+		if len(s.asked) != before+1 {
+			t.Errorf("asked %v", s.asked)
+		}
+	})
+}
+
+// TestGivesUp what can never be had again.
+func TestGivesUp(t *testing.T) {
+	for _, kind := range []lonja.Kind{lonja.OtherKey, lonja.NoSuchUser, lonja.Untrusted} {
+		play(t, func(t *testing.T, s *scene) {
+			s.do(func() { s.fails = kind })
+			time.Sleep(time.Minute)
+			if err := s.end(); !errors.Is(err, kind) {
+				t.Errorf("got %v, want %v", err, kind)
+			}
+		})
+	}
+}
