@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"testing"
 	"time"
 )
@@ -75,7 +76,7 @@ func TestLetsGo(t *testing.T) {
 	s, dial, end := sorting(t, Options{Patience: 50 * time.Millisecond, Most: 2})
 	wantEnd := func(what string, conn net.Conn) {
 		t.Helper()
-		if _, err := conn.Read(make([]byte, 1)); err == nil || errors.Is(err, context.DeadlineExceeded) {
+		if _, err := conn.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("%s: still open, %v", what, err)
 		}
 	}
