@@ -17,6 +17,7 @@ var fileDoors = map[string]string{
 	"lonja/internal/partial":               "receives files",
 	"lonja/internal/sqlitestore":           "keeps the directory's data",
 	"lonja/internal/config":                "reads the file of settings",
+	"lonja/internal/private":               "keeps keys and what is trusted, for identity, authority and trust",
 	"lonja/internal/datadir":               "claims the directory for it",
 	"lonja/internal/natsstore/natscluster": "configures the servers that tests start",
 	"lonja/internal/console":               "looks at names, to complete them for the person at the keyboard",
