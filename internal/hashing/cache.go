@@ -161,12 +161,12 @@ func (c *Cache) shrink() bool {
 // otherwise by hashing it: errors as for File. That the Cache could not be
 // written is no error of the file's: it is told to trouble, if that is not nil.
 func (c *Cache) ID(ctx context.Context, f *os.File, opts Options, trouble func(error)) (Result, error) {
-	stamp, err := StampOf(f)
+	stamp, info, err := look(f)
 	if err != nil {
 		return Result{}, err
 	}
 	if id, ok := c.Get(stamp); ok && opts.Outboard == nil {
-		return Result{id, stamp}, nil
+		return Result{id, stamp, info}, nil
 	}
 	begun := time.Now()
 	r, err := File(ctx, f, opts)

@@ -39,6 +39,7 @@ type Options struct {
 type Result struct {
 	ID    lonja.FileID
 	Stamp Stamp
+	Info  os.FileInfo // as of when Stamp was taken
 }
 
 // File hashes a regular file, whose position it neither uses nor moves. It needs
@@ -48,7 +49,7 @@ type Result struct {
 // cannot be read, or the outboard not be written, Invalid if it is too big, and
 // Canceled if ctx ended.
 func File(ctx context.Context, f *os.File, opts Options) (Result, error) {
-	before, err := StampOf(f)
+	before, info, err := look(f)
 	if err != nil {
 		return Result{}, err
 	}
@@ -76,7 +77,7 @@ func File(ctx context.Context, f *os.File, opts Options) (Result, error) {
 		return Result{}, failed(ctx, f, errChanged)
 	}
 	id, err := job.builder.FileID()
-	return Result{id, before}, err
+	return Result{id, before, info}, err
 }
 
 var errChanged = errors.New("it changed while it was read; try again when it is at rest")

@@ -22,15 +22,20 @@ var errNotRegular = errors.New("not a regular file")
 // StampOf returns the Stamp of an open file. The error is of kind LocalFile, also
 // for what is not a regular file.
 func StampOf(f *os.File) (Stamp, error) {
+	s, _, err := look(f)
+	return s, err
+}
+
+func look(f *os.File) (Stamp, os.FileInfo, error) {
 	info, err := f.Stat()
 	if err != nil {
-		return Stamp{}, lonja.E(lonja.LocalFile, "look at", err)
+		return Stamp{}, nil, lonja.E(lonja.LocalFile, "look at", err)
 	}
 	sys, ok := info.Sys().(*syscall.Stat_t)
 	if !ok || !info.Mode().IsRegular() {
-		return Stamp{}, lonja.E(lonja.LocalFile, "look at "+lonja.Printable(f.Name()), errNotRegular)
+		return Stamp{}, nil, lonja.E(lonja.LocalFile, "look at "+lonja.Printable(f.Name()), errNotRegular)
 	}
-	return Stamp{uint64(sys.Dev), uint64(sys.Ino), info.Size(), info.ModTime().UnixNano()}, nil
+	return Stamp{uint64(sys.Dev), uint64(sys.Ino), info.Size(), info.ModTime().UnixNano()}, info, nil
 }
 
 // settling is how long a file must have been left alone before it is hashed for

@@ -25,23 +25,7 @@ var (
 // locate finds the place of the file at path and opens it once, to see that it
 // can be served.
 func locate(name lonja.FileName, path string) (place, error) {
-	if climbs(string(name)) {
-		return place{}, errClimbs
-	}
-	where, err := placeOf(path)
-	if err != nil {
-		return place{}, err
-	}
-	f, _, err := where.open()
-	if err != nil {
-		return place{}, err
-	}
-	return where, f.Close()
-}
-
-// placeOf finds the place of the file at path, by the real path of its directory.
-func placeOf(path string) (place, error) {
-	if climbs(path) {
+	if climbs(string(name)) || climbs(path) {
 		return place{}, errClimbs
 	}
 	if !filepath.IsAbs(path) {
