@@ -3,6 +3,7 @@ module lonja
 go 1.26.0
 
 require (
+	filippo.io/edwards25519 v1.2.0
 	github.com/RoaringBitmap/roaring/v2 v2.30.0
 	github.com/creack/pty v1.1.24
 	github.com/ergochat/readline v0.1.3

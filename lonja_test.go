@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"path"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -110,4 +112,68 @@ func TestOperationNames(t *testing.T) {
 	if lonja.ParseOperation("") != lonja.NoOperation || lonja.ParseOperation("register") != lonja.NoOperation {
 		t.Error("names are taken in another case, or empty")
 	}
+}
+
+// TestSecureNames: names of the secure dialect are taken as they are, or refused.
+func TestSecureNames(t *testing.T) {
+	combining := "a" + strings.Repeat("\u0301", 127) // 255 bytes
+	for name, c := range map[string]struct {
+		parse func(string) (string, error)
+		good  []string
+		bad   []string
+	}{
+		"published": {
+			func(s string) (string, error) { n, err := lonja.ParsePublishedName(s); return string(n), err },
+			[]string{
+				"a", "a b.txt", "poems/by shelley/ozymandias.txt", ".hidden", "...", "a..b/c.", "ñ", "n\u0303", "日本/語",
+				combining, strings.Repeat("x", 255), "a:b", "-rf", "~", "a\u3000b",
+			},
+			[]string{
+				"", "/", "/etc/passwd", "a/", "a//b", ".", "..", "../a", "a/../b", "a/./b", "a/..", `a\b`, `..\a`, `C:\a`,
+				"a\x00b", "a\nb", "a\tb", "a\rb", "\x1b[2J", "a\x7f", "a\u0085", "a\u202eb", "a\u2066b", "a\u200bb", "a\ufeff",
+				"\xff", "a\xc0\xafb", "a\ufffdb", " a", "a ", "a/ b", "a /b", "a\u00a0", "\u3000/a", "a\u2028b",
+				strings.Repeat("x", 256), combining + "b",
+			},
+		},
+		"member": {
+			func(s string) (string, error) { n, err := lonja.ParseMemberName(s); return string(n), err },
+			[]string{"a", "ana maría", "日本", `a\b`, "a@b", combining, strings.Repeat("x", 255)},
+			[]string{
+				"", " ", " a", "a ", "a/b", "/", "a\x00", "a\n", "\x1b[2J", "a\u202e", "\xff", "\ufffd",
+				strings.Repeat("x", 256),
+			},
+		},
+	} {
+		for _, s := range c.good {
+			if got, err := c.parse(s); err != nil || got != s {
+				t.Errorf("%s %q: got %q, %v", name, s, got, err)
+			}
+		}
+		for _, s := range c.bad {
+			got, err := c.parse(s)
+			if !errors.Is(err, lonja.Invalid) || got != "" {
+				t.Errorf("%s %q: got %q, %v; want %v", name, s, got, err, lonja.Invalid)
+			} else if lonja.Printable(err.Error()) != err.Error() {
+				t.Errorf("%s %q: the error cannot be shown: %q", name, s, err)
+			}
+		}
+	}
+}
+
+// FuzzSecureNames: what is taken can be shown, is local on every system, and is
+// not changed.
+func FuzzSecureNames(f *testing.F) {
+	for _, s := range []string{"a/b c", "..", "/a", "a\u202eb", "\xff", " a", "ñ"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if n, err := lonja.ParsePublishedName(s); err == nil {
+			if string(n) != s || lonja.Printable(s) != s || path.Clean(s) != s || !filepath.IsLocal(s) || n.Base() != path.Base(s) {
+				t.Errorf("%q is taken", s)
+			}
+		}
+		if n, err := lonja.ParseMemberName(s); err == nil && (string(n) != s || lonja.Printable(s) != s) {
+			t.Errorf("member %q is taken", s)
+		}
+	})
 }

@@ -1,10 +1,12 @@
 package lonja
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Limits of the classic protocol, in bytes. Longer values are refused, never cut.
@@ -29,6 +31,24 @@ func ParseUserName(s string) (UserName, error) {
 	return UserName(s), nil
 }
 
+// ParseMemberName checks a user name that is to be bound to a key: 1 to
+// MaxUserName bytes of text that Printable leaves as it is, with no '/' and no
+// blank at its ends. Nothing is changed, so that names which differ only in
+// their Unicode normal form are two names. The error is of kind Invalid.
+func ParseMemberName(s string) (UserName, error) {
+	if _, err := ParseUserName(s); err != nil {
+		return "", err
+	}
+	err := checkShown(s)
+	if err == nil && strings.Contains(s, "/") {
+		err = errors.New("it has a / in it")
+	}
+	if err != nil {
+		return "", E(Invalid, "parse", fmt.Errorf("user name %q: %w", s, err))
+	}
+	return UserName(s), nil
+}
+
 // LogValue makes a name safe to log.
 func (u UserName) LogValue() slog.Value { return slog.StringValue(Printable(string(u))) }
 
@@ -46,6 +66,55 @@ func ParseFileName(s string) (FileName, error) {
 		return "", E(Invalid, "parse", fmt.Errorf("file name %q has a blank in it", s))
 	}
 	return FileName(s), nil
+}
+
+// ParsePublishedName checks a name of the secure dialect: 1 to MaxFileName bytes
+// of text that Printable leaves as it is, in parts between '/'. No part is
+// empty, "." or "..", or has a blank at its ends; there is no backslash. So it
+// is neither absolute nor climbs, whatever system it ends up on. Nothing is
+// changed, as in ParseMemberName. The error is of kind Invalid.
+func ParsePublishedName(s string) (FileName, error) {
+	if err := checkLength("file name", s, 1, MaxFileName); err != nil {
+		return "", err
+	}
+	if err := checkPublished(s); err != nil {
+		return "", E(Invalid, "parse", fmt.Errorf("file name %q: %w", s, err))
+	}
+	return FileName(s), nil
+}
+
+func checkPublished(s string) error {
+	switch {
+	case strings.HasPrefix(s, "/"):
+		return errors.New("it begins with /, but is to be a name, not a path of one machine")
+	case strings.Contains(s, `\`):
+		return errors.New(`it has a \ in it`)
+	}
+	for part := range strings.SplitSeq(s, "/") {
+		switch part {
+		case "":
+			return errors.New("a part between / and / is empty")
+		case ".", "..":
+			return fmt.Errorf("%q is no part of a name", part)
+		}
+		if err := checkShown(part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkShown returns why s cannot be shown as it is.
+func checkShown(s string) error {
+	switch {
+	case !utf8.ValidString(s):
+		return errors.New("it is not UTF-8")
+	case Printable(s) != s, strings.ContainsRune(s, unicode.ReplacementChar): // it stands for what could not be shown
+		return errors.New("it has something in it that cannot be shown, like a control character or a change of direction")
+	case strings.TrimSpace(s) != s:
+		return errors.New("it has a blank at an end")
+	}
+	return nil
 }
 
 // String returns the name as it is; Printable makes it fit to be shown.
