@@ -2,6 +2,7 @@ package index
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"lonja"
 )
@@ -212,4 +213,17 @@ func (x *Index) closedFor(v Viewer, tell func(number uint32)) {
 			tell(n)
 		}
 	}
+}
+
+// MayKnow reports whether a user, a member or not, may know of a listing of
+// owner: it is what Viewer decides, for a listing that is in no index any more.
+func MayKnow(user lonja.UserName, member bool, owner lonja.UserName, l *lonja.Listing) bool {
+	closed := l.Proof != nil && len(l.Proof.Audience) > 0
+	switch {
+	case !member:
+		return !closed && !hasBlank(l.Name)
+	case !closed:
+		return true
+	}
+	return user == owner || slices.Contains(l.Proof.Audience, user)
 }

@@ -266,15 +266,15 @@ func (x *Index) setPresence(number uint32, a *account, online bool) {
 // A Place is that of an account in the order of age. The zero Place is before
 // the first and after the last.
 type Place struct {
-	incarnation uint64
-	number      uint32 // two accounts of one incarnation come from somewhere else
+	Incarnation uint64
+	Number      uint32 // two accounts of one incarnation come from somewhere else
 }
 
 // olderThan returns what an order needs to find the account at a place.
 func (x *Index) olderThan(p Place) func(uint32) bool {
 	return func(number uint32) bool {
 		incarnation := x.accounts.at(number).incarnation
-		return incarnation < p.incarnation || incarnation == p.incarnation && number < p.number
+		return incarnation < p.Incarnation || incarnation == p.Incarnation && number < p.Number
 	}
 }
 

@@ -115,6 +115,13 @@ func (x *Index) Keys(user lonja.UserName) []byte {
 	return x.secure.bytes(m.keys, m.size)
 }
 
+// Revoked reports whether a key of that incarnation of the user's account is
+// revoked.
+func (x *Index) Revoked(user lonja.UserName, incarnation uint64, k lonja.PublicKey) bool {
+	number, a := x.account(user)
+	return a != nil && a.incarnation == incarnation && x.revoked(number, k)
+}
+
 func (x *Index) revoked(account uint32, k lonja.PublicKey) bool {
 	return slices.Contains(x.secure.revoked[account], k)
 }

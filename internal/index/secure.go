@@ -250,6 +250,12 @@ func (n Notice) Rev() (rev, incarnation uint64) {
 // was.
 func (n Notice) Online() bool { return n.x.listings.at(n.number).online }
 
+// Forbidden reports whether the owner has revoked the key that signed the listing.
+func (n Notice) Forbidden() bool {
+	l := n.x.listings.at(n.number)
+	return l.proof != 0 && n.x.revoked(l.owner, n.x.keyOf(l))
+}
+
 // OfLiving reports whether the owner still has an account.
 func (n Notice) OfLiving() bool { return !n.x.accounts.at(n.x.listings.at(n.number).owner).gone }
 
