@@ -47,8 +47,11 @@ func TestKinds(t *testing.T) {
 		wire Kind
 		own  lonja.Kind
 	}{
-		{Kind_KIND_INTERNAL, lonja.Internal}, {Kind_KIND_NAME_IN_USE, lonja.NameInUse},
-		{Kind_KIND_CANCELED, lonja.Canceled}, {Kind_KIND_LIMITED, lonja.Limited}, {Kind_KIND_UNTRUSTED, lonja.Untrusted},
+		{Kind_KIND_INTERNAL, lonja.Internal},
+		{Kind_KIND_NAME_IN_USE, lonja.NameInUse},
+		{Kind_KIND_CANCELED, lonja.Canceled},
+		{Kind_KIND_LIMITED, lonja.Limited},
+		{Kind_KIND_UNTRUSTED, lonja.Untrusted},
 	} {
 		if int(kind.wire) != int(kind.own) {
 			t.Errorf("%v is %d, want %d", kind.wire, kind.wire, kind.own)

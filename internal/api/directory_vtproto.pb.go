@@ -6,9 +6,10 @@ package api
 
 import (
 	fmt "fmt"
+	io "io"
+
 	protohelpers "github.com/planetscale/vtprotobuf/protohelpers"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
-	io "io"
 )
 
 const (
@@ -2751,6 +2752,7 @@ func (m *RegisterRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *RegisterAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -2802,6 +2804,7 @@ func (m *RegisterAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *UnregisterRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -2885,6 +2888,7 @@ func (m *UnregisterRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *UnregisterAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -2936,6 +2940,7 @@ func (m *UnregisterAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *ClaimRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -3019,6 +3024,7 @@ func (m *ClaimRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *ClaimAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -3070,6 +3076,7 @@ func (m *ClaimAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *AuthorizeRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -3153,6 +3160,7 @@ func (m *AuthorizeRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *AuthorizeAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -3204,6 +3212,7 @@ func (m *AuthorizeAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *KeysRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -3287,6 +3296,7 @@ func (m *KeysRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *KeysAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -3372,6 +3382,7 @@ func (m *KeysAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *AddKeyRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -3491,6 +3502,7 @@ func (m *AddKeyRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *AddKeyAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -3542,6 +3554,7 @@ func (m *AddKeyAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *RevokeKeyRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -3661,6 +3674,7 @@ func (m *RevokeKeyRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *RevokeKeyAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -3712,6 +3726,7 @@ func (m *RevokeKeyAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *RevocationsRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -3814,6 +3829,7 @@ func (m *RevocationsRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *RevocationsAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -3931,6 +3947,7 @@ func (m *RevocationsAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *ConnectRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -4066,6 +4083,7 @@ func (m *ConnectRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *ConnectAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -4153,6 +4171,7 @@ func (m *ConnectAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *RenewRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -4288,6 +4307,7 @@ func (m *RenewRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *RenewAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -4375,6 +4395,7 @@ func (m *RenewAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *Session) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -4546,6 +4567,7 @@ func (m *Session) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *Certificate) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -4699,6 +4721,7 @@ func (m *Certificate) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *DisconnectRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -4782,6 +4805,7 @@ func (m *DisconnectRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *DisconnectAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -4833,6 +4857,7 @@ func (m *DisconnectAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *PublishRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -4952,6 +4977,7 @@ func (m *PublishRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *PublishAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -5003,6 +5029,7 @@ func (m *PublishAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *DeleteRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -5118,6 +5145,7 @@ func (m *DeleteRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *DeleteAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -5169,6 +5197,7 @@ func (m *DeleteAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *ContentDigestRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -5252,6 +5281,7 @@ func (m *ContentDigestRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *ContentDigestAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -5356,6 +5386,7 @@ func (m *ContentDigestAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *UsersRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -5490,6 +5521,7 @@ func (m *UsersRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *UsersAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -5607,6 +5639,7 @@ func (m *UsersAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *ContentRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -5773,6 +5806,7 @@ func (m *ContentRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *ContentAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -5890,6 +5924,7 @@ func (m *ContentAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *HoldersRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -6090,6 +6125,7 @@ func (m *HoldersRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *HoldersAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -6207,6 +6243,7 @@ func (m *HoldersAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *SearchRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -6377,6 +6414,7 @@ func (m *SearchRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *SearchAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -6494,6 +6532,7 @@ func (m *SearchAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *WatchRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -6665,6 +6704,7 @@ func (m *WatchRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *WatchAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0

@@ -6,9 +6,10 @@ package api
 
 import (
 	fmt "fmt"
+	io "io"
+
 	protohelpers "github.com/planetscale/vtprotobuf/protohelpers"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
-	io "io"
 )
 
 const (
@@ -1086,6 +1087,7 @@ func (m *Failure) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *Peer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -1237,6 +1239,7 @@ func (m *Peer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *Reach) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -1354,6 +1357,7 @@ func (m *Reach) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *Listing) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -1526,6 +1530,7 @@ func (m *Listing) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *Proof) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -1730,6 +1735,7 @@ func (m *Proof) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *Holder) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -1949,6 +1955,7 @@ func (m *Holder) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *Query) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -2186,6 +2193,7 @@ func (m *Query) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *Found) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -2343,6 +2351,7 @@ func (m *Found) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *Endorsement) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -2579,6 +2588,7 @@ func (m *Endorsement) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *KeyRecord) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -2685,6 +2695,7 @@ func (m *KeyRecord) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *Revocation) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0

@@ -18,7 +18,7 @@ import (
 var layers = [][]string{
 	0: {"lonja"},
 	1: {"lonja/internal/api", "lonja/internal/classic", "lonja/internal/index", "lonja/internal/limits", "lonja/internal/oncrpc", "lonja/internal/operator", "lonja/internal/presence", "lonja/internal/shell", "lonja/internal/soap", "lonja/internal/statement", "lonja/internal/store"},
-	2: {"lonja/internal/api/apiconnect", "lonja/internal/config", "lonja/internal/datadir", "lonja/internal/dirtest", "lonja/internal/natsstore/natscluster", "lonja/internal/partial", "lonja/internal/share", "lonja/internal/store/hub", "lonja/internal/telemetry"},
+	2: {"lonja/internal/frames", "lonja/internal/api/apiconnect", "lonja/internal/config", "lonja/internal/datadir", "lonja/internal/dirtest", "lonja/internal/natsstore/natscluster", "lonja/internal/partial", "lonja/internal/share", "lonja/internal/store/hub", "lonja/internal/telemetry"},
 	3: {"lonja/internal/memstore", "lonja/internal/natsstore", "lonja/internal/sqlitestore", "lonja/internal/storetest"},
 	4: {
 		"lonja/internal/admin", "lonja/internal/datetime", "lonja/internal/dirclient", "lonja/internal/directory",
