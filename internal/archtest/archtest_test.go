@@ -21,7 +21,7 @@ var layers = [][]string{
 	2: {"lonja/internal/frames", "lonja/internal/api/apiconnect", "lonja/internal/config", "lonja/internal/datadir", "lonja/internal/dirtest", "lonja/internal/natsstore/natscluster", "lonja/internal/partial", "lonja/internal/share", "lonja/internal/store/hub", "lonja/internal/telemetry"},
 	3: {"lonja/internal/memstore", "lonja/internal/natsstore", "lonja/internal/sqlitestore", "lonja/internal/storetest"},
 	4: {
-		"lonja/internal/admin", "lonja/internal/datetime", "lonja/internal/dirclient", "lonja/internal/directory",
+		"lonja/internal/apiclient", "lonja/internal/apiserver", "lonja/internal/admin", "lonja/internal/datetime", "lonja/internal/dirclient", "lonja/internal/directory",
 		"lonja/internal/dirserver", "lonja/internal/download", "lonja/internal/oplog",
 		"lonja/internal/probe", "lonja/internal/upload",
 	},
