@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"maps"
+	"reflect"
 	"slices"
 
 	"lonja"
@@ -114,17 +115,22 @@ func (c *check) compare(e store.Event) error {
 		c.note(damagedRecord, "record %d: %v", e.Rev, err)
 		return nil
 	}
-	if name.file == "" {
+	switch name.kind {
+	case accountRecord:
 		c.compareAccount(name, e)
-		return nil
+	case fileRecord:
+		c.compareFile(name, e)
+	case keysRecord:
+		c.compareKeys(name, e)
+	default:
+		c.compareLedger(name, e)
 	}
-	c.compareFile(name, e)
 	return nil
 }
 
 func (c *check) compareAccount(name recordName, e store.Event) {
 	a, exists := c.directory.account(name.user)
-	incarnation, err := parseAccount(e.Value, e.Rev)
+	incarnation, _, err := parseAccount(name.user, e.Value, e.Rev)
 	switch {
 	case err != nil:
 		c.note(damagedRecord, "account %s, record %d: %v", name.user, e.Rev, err)
@@ -144,13 +150,16 @@ func (c *check) compareFile(name recordName, e store.Event) {
 		return // its account is gone; it waits to be purged
 	}
 	want, err := parsePublication(name.file, e.Value)
+	if err == nil && want.Proof != nil && d.index.Revoked(name.user, name.incarnation, want.Proof.Key) {
+		return // it waits to be deleted
+	}
 	got, rev, there := d.index.Publication(name.user, name.file)
 	switch {
 	case err != nil:
 		c.note(damagedRecord, "%s of %s, record %d: %v", name.file, name.user, e.Rev, err)
 	case !there:
 		c.note(missingEntry, "%s of %s, record %d, is not in the index", name.file, name.user, e.Rev)
-	case rev != uint64(e.Rev) || got != want:
+	case rev != uint64(e.Rev) || !reflect.DeepEqual(got, want):
 		c.note(differentEntry, "%s of %s, record %d, is record %d in the index, or says something else", name.file, name.user, e.Rev, rev)
 	}
 }
@@ -165,12 +174,16 @@ func (c *check) findExtra(ctx context.Context) error {
 			c.note(extraEntry, "account %s is in the index and not in the store", a.User)
 			continue
 		}
+		if a.KeysRev != 0 && !c.has(keysKey(a.User, a.Incarnation)) && store.Rev(a.KeysRev) <= c.barrier {
+			c.note(extraEntry, "the keys of %s are in the index and not in the store", a.User)
+		}
 		for l := range c.directory.listings(a.User) {
 			if !c.has(fileKey(a.User, a.Incarnation, l.Name)) && store.Rev(l.Rev) <= c.barrier {
 				c.note(extraEntry, "%s of %s is in the index and not in the store", l.Name, a.User)
 			}
 		}
 	}
+	c.findExtraInLedger()
 	return nil
 }
 

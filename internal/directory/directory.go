@@ -39,11 +39,16 @@ type Options struct {
 	// MaxPublications is how many files a user may have published; 0 does not
 	// limit them.
 	MaxPublications int
+	// Registration is who may make an account.
+	Registration Registration
+	// SessionLease is how long a session of a member lasts that is not renewed.
+	// 0 stands for DefaultSessionLease.
+	SessionLease time.Duration
 
 	testOnlyBeat time.Duration // between the nodes' heartbeats
 }
 
-// A Directory implements lonja.Directory and operator.Directory. It may be
+// A Directory implements lonja.MemberDirectory and operator.Directory. It may be
 // used by any number of goroutines at once. Close ends it.
 type Directory struct {
 	opts  Options
@@ -60,20 +65,24 @@ type Directory struct {
 
 	mu          sync.RWMutex // guards all below; never held while calling out
 	index       *index.Index // nil until it is complete
+	ledger      *ledger      // likewise
 	incarnation uint64       // the largest in the index
 	applied     store.Rev    // the index has everything up to it
 	written     store.Rev    // the largest revision that the store is known to have
 	waiting     map[store.Rev]chan struct{}
-	broken      error                  // why the index is not fed now
-	refeed      func()                 // has the store be read anew
-	orphaned    bool                   // while exclusive, something came before its account
-	exclusive   bool                   // somebody restores: nobody else writes, and nothing is purged
-	purges      map[store.Key]struct{} // publications of accounts that are gone
+	broken      error                   // why the index is not fed now
+	refeed      func()                  // has the store be read anew
+	orphaned    bool                    // while exclusive, something came before its account
+	exclusive   bool                    // somebody restores: nobody else writes, and nothing is purged
+	purges      map[store.Key]struct{}  // publications of accounts that are gone
+	forbidden   map[store.Key]store.Rev // publications that revoked keys have signed
 	leases      *presence.Table
 	heard       chan struct{} // closed, and made anew, when other nodes were heard
+
+	events *events // has its own lock, which comes after mu
 }
 
-var _ lonja.Directory = (*Directory)(nil)
+var _ lonja.MemberDirectory = (*Directory)(nil)
 
 // Open returns a Directory on what the store holds, once its index is complete
 // and, on a shared store, it knows who is connected elsewhere. An error of kind
@@ -88,6 +97,8 @@ func Open(ctx context.Context, opts Options) (*Directory, error) {
 		purging:    make(chan struct{}, 1),
 		settling:   make(chan struct{}, 1),
 		purges:     make(map[store.Key]struct{}),
+		forbidden:  make(map[store.Key]store.Rev),
+		events:     newEvents(),
 		loaded:     make(chan struct{}),
 		subscribed: make(chan struct{}),
 		wake:       make(chan struct{}, 1),
@@ -243,6 +254,7 @@ func (d *Directory) beginExclusive() (end func(), err error) {
 		// Records that came before their accounts seemed to be of none: what
 		// waits to be purged is found again at the next start.
 		clear(d.purges)
+		clear(d.forbidden)
 	}, nil
 }
 
@@ -250,6 +262,12 @@ func (d *Directory) beginExclusive() (end func(), err error) {
 // nothing any more, so it does not matter when. The caller holds mu.
 func (d *Directory) purgeLater(user lonja.UserName, incarnation uint64) {
 	d.purges[filesKey(user, incarnation)] = struct{}{}
+	remind(d.purging)
+}
+
+// purgeKeysLater does so with its keys.
+func (d *Directory) purgeKeysLater(user lonja.UserName, incarnation uint64) {
+	d.purges[keysKey(user, incarnation)] = struct{}{}
 	remind(d.purging)
 }
 
@@ -278,6 +296,9 @@ func (d *Directory) purge(ctx context.Context) error {
 			if err := d.store.Purge(ctx, prefix); err != nil && ctx.Err() == nil {
 				d.log.Warn("publications of a removed account stay in the store", slog.Any("error", err))
 			}
+		}
+		if err := d.deleteForbidden(ctx); err != nil && ctx.Err() == nil {
+			d.log.Warn("publications that a revoked key has signed stay in the store", slog.Any("error", err))
 		}
 	}
 }

@@ -12,17 +12,21 @@ import (
 
 	"lonja"
 	"lonja/internal/operator"
+	"lonja/internal/statement"
 	"lonja/internal/store"
 )
 
 // An export is lines of JSON, each an object with one of these. It begins with
 // a header and ends with a trailer; accounts and the publications of each are
 // in the order in which they were made, an account before its publications.
+// Invitations and revocations come after them.
 type exportLine struct {
-	Header      *exportHeader      `json:"lonja,omitempty"`
-	Account     *exportAccount     `json:"account,omitempty"`
-	Publication *exportPublication `json:"publication,omitempty"`
-	End         *exportEnd         `json:"end,omitempty"`
+	Header      *exportHeader        `json:"lonja,omitempty"`
+	Account     *exportAccount       `json:"account,omitempty"`
+	Publication *exportPublication   `json:"publication,omitempty"`
+	Invitation  *operator.Invitation `json:"invitation,omitempty"`
+	Revocation  *exportRevocation    `json:"revocation,omitempty"`
+	End         *exportEnd           `json:"end,omitempty"`
 }
 
 type exportHeader struct {
@@ -36,6 +40,7 @@ const exportVersion = 1
 // of that name has left behind there must not become part of it.
 type exportAccount struct {
 	User operator.Text `json:"user"`
+	Keys []exportKey   `json:"keys,omitempty"` // that it is bound to
 }
 
 // An exportPublication's size is left out if it is not known.
@@ -44,11 +49,14 @@ type exportPublication struct {
 	Name        operator.Text `json:"name"`
 	Description operator.Text `json:"description,omitempty"`
 	Size        *int64        `json:"size,omitempty"`
+	Proof       *exportProof  `json:"proof,omitempty"`
 }
 
 type exportEnd struct {
 	Accounts     int `json:"accounts"`
 	Publications int `json:"publications"`
+	Invitations  int `json:"invitations,omitempty"`
+	Revocations  int `json:"revocations,omitempty"`
 }
 
 // Export implements operator.Directory.
@@ -73,6 +81,9 @@ func (d *Directory) Export(ctx context.Context, w io.Writer) error {
 		}
 		end.Accounts++
 		end.Publications += n
+	}
+	if err := d.exportLedger(lines, &end); err != nil {
+		return err
 	}
 	if err := lines.Encode(exportLine{End: &end}); err != nil {
 		return err
@@ -104,7 +115,7 @@ func (d *Directory) accountsByAge(ctx context.Context) ([]lonja.UserName, error)
 // exportAccount writes an account and returns how many publications it has.
 func (d *Directory) exportAccount(lines *json.Encoder, user lonja.UserName) (count int, err error) {
 	name := operator.Text(user)
-	if err := lines.Encode(exportLine{Account: &exportAccount{name}}); err != nil {
+	if err := lines.Encode(exportLine{Account: &exportAccount{User: name, Keys: d.exportKeys(user)}}); err != nil {
 		return 0, err
 	}
 	for l := range d.listings(user) {
@@ -112,6 +123,7 @@ func (d *Directory) exportAccount(lines *json.Encoder, user lonja.UserName) (cou
 		if l.Size != lonja.UnknownSize {
 			p.Size = &l.Size
 		}
+		p.Proof = exportedProof(l.Proof)
 		if err := lines.Encode(exportLine{Publication: &p}); err != nil {
 			return 0, err
 		}
@@ -147,8 +159,9 @@ type importer struct {
 	taken        map[lonja.UserName]bool
 }
 
-// maxImportLine bounds a line, in bytes: three texts in base64, and room.
-const maxImportLine = 16 << 10
+// maxImportLine bounds a line, in bytes: the names of a large audience, escaped,
+// and room.
+const maxImportLine = 512 << 10
 
 func (i *importer) readAll(ctx context.Context, r io.Reader) error {
 	lines := bufio.NewScanner(r)
@@ -201,6 +214,12 @@ func (i *importer) take(ctx context.Context, line exportLine) error {
 	case exportLine{Publication: line.Publication}:
 		i.read.Publications++
 		return i.takePublication(ctx, line.Publication)
+	case exportLine{Invitation: line.Invitation}:
+		i.read.Invitations++
+		return i.takeInvitation(ctx, line.Invitation)
+	case exportLine{Revocation: line.Revocation}:
+		i.read.Revocations++
+		return i.takeRevocation(ctx, line.Revocation)
 	case exportLine{End: line.End}:
 		if *line.End != i.read {
 			return lonja.E(lonja.Invalid, "import", fmt.Errorf("there were %d accounts with %d publications before it, and it says %d and %d",
@@ -221,8 +240,12 @@ func (i *importer) takeAccount(ctx context.Context, a *exportAccount) error {
 		return nil
 	}
 	incarnation := i.directory.newIncarnation()
+	value, err := a.record(user, incarnation)
+	if err != nil {
+		return err
+	}
 	i.incarnations[user] = incarnation
-	return i.add(ctx, store.Change{Key: userKey(user), Value: appendAccount(nil, incarnation)})
+	return i.add(ctx, store.Change{Key: userKey(user), Value: value})
 }
 
 func (i *importer) takePublication(ctx context.Context, p *exportPublication) error {
@@ -233,6 +256,11 @@ func (i *importer) takePublication(ctx context.Context, p *exportPublication) er
 	listing, err := p.listing()
 	if err != nil {
 		return err
+	}
+	if listing.Proof != nil {
+		if err := statement.VerifyPublication(lonja.Publication{Owner: user, Listing: listing}); err != nil {
+			return lonja.E(lonja.Invalid, "import", err)
+		}
 	}
 	incarnation := i.incarnations[user]
 	if a, exists := i.directory.account(user); exists {
@@ -259,10 +287,17 @@ func (p *exportPublication) listing() (lonja.Listing, error) {
 		}
 	}
 	var err error
-	if listing.Name, err = lonja.ParseFileName(string(p.Name)); err != nil {
+	parse := lonja.ParseFileName
+	if p.Proof != nil {
+		parse = lonja.ParsePublishedName
+	}
+	if listing.Name, err = parse(string(p.Name)); err != nil {
 		return listing, err
 	}
-	listing.Description, err = lonja.ParseDescription(string(p.Description))
+	if listing.Description, err = lonja.ParseDescription(string(p.Description)); err != nil {
+		return listing, err
+	}
+	listing.Proof, err = p.Proof.proof()
 	return listing, err
 }
 
@@ -299,18 +334,14 @@ func (i *importer) apply(ctx context.Context, changes []store.Change) error {
 	switch err := i.directory.write(ctx, changes...); {
 	case err == nil:
 		for _, c := range changes {
-			if name, err := parseKey(c.Key); err == nil && name.file == "" {
-				i.report.Accounts++
-			} else {
-				i.report.Publications++
-			}
+			i.count(c.Key)
 		}
 		return nil
 	case !errors.Is(err, lonja.Conflict):
 		return err
 	case len(changes) == 1:
 		i.report.Skipped++
-		if name, err := parseKey(changes[0].Key); err == nil && name.file == "" {
+		if name, err := parseKey(changes[0].Key); err == nil && name.kind == accountRecord {
 			i.taken[name.user] = true
 		}
 		return nil
@@ -329,7 +360,7 @@ func (i *importer) isOfTaken(c store.Change) bool {
 		return false
 	}
 	name, err := parseKey(c.Key)
-	if err != nil || name.file == "" || !i.taken[name.user] || i.incarnations[name.user] != name.incarnation {
+	if err != nil || name.kind != fileRecord || !i.taken[name.user] || i.incarnations[name.user] != name.incarnation {
 		return false
 	}
 	i.report.Skipped++

@@ -125,16 +125,21 @@ type loading struct {
 
 	// build's, until it has ended
 	index       *index.Index
+	ledger      *ledger
+	lateKeys    []store.Event // that came before their account
 	orphans     []index.Orphan
 	incarnation uint64
 	records     int
+	forbidden   map[store.Key]store.Rev // what revoked keys have signed
 }
 
 func newLoading(d *Directory, barrier store.Rev) *loading {
 	l := &loading{
-		directory: d, barrier: barrier, began: time.Now(), index: index.New(),
-		batches: make(chan []store.Event, loadAhead), built: make(chan error, 1),
+		directory: d, barrier: barrier, began: time.Now(), index: index.New(), ledger: newLedger(),
+		forbidden: make(map[store.Key]store.Rev),
+		batches:   make(chan []store.Event, loadAhead), built: make(chan error, 1),
 	}
+	l.index.Observe(func(n index.Notice) { noteForbidden(l.forbidden, n) })
 	go func() { l.built <- l.build() }()
 	return l
 }
@@ -169,6 +174,11 @@ func (l *loading) build() (err error) {
 		documents <- l.index.NewDocuments()
 	}
 	l.index.AdoptOrphans()
+	for _, e := range l.lateKeys {
+		if err == nil {
+			err = l.add(e)
+		}
+	}
 	documents <- l.index.NewDocuments()
 	close(documents)
 	l.orphans = l.index.CompletePublications()
@@ -177,11 +187,17 @@ func (l *loading) build() (err error) {
 }
 
 func (l *loading) add(e store.Event) error {
-	done, err := applyTo(l.index, e)
+	done, err := applyTo(l.index, l.ledger, e)
 	if err != nil {
 		return err
 	}
 	l.incarnation = max(l.incarnation, done.highest)
+	if done.goneKeys != 0 {
+		l.lateKeys = append(l.lateKeys, e)
+	}
+	if done.forbidden {
+		l.forbidden[e.Key] = e.Rev
+	}
 	for l.index.Settle(settleSteps) {
 	}
 	if l.records++; l.records%progressEach == 0 {
@@ -222,13 +238,15 @@ func (l *loading) finish(rev store.Rev) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	first := d.index == nil
-	d.index, d.applied, d.broken = l.index, rev, nil
+	d.index, d.ledger, d.applied, d.broken = l.index, l.ledger, rev, nil
+	l.index.Observe(d.noticed)
 	d.incarnation = max(d.incarnation, l.incarnation)
 	d.connectAll()
 	d.settle()
 	for _, o := range l.orphans {
 		d.purgeLater(o.User, o.Incarnation)
 	}
+	d.finishMembers(l)
 	d.answerUpTo(rev)
 	if l.records >= progressEach || !first {
 		d.log.Info("the index is complete", slog.Int("records", l.records),
@@ -244,16 +262,18 @@ func (d *Directory) apply(e store.Event) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if e.Key != "" {
-		done, err := applyTo(d.index, e)
+		before := d.beforeChange(e)
+		done, err := applyTo(d.index, d.ledger, e)
 		if err != nil {
 			return err
 		}
 		d.incarnation = max(d.incarnation, done.highest)
+		d.afterChange(before, done, e)
 		if done.gone != 0 {
 			d.orphaned = d.orphaned || d.exclusive
 			d.purgeLater(done.user, done.gone)
 		}
-		if done.account {
+		if done.account || done.keys {
 			d.accountChanged(done.user)
 		}
 		d.settle()
@@ -273,37 +293,104 @@ type applied struct {
 	account bool   // it was the account's own record
 	gone    uint64 // an incarnation whose publications mean nothing any more, or 0
 	highest uint64 // an incarnation that was seen, or 0
+
+	keys      bool   // it was the record of its keys
+	goneKeys  uint64 // an incarnation whose record of keys means nothing any more, or 0
+	forbidden bool   // a publication that a revoked key has signed
 }
 
-// applyTo brings one change of the store into an index.
-func applyTo(x *index.Index, e store.Event) (applied, error) {
+// applyTo brings one change of the store into an index and a ledger.
+func applyTo(x *index.Index, l *ledger, e store.Event) (done applied, err error) {
 	name, err := parseKey(e.Key)
 	if err != nil {
-		return applied{}, damaged(err)
+		return done, damaged(err)
 	}
-	done := applied{user: name.user, account: name.file == ""}
-	switch {
-	case name.file == "" && e.Value == nil:
-		done.gone, _ = x.RemoveAccount(name.user)
-	case name.file == "":
-		incarnation, err := parseAccount(e.Value, e.Rev)
-		if err != nil {
-			return done, damaged(err)
-		}
-		done.highest = incarnation
-		x.SetAccount(name.user, incarnation, uint64(e.Rev))
-	case e.Value == nil:
-		x.RemovePublication(name.user, name.incarnation, name.file)
+	done.user = name.user
+	switch name.kind {
+	case accountRecord:
+		done.account = true
+		err = done.applyAccount(x, name, e)
+	case fileRecord:
+		err = done.applyFile(x, name, e)
+	case keysRecord:
+		err = done.applyKeys(x, name, e)
 	default:
-		listing, err := parsePublication(name.file, e.Value)
-		if err != nil {
-			return done, damaged(err)
-		}
-		if !x.SetPublication(name.user, name.incarnation, uint64(e.Rev), listing) {
-			done.gone = name.incarnation
-		}
+		err = l.set(name, e.Value, uint64(e.Rev))
+	}
+	if err != nil {
+		return done, damaged(err)
 	}
 	return done, nil
+}
+
+func (done *applied) applyAccount(x *index.Index, name recordName, e store.Event) error {
+	if e.Value == nil {
+		if a, exists := x.Account(name.user); exists && a.KeysRev != 0 {
+			done.goneKeys = a.Incarnation
+		}
+		done.gone, _ = x.RemoveAccount(name.user)
+		return nil
+	}
+	incarnation, keys, err := parseAccount(name.user, e.Value, e.Rev)
+	if err != nil {
+		return err
+	}
+	done.highest = incarnation
+	x.SetAccount(name.user, incarnation, uint64(e.Rev))
+	if a, _ := x.Account(name.user); keys != nil && a.KeysRev == 0 {
+		return setKeys(x, name.user, incarnation, 0, keys)
+	}
+	return nil
+}
+
+func (done *applied) applyFile(x *index.Index, name recordName, e store.Event) error {
+	if e.Value == nil {
+		x.RemovePublication(name.user, name.incarnation, name.file)
+		return nil
+	}
+	listing, err := parsePublication(name.file, e.Value)
+	if err != nil {
+		return err
+	}
+	switch {
+	case !x.SetPublication(name.user, name.incarnation, uint64(e.Rev), listing):
+		done.gone = name.incarnation
+	case listing.Proof != nil:
+		done.forbidden = x.Revoked(name.user, name.incarnation, listing.Proof.Key)
+	}
+	return nil
+}
+
+func (done *applied) applyKeys(x *index.Index, name recordName, e store.Event) error {
+	if e.Value == nil {
+		return nil // it went with its account
+	}
+	done.keys = true
+	keys, ring, err := parseKeys(name.user, e.Value)
+	if err != nil {
+		return err
+	}
+	if !x.SetKeys(name.user, name.incarnation, uint64(e.Rev), keys, revokedOf(ring)) {
+		done.goneKeys = name.incarnation
+	}
+	return nil
+}
+
+func setKeys(x *index.Index, user lonja.UserName, incarnation, rev uint64, keys []byte) error {
+	ring, err := parseRing(user, keys)
+	if err == nil {
+		x.SetKeys(user, incarnation, rev, keys, revokedOf(ring))
+	}
+	return err
+}
+
+func revokedOf(ring []lonja.KeyRecord) (keys []lonja.PublicKey) {
+	for _, r := range ring {
+		if r.Revoked != 0 {
+			keys = append(keys, r.Key)
+		}
+	}
+	return keys
 }
 
 func damaged(err error) error { return lonja.E(lonja.Damaged, "read the directory", err) }

@@ -9,11 +9,13 @@ import (
 
 // The methods of this file are what package probe keeps users connected by.
 
-// ProbedCount returns how many users this node holds the leases of.
+// ProbedCount returns how many users this node holds the leases of who have no
+// session: these renew theirs themselves.
 func (d *Directory) ProbedCount() int {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	return d.leases.Stats().Held
+	s := d.leases.Stats()
+	return s.Held - s.Sessions
 }
 
 // Probed tells some of these users, and where the next call goes on. A pass

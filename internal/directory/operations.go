@@ -29,6 +29,9 @@ func (d *Directory) Register(ctx context.Context, user lonja.UserName) error {
 	if _, exists := d.account(user); exists {
 		return failure(lonja.NameInUse, lonja.OpRegister, user)
 	}
+	if d.opts.Registration != RegisterAll {
+		return failure(lonja.Forbidden, lonja.OpRegister, user)
+	}
 	err := d.write(ctx, store.Change{Key: userKey(user), Value: appendAccount(nil, d.newIncarnation())})
 	if errors.Is(err, lonja.Conflict) {
 		return failure(lonja.NameInUse, lonja.OpRegister, user)
@@ -126,13 +129,13 @@ func (d *Directory) Publish(ctx context.Context, user lonja.UserName, listing lo
 	switch {
 	case err != nil:
 		return err
+	case a.Bound || listing.Proof != nil:
+		return d.publishSigned(ctx, a, rev, listing)
 	case rev != 0:
 		return failure(lonja.AlreadyPublished, lonja.OpPublish, user)
-	case d.opts.MaxPublications > 0 && a.Publications >= d.opts.MaxPublications:
-		return &lonja.Error{
-			Kind: lonja.Limited, Op: lonja.OpPublish.String(), User: user,
-			Err: fmt.Errorf("%d files are published already", a.Publications),
-		}
+	}
+	if err := d.mayHaveMore(a); err != nil {
+		return err
 	}
 	err = d.write(ctx, store.Change{
 		Key:   fileKey(user, a.Incarnation, listing.Name),
@@ -142,6 +145,17 @@ func (d *Directory) Publish(ctx context.Context, user lonja.UserName, listing lo
 		return failure(lonja.AlreadyPublished, lonja.OpPublish, user)
 	}
 	return err
+}
+
+// mayHaveMore returns why an account must not have one more publication.
+func (d *Directory) mayHaveMore(a index.Account) error {
+	if d.opts.MaxPublications <= 0 || a.Publications < d.opts.MaxPublications {
+		return nil
+	}
+	return &lonja.Error{
+		Kind: lonja.Limited, Op: lonja.OpPublish.String(), User: a.User,
+		Err: fmt.Errorf("%d files are published already", a.Publications),
+	}
 }
 
 // Delete implements lonja.Publications.
@@ -203,7 +217,7 @@ func (d *Directory) ListContent(_ context.Context, user, owner lonja.UserName) (
 	if _, exists := d.index.Account(owner); !exists {
 		return nil, failure(lonja.NoSuchOwner, lonja.OpListContent, owner)
 	}
-	return d.index.Listings(owner), nil
+	return d.index.ListingsFor(d.index.Viewer(user), owner), nil
 }
 
 // Holders implements lonja.Lookups.
@@ -213,7 +227,7 @@ func (d *Directory) Holders(_ context.Context, user lonja.UserName, name lonja.F
 	if _, err := d.connected(lonja.OpHolders, user); err != nil {
 		return nil, err
 	}
-	holders := d.index.Holders(name, lonja.MaxHolders)
+	holders := d.index.HoldersFor(d.index.Viewer(user), name, lonja.MaxHolders)
 	if len(holders) == 0 {
 		return nil, &lonja.Error{Kind: lonja.NoHolder, Op: lonja.OpHolders.String(), User: user, File: name}
 	}

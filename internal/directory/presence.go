@@ -31,7 +31,7 @@ func (o Options) beat() time.Duration { return cmp.Or(o.testOnlyBeat, presenceBe
 
 func newLeases(opts Options) *presence.Table {
 	return presence.New(presence.Options{
-		Node: rand.Uint64(), Alone: !opts.Shared, Lease: opts.Lease, Beat: opts.beat(),
+		Node: rand.Uint64(), Alone: !opts.Shared, Lease: opts.Lease, Session: opts.sessionLease(), Beat: opts.beat(),
 	}, time.Now())
 }
 
@@ -180,15 +180,17 @@ func (d *Directory) applyPresence(changes []presence.Change) {
 		changes = changes[1:]
 		a, exists := d.index.Account(c.User)
 		switch {
-		case c.Online && !(exists && ofAccount(a, c.Stamp)):
+		case c.Online && !(exists && d.valid(a, c.Stamp, c.Detail)):
 			if c.Mine {
 				changes = append(changes, d.leases.Drop(c.User, time.Now())...)
+			} else if exists {
+				d.setOffline(a)
 			}
 		case !exists:
 		case c.Online:
-			d.index.Connect(c.User, c.At)
+			d.setOnline(a, c.At, c.Detail)
 		default:
-			d.index.Disconnect(c.User)
+			d.setOffline(a)
 		}
 	}
 	d.settle()
@@ -213,13 +215,18 @@ func (d *Directory) accountChanged(user lonja.UserName) {
 		return
 	}
 	d.leases.Observe(micros(a.Incarnation))
+	if lease, connected := d.leases.Lookup(user); connected && !d.valid(a, lease.Stamp, lease.Detail) {
+		d.setOffline(a)
+		d.presenceChanged(d.leases.Drop(user, time.Now()))
+		return
+	}
 	d.connectLeased(a)
 }
 
 // connectLeased connects a user who has an account if there is a lease.
 func (d *Directory) connectLeased(a index.Account) {
-	if lease, connected := d.leases.Lookup(a.User); connected && ofAccount(a, lease.Stamp) {
-		d.index.Connect(a.User, lease.At)
+	if lease, connected := d.leases.Lookup(a.User); connected && d.valid(a, lease.Stamp, lease.Detail) {
+		d.setOnline(a, lease.At, lease.Detail)
 	}
 }
 

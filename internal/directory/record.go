@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"lonja"
+	"lonja/internal/statement"
 	"lonja/internal/store"
 )
 
@@ -15,14 +16,24 @@ import (
 //
 //	u/<user>                      an account
 //	f/<user>/<incarnation>/<name> a publication of that account
+//	k/<user>/<incarnation>/keys   the keys of that account
+//	i/<secret>                    an invitation, by the hash of its secret
+//	r/<time>/<user>/<key>         a key that was taken back
 //
-// The parts are store segments of the names. An incarnation is a number that
+// The parts are store segments of the names; the time is in seconds since 1970,
+// with twelve digits. The keys that an account is made with are in its own
+// record, which does not change: a feed tells an account's latest record only,
+// and it must come before those of its publications. So keys that change are a
+// record of their own, and that counts. An incarnation is a number that
 // no other account of that name has, and that is larger in accounts made later:
 // when an account is removed, its publications mean nothing any more, whoever
 // takes the name next, and are purged at leisure.
 const (
-	userPrefix = "u/"
-	filePrefix = "f/"
+	userPrefix       = "u/"
+	filePrefix       = "f/"
+	keysPrefix       = "k/"
+	invitationPrefix = "i/"
+	revocationPrefix = "r/"
 )
 
 func userKey(user lonja.UserName) store.Key {
@@ -38,11 +49,26 @@ func fileKey(user lonja.UserName, incarnation uint64, name lonja.FileName) store
 	return filesKey(user, incarnation) + store.Key(store.Segment(name))
 }
 
+// A recordKind is what a record is of.
+type recordKind uint8
+
+const (
+	accountRecord recordKind = iota
+	fileRecord
+	keysRecord
+	invitationRecord
+	revocationRecord
+)
+
 // A recordName is a parsed key.
 type recordName struct {
-	user        lonja.UserName
-	incarnation uint64         // of a publication
-	file        lonja.FileName // "" in the key of an account
+	kind        recordKind
+	user        lonja.UserName  // but of an invitation
+	incarnation uint64          // of a publication, or of keys
+	file        lonja.FileName  // of a publication
+	invitation  invitationHash  // of an invitation
+	at          int64           // of a revocation
+	key         lonja.PublicKey // of a revocation
 }
 
 func parseKey(key store.Key) (recordName, error) {
@@ -61,15 +87,23 @@ func parseKey(key store.Key) (recordName, error) {
 			return recordName{}, err
 		}
 		file, err := store.ParseSegment(parts[3])
-		return recordName{lonja.UserName(user), incarnation, lonja.FileName(file)}, err
+		return recordName{kind: fileRecord, user: lonja.UserName(user), incarnation: incarnation, file: lonja.FileName(file)}, err
+	}
+	if name, known, err := parseMemberKey(parts); known {
+		return name, err
 	}
 	return recordName{}, fmt.Errorf("key %q is not one of a directory", lonja.Printable(string(key)))
 }
 
 // A value begins with a version, so that later ones can say more. An account
 // of version 1 says nothing: its incarnation is the revision that made it. A
-// publication of version 1 has no size.
-const recordVersion = 2
+// publication of version 1 has no size. Version 3 is of the secure dialect: an
+// account has its keys, a publication its proof.
+const (
+	recordVersion       = 2
+	securedVersion      = 3
+	memberRecordVersion = 1 // of keys, invitations and revocations
+)
 
 // appendAccount appends the value of an account: the version, then the
 // incarnation.
@@ -77,35 +111,58 @@ func appendAccount(b []byte, incarnation uint64) []byte {
 	return binary.AppendUvarint(append(b, recordVersion), incarnation)
 }
 
-func parseAccount(value []byte, rev store.Rev) (incarnation uint64, err error) {
-	switch version(value) {
+// appendBoundAccount appends the value of an account that is bound to keys:
+// these follow the incarnation.
+func appendBoundAccount(b []byte, incarnation uint64, ring []lonja.KeyRecord) ([]byte, error) {
+	return statement.AppendKeys(binary.AppendUvarint(append(b, securedVersion), incarnation), ring)
+}
+
+// parseAccount returns the keys too, as statement has them; nil if there are
+// none.
+func parseAccount(user lonja.UserName, value []byte, rev store.Rev) (incarnation uint64, keys []byte, err error) {
+	v := version(value)
+	switch v {
 	case 1:
-		return uint64(rev), nil
-	case recordVersion:
+		return uint64(rev), nil, nil
+	case recordVersion, securedVersion:
 		incarnation, n := binary.Uvarint(value[1:])
 		if n <= 0 {
-			return 0, fmt.Errorf("an account without its incarnation")
+			return 0, nil, fmt.Errorf("an account without its incarnation")
 		}
-		return incarnation, nil
+		if v == securedVersion {
+			keys = value[1+n:]
+			_, err = parseRing(user, keys)
+		}
+		return incarnation, keys, err
 	}
-	return 0, fmt.Errorf("an account of a version that this lonja does not know")
+	return 0, nil, fmt.Errorf("an account of a version that this lonja does not know")
 }
 
 // appendPublication appends the value of a publication: the version, the size
-// plus one, 0 for an unknown one, then the description with its length.
+// plus one, 0 for an unknown one, then the description with its length, and the
+// proof, if there is one.
 func appendPublication(b []byte, p lonja.Listing) []byte {
-	b = append(b, recordVersion)
+	if p.Proof != nil {
+		b = append(b, securedVersion)
+	} else {
+		b = append(b, recordVersion)
+	}
 	b = binary.AppendUvarint(b, uint64(p.Size-lonja.UnknownSize))
 	b = binary.AppendUvarint(b, uint64(len(p.Description)))
-	return append(b, p.Description...)
+	b = append(b, p.Description...)
+	if p.Proof != nil {
+		b = statement.AppendProof(b, p.Proof)
+	}
+	return b
 }
 
 func parsePublication(name lonja.FileName, value []byte) (lonja.Listing, error) {
 	p := lonja.Listing{Name: name, Size: lonja.UnknownSize}
-	switch version(value) {
+	v := version(value)
+	switch v {
 	case 1:
 		value = value[1:]
-	case recordVersion:
+	case recordVersion, securedVersion:
 		size, n := binary.Uvarint(value[1:])
 		if n <= 0 || size > math.MaxInt64 {
 			return p, fmt.Errorf("a publication whose size cannot be one")
@@ -116,10 +173,17 @@ func parsePublication(name lonja.FileName, value []byte) (lonja.Listing, error) 
 		return p, fmt.Errorf("a publication of a version that this lonja does not know")
 	}
 	length, n := binary.Uvarint(value)
-	if n <= 0 || length != uint64(len(value)-n) || length > lonja.MaxDescription {
+	if n <= 0 || length > uint64(len(value)-n) || length > lonja.MaxDescription || v != securedVersion && length != uint64(len(value)-n) {
 		return p, fmt.Errorf("a publication whose lengths do not fit")
 	}
-	p.Description = lonja.Description(value[n:])
+	p.Description = lonja.Description(value[n : n+int(length)])
+	if v == securedVersion {
+		proof, err := statement.DecodeProof(value[n+int(length):])
+		if err != nil {
+			return p, err
+		}
+		p.Proof = proof
+	}
 	return p, nil
 }
 

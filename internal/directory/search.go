@@ -16,5 +16,5 @@ func (d *Directory) Search(_ context.Context, user lonja.UserName, query lonja.Q
 	if _, err := d.connected(lonja.OpSearch, user); err != nil {
 		return lonja.FoundPage{}, err
 	}
-	return d.index.Search(&query)
+	return d.index.SearchFor(d.index.Viewer(user), &query)
 }

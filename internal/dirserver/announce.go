@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"lonja"
-	"lonja/internal/classic"
 )
 
 // maxUnwritten bounds the lines that wait for a reader of our output.
@@ -70,7 +69,7 @@ func (a *announcer) start() (stop func()) {
 }
 
 // request adds the line of one request.
-func (a *announcer) request(req *classic.Request) {
+func (a *announcer) request(operation string, user lonja.UserName, timestamp string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if len(a.waiting) > maxUnwritten {
@@ -78,11 +77,11 @@ func (a *announcer) request(req *classic.Request) {
 		return
 	}
 	b := append(a.waiting, "s> OPERATION "...)
-	b = append(b, lonja.Printable(req.OpName)...)
+	b = append(b, lonja.Printable(operation)...)
 	b = append(b, " FROM "...)
-	b = append(b, lonja.Printable(string(req.User))...)
+	b = append(b, lonja.Printable(string(user))...)
 	b = append(b, " AT "...)
-	b = append(b, lonja.Printable(req.Timestamp)...)
+	b = append(b, lonja.Printable(timestamp)...)
 	a.waiting = append(b, '\n')
 	select {
 	case a.wake <- struct{}{}:

@@ -40,14 +40,10 @@ func (b *buffers) keep(answer []byte) {
 
 // exchange reads one request from conn and answers it. Whatever was wrong with
 // the request, it is answered: existing clients take silence for success.
-func (s *Server) exchange(ctx context.Context, conn net.Conn, visit limits.Visit) {
-	bufs := bufferPool.Get().(*buffers)
-	defer bufs.release()
-	bufs.in.Reset(conn)
-
+func (s *Server) exchange(ctx context.Context, conn net.Conn, visit limits.Visit, bufs *buffers) {
 	req, bad := classic.ReadRequest(bufs.in)
 	if req.OpName != "" {
-		s.announce.request(&req)
+		s.announce.request(req.OpName, req.User, req.Timestamp)
 	}
 	over := s.overLimit(conn, visit, &req)
 	var answer []byte

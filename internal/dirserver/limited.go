@@ -45,9 +45,13 @@ func (s *Server) overLimit(conn net.Conn, visit limits.Visit, req *classic.Reque
 }
 
 func (s *Server) refused(conn net.Conn, reason limits.Reason) {
+	s.refusedFrom(conn.RemoteAddr(), reason)
+}
+
+func (s *Server) refusedFrom(from net.Addr, reason limits.Reason) {
 	s.opts.Limited(reason)
 	if count := s.limited.add(time.Now()); count > 0 {
 		s.opts.Log.Warn("requests over a limit are refused", slog.Int("since the last warning", count),
-			slog.String("now", reason.String()), slog.Any("from", conn.RemoteAddr()))
+			slog.String("now", reason.String()), slog.Any("from", from))
 	}
 }

@@ -42,6 +42,15 @@ type Options struct {
 	Announce io.Writer
 	Log      *slog.Logger
 
+	// TLS takes over a connection that begins like one of TLS, which it can read
+	// from its first byte on. ctx ends when Serve is to end; TLS returns when the
+	// connection is done, at the latest StopTimeout after that. It need not close
+	// it. The connection is no longer one of MaxConns. Nil: there is no such
+	// dialect, and what begins so is a malformed request.
+	TLS func(ctx context.Context, conn net.Conn, visit limits.Visit)
+	// ClassicOff refuses all requests of the classic protocol, whatever they are.
+	ClassicOff bool
+
 	// Limits says who asks for too much. Nil: nobody does.
 	Limits *limits.Limiter
 	// Limited is told of each request that was refused for its limit, or
@@ -103,6 +112,7 @@ type Server struct {
 	limited  digest
 	failures *failureLog
 	answers  *allowance
+	silent   *limits.Room // connections of which nothing has been read
 }
 
 // New returns a Server. It does nothing until Serve is called.
@@ -115,6 +125,7 @@ func New(opts Options) *Server {
 		announce: newAnnouncer(opts.Announce, opts.Log),
 		failures: newFailureLog(opts.Log),
 		answers:  newAllowance(opts.AnswerMemory),
+		silent:   limits.NewRoom(opts.MaxConns),
 	}
 }
 
@@ -180,7 +191,7 @@ func (s *Server) acceptAll(ctx, working context.Context, ln net.Listener) error 
 		}
 		pause.reset()
 		s.handlers.Add(1)
-		go s.serveConn(working, conn, s.opts.Limits.Enter(remoteAddr(conn)))
+		go s.serveConn(ctx, working, conn, s.opts.Limits.Enter(remoteAddr(conn)))
 	}
 }
 
@@ -192,6 +203,8 @@ func (s *Server) awaitSlot(ctx context.Context) bool {
 		return true
 	default:
 	}
+	// Who says nothing makes room for others, where that is what most do.
+	s.silent.Thin(max(s.opts.MaxConns/2, leastCrowd))
 	select {
 	case s.slots <- struct{}{}:
 		return true
@@ -200,18 +213,17 @@ func (s *Server) awaitSlot(ctx context.Context) bool {
 	}
 }
 
-func (s *Server) serveConn(ctx context.Context, conn net.Conn, visit limits.Visit) {
+// serveConn serves a connection in the dialect that it speaks. ctx ends when no
+// more are accepted, working when those that were are given up.
+func (s *Server) serveConn(ctx, working context.Context, conn net.Conn, visit limits.Visit) {
 	defer func() {
 		s.opts.Limits.Leave(visit)
-		s.open.remove(conn)
 		_ = conn.Close()
-		<-s.slots
 		s.handlers.Done()
 	}()
-	if visit.Entry == limits.Shut {
-		s.shut(conn)
-		return
+	serve := func(conn net.Conn, visit limits.Visit, bufs *buffers) { s.exchange(working, conn, visit, bufs) }
+	if other := s.sortConn(serve, conn, visit); other != nil {
+		_ = conn.SetDeadline(time.Time{})
+		s.opts.TLS(ctx, other, visit)
 	}
-	s.open.add(conn, time.Now().Add(s.patience(visit)))
-	s.exchange(ctx, conn, visit)
 }

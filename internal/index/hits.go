@@ -22,6 +22,7 @@ type hit struct {
 // that there is another page.
 type hits struct {
 	x     *Index
+	view  *view  // how the viewer sees bases otherwise than all do, or nil
 	after *bound // better ones were on earlier pages; nil: there are none
 	most  int
 	worst worstFirst
@@ -32,12 +33,20 @@ func (h *hits) full() bool { return len(h.worst) == h.most }
 
 // add keeps the hit if it is among the best. A base counts once.
 func (h *hits) add(new hit) {
+	if s, otherwise := h.view.standing(h.x, new.base); otherwise {
+		h.addSeen(new, s)
+		return
+	}
 	if h.after != nil && h.x.compareBase(new.base, h.after) <= 0 ||
 		h.full() && h.x.compareBase(new.base, &h.worst[0].bound) >= 0 ||
 		slices.ContainsFunc(h.worst, func(o hit) bool { return o.base == new.base }) {
 		return
 	}
 	new.bound = *newBound(h.x.standing(new.base))
+	h.put(new)
+}
+
+func (h *hits) put(new hit) {
 	if !h.full() {
 		heap.Push(&h.worst, new)
 		return

@@ -43,6 +43,8 @@ type Index struct {
 
 	byUser, byFile, byDoc, byBase set
 
+	secure secure // what only the secure dialect knows
+
 	online    order           // connected accounts, by incarnation
 	reachable *roaring.Bitmap // documents whose base has a connected owner
 	ranked    order           // bases, the first to show first; made when loading ends
@@ -63,6 +65,7 @@ type account struct {
 	oldest      uint32 // listing
 	files       uint32
 	cursor      uint32 // the next listing to settle
+	member      uint32 // of secure.members, or 0
 	port        uint16
 	addr        [16]byte
 	online      bool
@@ -77,7 +80,10 @@ type listing struct {
 	doc            uint32
 	newer, older   uint32 // listings of the same owner
 	before, behind uint32 // listings of the same base: the connected owners and the others apart, the latest first
+	proof          uint32 // of secure.proofs, or 0
 	online         bool   // what base and document count it as
+	blank          bool   // its name has one: the classic protocol has no place for it
+	closed         bool   // only an audience may know of it: base and document do not count it
 }
 
 // A document is what publications say, however many say it.
@@ -88,6 +94,7 @@ type document struct {
 	listings    uint32
 	online      uint32 // listings of connected owners
 	latest      uint32 // one of the listings, mostly the last to come, or 0
+	closed      uint32 // closed listings, which are not among the others
 }
 
 // A base stands for the publications with one base name.
@@ -98,6 +105,7 @@ type base struct {
 	offline1st uint32 // likewise of the other owners
 	listings   uint32
 	online     uint32
+	extra      uint32 // of secure.extras, or 0
 }
 
 // An Orphan is a publication whose account is not known.
@@ -119,7 +127,7 @@ type Document struct {
 // nothing be searched. Half of the work of loading is words; it can be done
 // beside the other half with NewDocuments, AddWords and CompleteWords.
 func New() *Index {
-	return &Index{seed: maphash.MakeSeed(), texts: newTexts(), words: newVocabulary(), reachable: roaring.New(), large: make(map[uint32]*roaring.Bitmap), loading: true}
+	return &Index{seed: maphash.MakeSeed(), texts: newTexts(), words: newVocabulary(), reachable: roaring.New(), large: make(map[uint32]*roaring.Bitmap), secure: newSecure(), loading: true}
 }
 
 // hash hashes what has no text of its own.
@@ -171,6 +179,7 @@ func (x *Index) RemoveAccount(user lonja.UserName) (incarnation uint64, there bo
 		x.setPresence(number, a, false)
 	}
 	a.gone = true
+	x.releaseMember(number, a)
 	x.settleLater(number, a)
 	return a.incarnation, true
 }
@@ -182,18 +191,22 @@ type Account struct {
 	Rev          uint64
 	Connected    bool
 	At           lonja.Endpoint // while connected
+	Reach        *lonja.Reach   // likewise, of a member's node
+	Bound        bool           // to keys
+	KeysRev      uint64         // of the record of these, if it is not the account's own
 	Publications int
 }
 
 // Account returns the user's account, and whether there is one.
 func (x *Index) Account(user lonja.UserName) (Account, bool) {
-	_, a := x.account(user)
+	number, a := x.account(user)
 	if a == nil {
 		return Account{}, false
 	}
 	return Account{
 		User: user, Incarnation: a.incarnation, Rev: a.rev,
 		Connected: a.online, At: a.endpoint(), Publications: int(a.files),
+		Reach: x.secure.reach[number], Bound: x.bound(a), KeysRev: x.keysRev(a),
 	}, true
 }
 
@@ -239,6 +252,9 @@ func (x *Index) Disconnect(user lonja.UserName) {
 
 func (x *Index) setPresence(number uint32, a *account, online bool) {
 	older := x.olderThan(Place{a.incarnation, number})
+	if !online {
+		delete(x.secure.reach, number)
+	}
 	if a.online = online; online {
 		x.online.insert(number, older)
 	} else {
@@ -250,15 +266,15 @@ func (x *Index) setPresence(number uint32, a *account, online bool) {
 // A Place is that of an account in the order of age. The zero Place is before
 // the first and after the last.
 type Place struct {
-	incarnation uint64
-	number      uint32 // two accounts of one incarnation come from somewhere else
+	Incarnation uint64
+	Number      uint32 // two accounts of one incarnation come from somewhere else
 }
 
 // olderThan returns what an order needs to find the account at a place.
 func (x *Index) olderThan(p Place) func(uint32) bool {
 	return func(number uint32) bool {
 		incarnation := x.accounts.at(number).incarnation
-		return incarnation < p.incarnation || incarnation == p.incarnation && number < p.number
+		return incarnation < p.Incarnation || incarnation == p.Incarnation && number < p.Number
 	}
 }
 
@@ -276,7 +292,7 @@ func (x *Index) Peers(peers []lonja.Peer, older Place, n int) (_ []lonja.Peer, n
 		}
 		n--
 		a := x.accounts.at(number)
-		peers = append(peers, lonja.Peer{User: lonja.UserName(x.texts.str(a.user)), At: a.endpoint()})
+		peers = append(peers, lonja.Peer{User: lonja.UserName(x.texts.str(a.user)), At: a.endpoint(), Reach: x.secure.reach[number]})
 		next = Place{a.incarnation, number}
 	}
 	return peers, Place{}

@@ -119,10 +119,10 @@ func (x *Index) Settle(n int) (more bool) {
 			l := x.listings.at(current)
 			a.cursor = l.newer
 			switch {
-			case a.gone:
+			case a.gone, l.proof != 0 && x.revoked(number, x.keyOf(l)):
 				x.removeListing(current)
 			case l.online != a.online:
-				x.recount(current, l, a.online)
+				x.turn(current, l, a.online)
 			}
 		}
 		if a.cursor != 0 {
@@ -243,7 +243,9 @@ func (x *Index) addToLarge(owner uint32, a *account, doc uint32) {
 	}
 	docs := roaring.New()
 	for n := a.newest; n != 0; n = x.listings.at(n).older {
-		docs.Add(x.listings.at(n).doc)
+		if l := x.listings.at(n); !l.closed {
+			docs.Add(l.doc)
+		}
 	}
 	x.large[owner] = docs
 }

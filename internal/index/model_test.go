@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -23,6 +24,8 @@ type modelAccount struct {
 	name        lonja.UserName
 	incarnation uint64
 	online      bool
+	bound       bool
+	revoked     []lonja.PublicKey
 	files       []*modelFile // the oldest first
 }
 
@@ -63,12 +66,20 @@ func (m *model) setOnline(a *modelAccount, online bool) {
 	}
 }
 
-// search is the meaning of lonja.Searcher, in the plainest way.
+// search is the meaning of lonja.Searcher, in the plainest way, for somebody who
+// may know of all that every member may.
 func (m *model) search(q *lonja.Query) []lonja.Found {
+	return m.searchFor(nil, q)
+}
+
+func (m *model) searchFor(asker *modelAccount, q *lonja.Query) []lonja.Found {
 	groups := map[string]*lonja.Found{}
 	matches := map[string][]*modelFile{}
 	for _, a := range m.accounts {
 		for _, f := range a.files {
+			if !f.seenBy(asker) {
+				continue
+			}
 			base := f.Name.Base()
 			if groups[base] == nil {
 				groups[base] = &lonja.Found{}
@@ -131,7 +142,7 @@ type machine struct {
 
 var (
 	someUser  = rapid.SampledFrom([]lonja.UserName{"ana", "luis", "eva", "pau"})
-	someFile  = rapid.SampledFrom([]lonja.FileName{"/a/one.txt", "/b/one.txt", "/a/two words.mp3", `\c\ONE.TXT`, "/a/.hidden", "/a/onerous.Mp3", "/x/", "/d/one two three"})
+	someFile  = rapid.SampledFrom([]lonja.FileName{"/a/one.txt", "/b/one.txt", "/a/two words.mp3", `\c\ONE.TXT`, "two/a b/one.txt", "one two.mp3", "/a/.hidden", "/a/onerous.Mp3", "/x/", "/d/one two three"})
 	someWords = rapid.SampledFrom([]lonja.Description{"", "one", "Two three", "the ONE and only", "oneself", "o"})
 )
 
@@ -139,6 +150,9 @@ func (s *machine) publish(t *rapid.T) {
 	a := s.m.account(someUser.Draw(t, "user"))
 	p := lonja.Listing{Name: someFile.Draw(t, "file"), Description: someWords.Draw(t, "description"), Size: rapid.Int64Range(-1, 5).Draw(t, "size")}
 	s.rev++
+	if a != nil && rapid.Bool().Draw(t, "signed") {
+		p.Proof = drawProof(t, s.rev)
+	}
 	if a == nil {
 		if !s.x.loading && s.x.SetPublication("nobody", 1, s.rev, p) {
 			t.Fatal("a publication without account was taken")
@@ -149,6 +163,9 @@ func (s *machine) publish(t *rapid.T) {
 		t.Fatal("a publication was refused")
 	}
 	s.m.removeFile(a, p.Name)
+	if p.Proof != nil && slices.Contains(a.revoked, p.Proof.Key) {
+		return
+	}
 	f := &modelFile{a, p, s.rev}
 	a.files = append(a.files, f)
 	if a.online {
@@ -197,13 +214,15 @@ func (s *machine) actions() map[string]func(*rapid.T) {
 			}
 			online := rapid.Bool().Draw(t, "online")
 			if online {
-				s.x.Connect(a.name, somewhere)
+				s.x.ConnectReach(a.name, somewhere, a.reach())
 			} else {
 				s.x.Disconnect(a.name)
 			}
 			s.m.setOnline(a, online)
 		},
-		"": s.compare,
+		"bind":   s.bind,
+		"revoke": s.revoke,
+		"":       s.compare,
 	}
 }
 
@@ -228,6 +247,7 @@ func TestAgainstModel(t *testing.T) {
 		}
 		s.compare(t)
 		left := []int{len(s.x.large), s.x.texts.count, s.x.words.texts.count, s.x.docs.len(), s.x.bases.len(), s.x.listings.len(), s.x.accounts.len(), len(s.x.words.begins), s.x.ranked.count, s.x.words.sorted.count, int(s.x.reachable.GetCardinality())}
+		left = append(left, s.x.secure.left()...)
 		if slices.Max(left) > 0 {
 			t.Fatalf("an empty index still holds %v", left)
 		}
@@ -248,11 +268,11 @@ func (s *machine) compare(t *rapid.T) {
 		var want []lonja.Listing
 		for _, f := range slices.Backward(a.files) {
 			want = append(want, f.Listing)
-			if p, rev, _ := s.x.Publication(a.name, f.Name); rev != f.rev || p != f.Listing {
+			if p, rev, _ := s.x.Publication(a.name, f.Name); rev != f.rev || !sameListing(p, f.Listing) {
 				t.Fatalf("%s %s: got %v of revision %d, want %v of %d", a.name, f.Name, p, rev, f.Listing, f.rev)
 			}
 		}
-		if listings := s.x.Listings(a.name); !slices.Equal(listings, want) {
+		if listings := s.x.Listings(a.name); !slices.EqualFunc(listings, want, sameListing) {
 			t.Fatalf("%s: got %v, want %v", a.name, listings, want)
 		}
 	}
@@ -262,6 +282,7 @@ func (s *machine) compare(t *rapid.T) {
 	}
 	s.compareHolders(t)
 	s.compareSearch(t)
+	s.compareSecure(t)
 }
 
 // comparePeers lists who is connected, a page after the other.
@@ -272,10 +293,10 @@ func (s *machine) comparePeers(t *rapid.T) {
 	}
 	for _, a := range slices.Backward(s.m.accounts) {
 		if a.online {
-			want = append(want, lonja.Peer{User: a.name, At: somewhere})
+			want = append(want, lonja.Peer{User: a.name, At: somewhere, Reach: a.reach()})
 		}
 	}
-	if !slices.Equal(got, want) || s.x.Connected() != len(want) {
+	if !reflect.DeepEqual(got, want) || s.x.Connected() != len(want) {
 		t.Fatalf("connected: got %v, want %v", got, want)
 	}
 }
@@ -284,11 +305,11 @@ func (s *machine) compareHolders(t *rapid.T) {
 	name := someFile.Draw(t, "held")
 	var want []lonja.Holder
 	for _, f := range slices.Backward(s.m.held) {
-		if f.Name.Base() == name.Base() {
-			want = append(want, lonja.Holder{User: f.owner.name, At: somewhere, Name: f.Name})
+		if f.Name.Base() == name.Base() && f.seenBy(nil) {
+			want = append(want, f.holder())
 		}
 	}
-	if got := s.x.Holders(name, 100); !slices.Equal(got, want) {
+	if got := s.x.Holders(name, 100); !slices.EqualFunc(got, want, func(g, w lonja.Holder) bool { return g.User == w.User && g.At == w.At && g.Name == w.Name }) {
 		t.Fatalf("holders of %s: got %v, want %v", name, got, want)
 	}
 }
@@ -303,10 +324,11 @@ func (s *machine) compareSearch(t *rapid.T) {
 		q.OnlineOnly = rapid.Bool().Draw(t, "online")
 		q.MinSize, q.MaxSize = rapid.Int64Range(0, 3).Draw(t, "least"), rapid.Int64Range(0, 4).Draw(t, "most")
 	}
-	want := s.m.search(&q)
+	asker := s.drawAsker(t)
+	want := s.m.searchFor(asker, &q)
 	var got []lonja.Found
 	for {
-		page, err := s.x.Search(&q)
+		page, err := s.x.SearchFor(s.viewer(asker), &q)
 		if err != nil || len(page.Found) > q.Limit {
 			t.Fatalf("%d results of %d, %v", len(page.Found), q.Limit, err)
 		}
@@ -316,13 +338,13 @@ func (s *machine) compareSearch(t *rapid.T) {
 		}
 	}
 	same := slices.EqualFunc(got, want, func(g, w lonja.Found) bool {
-		if !modelMatches(&modelFile{owner: s.m.account(g.Owner), Listing: g.Listing}, &q) {
+		if f := (&modelFile{owner: s.m.account(g.Owner), Listing: g.Listing}); !modelMatches(f, &q) || !f.seenBy(asker) {
 			return false
 		}
 		return g.Online == w.Online && g.Holders == w.Holders && g.Listing.Name.Base() == w.Listing.Name.Base() &&
 			s.m.account(g.Owner).online == s.m.account(w.Owner).online
 	})
 	if !same {
-		t.Fatalf("search %+v:\n got %v\nwant %v", q, got, want)
+		t.Fatalf("search %+v by %v:\n got %v\nwant %v", q, asker, got, want)
 	}
 }

@@ -31,13 +31,31 @@ func (x *Index) SetPublication(user lonja.UserName, incarnation, rev uint64, p l
 	if old := x.listing(owner, p.Name); old != 0 {
 		x.removeListing(old)
 	}
+	if p.Proof != nil && x.revoked(owner, p.Proof.Key) {
+		return true // it came on the way
+	}
 	number := x.listings.add()
 	l := x.listings.at(number)
-	l.rev, l.owner, l.doc = rev, owner, x.holdDocument(p)
+	l.rev, l.owner, l.blank = rev, owner, hasBlank(p.Name)
+	l.closed = p.Proof != nil && len(p.Proof.Audience) > 0
+	if l.closed {
+		l.doc = x.holdClosed(p)
+	} else {
+		l.doc = x.holdDocument(p)
+	}
 	x.linkOwner(number, l, a)
 	x.byFile.insert(x.hash(uint64(owner), uint64(x.docs.at(l.doc).name)), number)
-	x.count(number, l, a.online, +1)
-	x.addToLarge(owner, a, l.doc)
+	if p.Proof != nil {
+		x.prove(number, l, a, p.Proof)
+	}
+	if l.closed {
+		x.countClosed(number, l, a.online)
+	} else {
+		x.count(number, l, a.online, +1)
+		x.countBlank(l, +1)
+		x.addToLarge(owner, a, l.doc)
+	}
+	x.notice(Added, number)
 	return true
 }
 
@@ -53,14 +71,21 @@ func (x *Index) RemovePublication(user lonja.UserName, incarnation uint64, name 
 }
 
 func (x *Index) removeListing(number uint32) {
+	x.notice(Removed, number)
 	l := x.listings.at(number)
 	d := x.docs.at(l.doc)
 	x.byFile.remove(x.hash(uint64(l.owner), uint64(d.name)), number)
 	a := x.accounts.at(l.owner)
 	x.unlinkOwner(number, l, a)
-	x.removeFromLarge(l.owner, a, l.doc)
-	x.count(number, l, l.online, -1)
-	x.releaseDocument(l.doc)
+	if l.closed {
+		x.removeClosed(l, a)
+	} else {
+		x.removeFromLarge(l.owner, a, l.doc)
+		x.count(number, l, l.online, -1)
+		x.countBlank(l, -1)
+		x.releaseDocument(l.doc)
+	}
+	x.disprove(number, l, a)
 	x.listings.release(number)
 }
 
@@ -117,11 +142,13 @@ func (x *Index) ListingsPage(user lonja.UserName, from uint32, n int) (entries [
 }
 
 func (x *Index) publication(number uint32) lonja.Listing {
-	d := x.docs.at(x.listings.at(number).doc)
+	l := x.listings.at(number)
+	d := x.docs.at(l.doc)
 	return lonja.Listing{
 		Name:        lonja.FileName(x.texts.str(d.name)),
 		Description: lonja.Description(x.texts.str(d.description)),
 		Size:        d.size,
+		Proof:       x.proof(l),
 	}
 }
 
@@ -151,6 +178,16 @@ func (x *Index) Holders(name lonja.FileName, most int) []lonja.Holder {
 // holdDocument returns the document that says what p says, for one more
 // listing.
 func (x *Index) holdDocument(p lonja.Listing) uint32 {
+	number := x.document(p)
+	if x.docs.at(number).listings == 0 {
+		x.linkDocument(number, x.holdBase(p.Name.Base()))
+		x.secure.closedDocs.Remove(number)
+	}
+	return number
+}
+
+// document returns the document that says what p says; a new one has no base.
+func (x *Index) document(p lonja.Listing) uint32 {
 	name, description := x.texts.hold(string(p.Name)), x.texts.hold(string(p.Description))
 	hash := x.hash(uint64(name), uint64(description), uint64(p.Size))
 	number := x.byDoc.find(hash, func(n uint32) bool {
@@ -166,7 +203,9 @@ func (x *Index) holdDocument(p lonja.Listing) uint32 {
 	d := x.docs.at(number)
 	d.name, d.description, d.size = name, description, p.Size
 	x.byDoc.insert(hash, number)
-	x.linkDocument(number, x.holdBase(p.Name.Base()))
+	if hasBlank(p.Name) {
+		x.secure.blankDocs.Add(number)
+	}
 	if x.loading {
 		x.fresh = append(x.fresh, Document{number, p})
 	} else {
@@ -181,14 +220,24 @@ func (x *Index) releaseDocument(number uint32) {
 	if d.listings > 0 {
 		return
 	}
+	x.unlinkDocument(number, *x.baseOf.at(number))
+	if d.closed > 0 {
+		x.secure.closedDocs.Add(number)
+		return
+	}
+	x.dropDocument(number)
+}
+
+// dropDocument forgets a document that no listing says.
+func (x *Index) dropDocument(number uint32) {
+	d := x.docs.at(number)
+	x.secure.blankDocs.Remove(number)
 	said := Document{number, lonja.Listing{
 		Name:        lonja.FileName(x.texts.str(d.name)),
 		Description: lonja.Description(x.texts.str(d.description)),
 	}}
 	x.byDoc.remove(x.hash(uint64(d.name), uint64(d.description), uint64(d.size)), number)
-	base := *x.baseOf.at(number)
-	x.unlinkDocument(number, base)
-	x.releaseBase(base)
+	x.releaseBase(*x.baseOf.at(number))
 	x.texts.release(d.name)
 	x.texts.release(d.description)
 	if x.loading {
@@ -232,10 +281,10 @@ func (x *Index) holdBase(name string) uint32 {
 	return number
 }
 
-// releaseBase forgets a base without listings.
+// releaseBase forgets a base without listings, closed ones too.
 func (x *Index) releaseBase(number uint32) {
 	b := x.bases.at(number)
-	if b.listings != 0 {
+	if b.listings != 0 || b.extra != 0 {
 		return
 	}
 	x.byBase.remove(x.hash(uint64(b.name)), number)

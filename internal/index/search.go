@@ -25,21 +25,26 @@ const (
 // Search returns a page of what matches the query, which was checked. The page
 // may be shorter than asked for, even empty, while its Next is not: no search
 // takes long.
-func (x *Index) Search(q *lonja.Query) (lonja.FoundPage, error) {
+func (x *Index) Search(q *lonja.Query) (lonja.FoundPage, error) { return x.SearchFor(Everybody, q) }
+
+// SearchFor is Search among what v may know of.
+func (x *Index) SearchFor(v Viewer, q *lonja.Query) (lonja.FoundPage, error) {
 	after, err := parseCursor(q.After)
 	if err != nil {
 		return lonja.FoundPage{}, lonja.E(lonja.Invalid, lonja.OpSearch.String(), err)
 	}
 	s := &search{
-		x: x, q: q, start: after,
+		x: x, q: q, viewer: v, start: after,
 		hits: hits{x: x, after: after, most: 1 + cmp.Or(q.Limit, lonja.DefaultFound)},
 		// What is looked at of a document beside its words costs a look
 		// somewhere else in memory.
-		filters: q.OnlineOnly || q.MinSize > 0 || q.MaxSize > 0 || q.Base != "",
+		filters: q.OnlineOnly || q.MinSize > 0 || q.MaxSize > 0 || q.Base != "" ||
+			!v.member && !x.secure.blankDocs.IsEmpty(),
 	}
 	if !s.prepare() {
 		return lonja.FoundPage{}, nil
 	}
+	s.lookAtClosed()
 	switch {
 	case q.Owner != "":
 		s.lookAtOwner()
@@ -56,6 +61,8 @@ type search struct {
 	x     *Index
 	q     *lonja.Query
 	start *bound // from where walk looks; nil: from the first
+
+	viewer Viewer
 
 	base    uint32          // to which the search is bound, or 0
 	owner   uint32          // whose documents matches are, or 0: everybody's
@@ -119,8 +126,13 @@ func (s *search) match() {
 // look finds the best of what matches everywhere. What somebody connected has
 // comes first, and is mostly enough.
 func (s *search) look() {
+	s.trySeen()
 	if s.matches == nil {
 		s.walk()
+		return
+	}
+	if s.hits.view != nil {
+		s.lookPlainly()
 		return
 	}
 	reachable, all := s.matches, s.matches.GetCardinality()
@@ -150,7 +162,13 @@ func (s *search) passes(doc uint32) bool {
 		return true
 	}
 	d := s.x.docs.at(doc)
-	return !(s.q.OnlineOnly && d.online == 0 ||
+	return s.admits(doc, d, d.online > 0) && (s.viewer.member || !s.x.secure.blankDocs.Contains(doc))
+}
+
+// admits reports whether the query's filters let a document pass that somebody
+// connected has, or nobody.
+func (s *search) admits(doc uint32, d *document, online bool) bool {
+	return !(s.q.OnlineOnly && !online ||
 		s.q.MinSize > 0 && d.size < s.q.MinSize ||
 		s.q.MaxSize > 0 && (d.size > s.q.MaxSize || d.size == lonja.UnknownSize) ||
 		s.base != 0 && *s.x.baseOf.at(doc) != s.base)
@@ -184,8 +202,8 @@ func (s *search) lookAtOwner() {
 		return
 	}
 	for n := a.newest; n != 0; n = s.x.listings.at(n).older {
-		if doc := s.x.listings.at(n).doc; s.fits(doc) {
-			s.hits.add(hit{base: *s.x.baseOf.at(doc), listing: n})
+		if l := s.x.listings.at(n); !l.closed && s.fits(l.doc) {
+			s.hits.add(hit{base: *s.x.baseOf.at(l.doc), listing: n})
 		}
 	}
 }
@@ -209,7 +227,7 @@ func (s *search) walk() {
 		at = s.x.ranked.search(s.x.before(s.start.standing))
 	}
 	for number := range s.x.ranked.from(at) {
-		if s.hits.full() || s.q.OnlineOnly && s.x.bases.at(number).online == 0 {
+		if s.hits.enough(number) || s.q.OnlineOnly && s.x.bases.at(number).online == 0 {
 			return
 		}
 		s.try(number)
@@ -242,8 +260,11 @@ func (s *search) try(number uint32) {
 func (s *search) page() lonja.FoundPage {
 	best := s.hits.sorted()
 	var page lonja.FoundPage
+	if s.stopped != 0 {
+		best = s.upTo(best)
+	}
 	switch {
-	case s.hits.full():
+	case len(best) == s.hits.most:
 		best = best[:len(best)-1]
 		page.Next = appendCursor(best[len(best)-1].standing)
 	case s.stopped != 0:

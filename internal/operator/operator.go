@@ -35,7 +35,8 @@ type Directory interface {
 	// nothing is walked over.
 	Stats() Stats
 
-	// Export writes all accounts and publications as JSON lines, for people,
+	// Export writes all accounts and publications, and invitations and revoked
+	// keys, as JSON lines, for people,
 	// for other programs, and for Import on another engine. Names that are not
 	// UTF-8 are written as Text does. The last line says that it is the last.
 	Export(ctx context.Context, w io.Writer) error
@@ -96,7 +97,9 @@ type Stats struct {
 type ImportReport struct {
 	Accounts     int `json:"accounts"`     // that were added
 	Publications int `json:"publications"` // that were added
-	Skipped      int `json:"skipped"`      // accounts and publications that were there already
+	Invitations  int `json:"invitations,omitempty"`
+	Revocations  int `json:"revocations,omitempty"`
+	Skipped      int `json:"skipped"` // of all these, what was there already
 }
 
 // MaxProblems bounds the problems that a CheckReport describes.

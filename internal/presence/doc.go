@@ -35,6 +35,14 @@
 // holding, not the connection: a node that holds an unexpired lease of the
 // same connection asserts it again, with a larger epoch.
 //
+// # Sessions
+//
+// A lease may be a session: it has a length of its own, and a detail that the
+// package does not look into (the key of the user's node, say, and where it may
+// be reached). Who has one renews it from its own node; the leases without are
+// those that somebody asks for, see Walk. A detail that changes is a new record
+// of the same connection, with the next epoch.
+//
 // # Messages
 //
 // All nodes publish to one subject and hear all others. Messages of one
@@ -86,8 +94,8 @@
 //
 // # Layout
 //
-// A message is: version (1), kind (one byte), sender (8 bytes), then, with
-// numbers as canonical varints:
+// A message is: version (1, or 2 if one of its records is a session), kind (one
+// byte), sender (8 bytes), then, with numbers as canonical varints:
 //
 //	beat   seq, count, digest (8 bytes), acknowledgements: {node (8 bytes), seq}
 //	delta  seq, records
@@ -96,9 +104,10 @@
 //	bye    nothing
 //
 // Lists go on to the end of the message. A record is: flags (one byte: 1
-// online, 2 ended by silence, 4 adopted, 8 IPv4, 16 IPv6), length of the name
-// (one byte), name, stamp (8 bytes), epoch, and of a lease address and port (2
-// bytes). Fixed numbers have their most significant byte first. An address's
+// online, 2 ended by silence, 4 adopted, 8 IPv4, 16 IPv6, 128 session), length
+// of the name (one byte), name, stamp (8 bytes), epoch, and of a lease address
+// and port (2 bytes), and of a session its length in milliseconds, the length of
+// its detail, and that. Fixed numbers have their most significant byte first. An address's
 // zone, which means nothing on another machine, is not sent. The holder of
 // each record is the sender.
 package presence

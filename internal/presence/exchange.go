@@ -174,15 +174,17 @@ func (t *Table) Acked(seq uint64) bool {
 // Stats are figures for the operator.
 type Stats struct {
 	Leases int // users connected anywhere
-	Held   int // leases of this node
-	Ends   int // ends that are remembered
-	Nodes  int // live nodes, with this one
-	Behind int // of them, how many have told what is not known here yet
+	Held   int // leases of this node, sessions among them
+	// Sessions is how many of those held are renewed by the users' own nodes.
+	Sessions int
+	Ends     int // ends that are remembered
+	Nodes    int // live nodes, with this one
+	Behind   int // of them, how many have told what is not known here yet
 }
 
 // Stats returns the figures of this moment.
 func (t *Table) Stats() Stats {
-	s := Stats{Leases: t.count, Held: t.nodes[0].leases, Ends: len(t.slab.byUser) - t.count}
+	s := Stats{Leases: t.count, Held: t.nodes[0].leases, Sessions: t.held, Ends: len(t.slab.byUser) - t.count}
 	for _, n := range t.nodes {
 		if n != nil && n.live {
 			s.Nodes++

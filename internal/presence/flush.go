@@ -8,7 +8,7 @@ import (
 
 const (
 	// deltaRecords is how many records fit into a delta, whatever their names.
-	deltaRecords = (MaxMessage - maxHead) / maxRecord
+	deltaRecords = (MaxMessage - maxHead) / (maxRecord + maxSession)
 	// pageSize bounds a page: what is in it is applied under a lock, in some
 	// milliseconds.
 	pageSize = 64 << 10
@@ -90,6 +90,9 @@ func (t *Table) flushDeltas(messages [][]byte) [][]byte {
 			r.flags &^= dirty
 			if heard && r.flags&used != 0 && r.node == 0 { // else it is another's by now
 				b = appendOwn(b, r)
+				if r.terms != nil {
+					b[0] = versionSessions
+				}
 			}
 		}
 		if heard {
@@ -107,14 +110,19 @@ func (t *Table) nextPage() []byte {
 		s.seq = t.seq
 	}
 	var records []byte
-	for ; s.cursor < t.slab.size && len(records) <= pageSize-maxHead-maxRecord; s.cursor++ {
+	first := byte(version)
+	for ; s.cursor < t.slab.size && len(records) <= pageSize-maxHead-maxRecord-maxSession; s.cursor++ {
 		if r := t.slab.at(s.cursor); r.flags&used != 0 && r.node == 0 {
 			records = appendOwn(records, r)
+			if r.terms != nil {
+				first = versionSessions
+			}
 		}
 	}
 	last := s.cursor == t.slab.size
 	b := make([]byte, 0, maxHead+len(records))
 	b = appendPageHead(appendHead(b, page, t.opts.Node), s.seq, s.number, last)
+	b[0] = first
 	s.number++
 	if last {
 		*s = snapshot{active: s.again}
@@ -123,7 +131,7 @@ func (t *Table) nextPage() []byte {
 }
 
 func appendOwn(b []byte, r *record) []byte {
-	return appendRecord(b, &wireRecord{user: []byte(r.user), at: r.at, stamp: r.stamp, epoch: r.epoch, flags: r.flags})
+	return appendRecord(b, &wireRecord{user: []byte(r.user), at: r.at, terms: r.terms, stamp: r.stamp, epoch: r.epoch, flags: r.flags})
 }
 
 // asks returns the nodes to be asked for all their records now. None is asked

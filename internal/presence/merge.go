@@ -22,13 +22,13 @@ func (t *Table) merge(p uint16, w *wireRecord, now time.Time) {
 		case c < 0:
 			return // its holder hears of ours by itself
 		case t.holdsOn(old, w):
-			t.replace(slot, record{at: old.at, stamp: old.stamp, epoch: w.epoch + 1, due: old.due, flags: online})
+			t.replace(slot, record{at: old.at, terms: old.terms, stamp: old.stamp, epoch: w.epoch + 1, due: old.due, flags: online})
 			t.announce(slot)
 			return
 		}
 	}
 	with := record{
-		at: w.at, stamp: w.stamp, epoch: w.epoch, flags: w.flags & wireState,
+		at: w.at, terms: w.terms, stamp: w.stamp, epoch: w.epoch, flags: w.flags & wireState,
 		node: p, round: t.nodes[p].round,
 	}
 	if w.flags&online == 0 {
@@ -57,13 +57,15 @@ func (t *Table) order(r *record) order {
 // of ends.
 func (t *Table) expire(now time.Time) {
 	age := t.age(now)
-	if age < t.lenient {
-		return
-	}
 	t.overdue = t.wheel.turn(&t.slab, t.wheel.tick(age), tickStep, func(slot uint32) {
 		r := t.slab.at(slot)
 		if r.flags&online == 0 {
 			t.forget(slot)
+			return
+		}
+		if until := t.resumed + t.length(r.terms)/2; t.resumed > 0 && age < until {
+			r.due = t.wheel.tick(until) + 1
+			t.wheel.queue(slot, r)
 			return
 		}
 		t.end(slot, record{stamp: r.stamp, epoch: r.epoch, flags: expired | r.flags&adopted}, now)

@@ -9,9 +9,13 @@ import (
 	"lonja"
 )
 
-// version is the first byte of each message. Nodes that speak different ones
-// do not hear each other.
-const version = 1
+// The first byte of each message is its version. A message is of the first one
+// that has what it says: those without sessions are understood by nodes that
+// know none.
+const (
+	version         = 1
+	versionSessions = 2 // at least one record is a session
+)
 
 // kinds of messages; the package comment has their layout.
 type kind uint8
@@ -46,6 +50,7 @@ type message struct {
 type wireRecord struct {
 	user  []byte
 	at    lonja.Endpoint
+	terms *Session // of its own
 	stamp Stamp
 	epoch uint32
 	flags flags
@@ -58,7 +63,7 @@ const (
 	// maxEpoch bounds what is taken from others, so that there is a next one.
 	maxEpoch = 1 << 31
 	// maxRecord is the size of the largest record, in bytes: flags, length,
-	// name, stamp, epoch, address, port.
+	// name, stamp, epoch, address, port. A session adds up to maxSession.
 	maxRecord = 1 + 1 + lonja.MaxUserName + 8 + 5 + 16 + 2
 	// maxHead is more than what comes before a message's list.
 	maxHead = 64
@@ -72,6 +77,7 @@ func appendHead(b []byte, k kind, from uint64) []byte {
 // appendMessage appends all of m. Flush builds deltas and pages itself, from
 // the same parts, without holding their records twice.
 func appendMessage(b []byte, m *message) []byte {
+	first := len(b)
 	b = appendHead(b, m.kind, m.from)
 	switch m.kind {
 	case beat:
@@ -92,7 +98,9 @@ func appendMessage(b []byte, m *message) []byte {
 		b = appendPageHead(b, m.seq, m.number, m.last)
 	}
 	for i := range m.records {
-		b = appendRecord(b, &m.records[i])
+		if b = appendRecord(b, &m.records[i]); m.records[i].terms != nil {
+			b[first] = versionSessions
+		}
 	}
 	return b
 }
@@ -111,6 +119,9 @@ func appendRecord(b []byte, r *wireRecord) []byte {
 	} else if f&online != 0 && addr.Is6() {
 		f |= v6
 	}
+	if r.terms != nil {
+		f |= session
+	}
 	b = append(b, byte(f), byte(len(r.user)))
 	b = append(b, r.user...)
 	b = binary.BigEndian.AppendUint64(b, uint64(r.stamp))
@@ -119,7 +130,8 @@ func appendRecord(b []byte, r *wireRecord) []byte {
 		return b
 	}
 	b = append(b, addr.WithZone("").AsSlice()...)
-	return binary.BigEndian.AppendUint16(b, r.at.Port())
+	b = binary.BigEndian.AppendUint16(b, r.at.Port())
+	return r.terms.append(b)
 }
 
 var errMessage = errors.New("a message does not follow its layout")
@@ -128,8 +140,9 @@ var errMessage = errors.New("a message does not follow its layout")
 // names are parts of b.
 func parseMessage(b []byte) (*message, error) {
 	r := reader{rest: b}
-	if v := r.byte(); v != version {
-		return nil, lonja.E(lonja.Malformed, "presence", fmt.Errorf("a message of version %d, not %d", v, version))
+	v := r.byte()
+	if v != version && v != versionSessions {
+		return nil, lonja.E(lonja.Malformed, "presence", fmt.Errorf("a message of version %d, which is not known here", v))
 	}
 	m := &message{kind: kind(r.byte()), from: r.fixed64()}
 	switch m.kind {
@@ -153,7 +166,7 @@ func parseMessage(b []byte) (*message, error) {
 	default:
 		r.bad = true
 	}
-	if r.bad || len(r.rest) > 0 {
+	if r.bad || len(r.rest) > 0 || r.sessions != (v == versionSessions) {
 		return nil, lonja.E(lonja.Malformed, "presence", errMessage)
 	}
 	return m, nil
@@ -162,8 +175,9 @@ func parseMessage(b []byte) (*message, error) {
 // A reader takes a message apart. After the first thing that is wrong it
 // returns zeros, and bad is set.
 type reader struct {
-	rest []byte
-	bad  bool
+	rest     []byte
+	bad      bool
+	sessions bool // there was one
 }
 
 func (r *reader) more() bool { return !r.bad && len(r.rest) > 0 }
@@ -232,10 +246,10 @@ func (r *reader) record() wireRecord {
 		r.bad = true
 	}
 	switch {
-	case f&^(wireState|v4|v6) != 0, f&v4 != 0 && f&v6 != 0:
+	case f&^(wireState|v4|v6|session) != 0, f&v4 != 0 && f&v6 != 0:
 		r.bad = true
 	case f&online == 0:
-		r.bad = r.bad || f&(v4|v6) != 0
+		r.bad = r.bad || f&(v4|v6|session) != 0
 		return w
 	case f&expired != 0:
 		r.bad = true
@@ -248,6 +262,9 @@ func (r *reader) record() wireRecord {
 	}
 	if b := r.take(2); b != nil {
 		w.at = lonja.Endpoint{AddrPort: netip.AddrPortFrom(addr, binary.BigEndian.Uint16(b))}
+	}
+	if f&session != 0 {
+		w.terms = r.session()
 	}
 	return w
 }

@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"lonja"
 	"lonja/internal/store"
@@ -37,6 +38,21 @@ var sampleMessages = map[string]struct {
 			" 11 01 62 000000000000004e 00 20010db8000000000000000000000001 0001" +
 			" 02 01 63 000000000000004f 00" +
 			" 00 01 64 0000000000000050 00",
+	},
+	"a session": {
+		message{kind: delta, from: 1, seq: 9, records: []wireRecord{
+			{user: []byte("ana"), at: endpoint("10.0.0.1:4445"), stamp: 77, epoch: 1, flags: online, terms: &Session{Length: time.Minute, Detail: "key"}},
+			{user: []byte("d"), stamp: 80},
+		}},
+		"0202 0000000000000001 09" +
+			" 89 03 616e61 000000000000004d 01 0a000001 115d e0d403 03 6b6579" +
+			" 00 01 64 0000000000000050 00",
+	},
+	"a session nowhere": {
+		message{kind: page, from: 1, seq: 9, last: true, records: []wireRecord{
+			{user: []byte("a"), at: lonja.Endpoint{}, stamp: 1, flags: online, terms: &Session{Length: time.Millisecond, Detail: "k"}},
+		}},
+		"0204 0000000000000001 09 00 01 81 01 61 0000000000000001 00 0000 01 01 6b",
 	},
 	"ask": {message{kind: ask, from: 1, nodes: []uint64{2, 3}}, "0103 0000000000000001 0000000000000002 0000000000000003"},
 	"page": {
@@ -79,7 +95,15 @@ func TestMessagesKeepTheirLayout(t *testing.T) {
 func TestMalformedMessagesAreRefused(t *testing.T) {
 	for name, text := range map[string]string{
 		"nothing":                      "",
-		"another version":              "0205 0000000000000001",
+		"another version":              "0305 0000000000000001",
+		"a later version for nothing":  "0205 0000000000000001",
+		"a session too early":          "0102 0000000000000001 09 89 01 64 0000000000000050 00 0a000001 115d 01 01 6b",
+		"a session without a detail":   "0202 0000000000000001 09 89 01 64 0000000000000050 00 0a000001 115d 01 00",
+		"a session without a length":   "0202 0000000000000001 09 89 01 64 0000000000000050 00 0a000001 115d 00 01 6b",
+		"a session for ever":           "0202 0000000000000001 09 89 01 64 0000000000000050 00 0a000001 115d ffffffff0f 01 6b",
+		"a detail that is too long":    "0202 0000000000000001 09 89 01 64 0000000000000050 00 0a000001 115d 01 9103 6b",
+		"a detail cut off":             "0202 0000000000000001 09 89 01 64 0000000000000050 00 0a000001 115d 01 02 6b",
+		"the session of an end":        "0202 0000000000000001 09 80 01 64 0000000000000050 00 01 01 6b",
 		"no such kind":                 "0106 0000000000000001",
 		"a short sender":               "0105 00000000000001",
 		"more after a bye":             "0105 0000000000000001 00",
@@ -129,7 +153,7 @@ func TestTheLargestRecordsFitIntoADelta(t *testing.T) {
 	exchange(t, epochTime, b, a)
 	for i := range deltaRecords + 1 {
 		user := lonja.UserName(fmt.Sprintf("%0255d", i))
-		a.Connect(user, endpoint("[2001:db8::1]:65535"), epochTime)
+		a.ConnectSession(user, endpoint("[2001:db8::1]:65535"), Session{MaxSession, strings.Repeat("d", MaxDetail)}, epochTime)
 		a.slab.at(a.slab.byUser[user]).epoch = maxEpoch - 1
 	}
 	messages := a.Flush(epochTime)

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -24,6 +25,8 @@ type model struct {
 type modelUser struct {
 	online    bool
 	at        lonja.Endpoint
+	detail    string // of a session
+	renewed   bool   // with another detail, which only who lives may know
 	stamp     Stamp
 	by        *simNode
 	uncertain bool // nobody who lives knows of it
@@ -53,6 +56,7 @@ func TestAgainstModel(t *testing.T) {
 		}
 		t.Repeat(map[string]func(*rapid.T){
 			"connect": m.drawConnect, "disconnect": m.drawDisconnect, "silence": m.drawSilence, "renew": m.drawRenew,
+			"session": m.drawSession, "renew session": m.drawRenewSession,
 			"kill": m.drawKill, "leave": m.drawLeave, "join": m.drawJoin,
 			"loss": m.drawLoss, "split": m.drawSplit, "pause": m.drawPause, "run": m.drawRun, "": m.invariants,
 		})
@@ -76,6 +80,39 @@ func (m *model) drawConnect(t *rapid.T) {
 	n, user, port := m.node(t), drawUser(t), rapid.Uint16().Draw(t, "port")
 	m.users[user] = &modelUser{online: true, at: place(port), stamp: m.connect(n, user, port), by: n}
 	m.asked = append(m.asked, waiter{n, n.Seq(), user, m.users[user].stamp})
+}
+
+func (m *model) drawSession(t *rapid.T) {
+	n, user, port := m.node(t), drawUser(t), rapid.Uint16().Draw(t, "port")
+	detail := drawDetail(t)
+	m.users[user] = &modelUser{online: true, at: place(port), detail: detail, stamp: m.connectSession(n, user, port, detail), by: n}
+	m.asked = append(m.asked, waiter{n, n.Seq(), user, m.users[user].stamp})
+}
+
+func drawDetail(t *rapid.T) string {
+	return rapid.SampledFrom([]string{"x", "yy", strings.Repeat("z", MaxDetail)}).Draw(t, "detail")
+}
+
+// drawRenewSession has a user's node tell its own directory node, which knows of
+// it, where it may be reached now.
+func (m *model) drawRenewSession(t *rapid.T) {
+	user := drawUser(t)
+	u := m.users[user]
+	if u == nil || !u.online || u.by.dead || m.silent[user] {
+		t.Skip("nobody to renew it")
+	}
+	lease, _ := u.by.Lookup(user)
+	if lease.Detail == "" || lease.Stamp != u.stamp || !lease.Mine {
+		t.Skip("not a session of this node")
+	}
+	detail, at := drawDetail(t), place(rapid.Uint16().Draw(t, "port"))
+	changes, ok := u.by.RenewSession(user, at, Session{Length: testSession, Detail: detail}, m.now)
+	if !ok || len(changes) > 1 {
+		t.Fatalf("renewed: %v, %+v", ok, changes)
+	}
+	u.by.take(changes)
+	u.renewed = u.renewed || u.at != at || u.detail != detail
+	u.at, u.detail = at, detail
 }
 
 func (m *model) drawDisconnect(t *rapid.T) {
@@ -173,7 +210,7 @@ func (m *model) invariants(t *rapid.T) {
 		if !u.online || u.by.dead || m.silent[user] {
 			continue
 		}
-		if lease, ok := u.by.Lookup(user); !ok || lease.At != u.at {
+		if lease, ok := u.by.Lookup(user); !ok || !u.renewed && (lease.At != u.at || lease.Detail != u.detail) {
 			t.Fatalf("%s answers, but is not known where it connected, at node %d: %+v, %v", user, u.by.id, lease, ok)
 		}
 	}
@@ -203,6 +240,7 @@ func (m *model) acked(t *rapid.T) {
 // converged holds once everything is well again, for long enough.
 func (m *model) converged(t *rapid.T) {
 	views := make([]map[lonja.UserName]lonja.Endpoint, 0, maxSimNodes)
+	first := m.live()[0]
 	for _, n := range m.live() {
 		view, err := n.view()
 		if err != nil {
@@ -214,6 +252,11 @@ func (m *model) converged(t *rapid.T) {
 		if views = append(views, view); !maps.Equal(view, views[0]) {
 			t.Fatalf("node %d has %v, another %v", n.id, view, views[0])
 		}
+		for user := range view {
+			if n.told[user] != first.told[user] {
+				t.Fatalf("%s: node %d has the detail %.9q, another %.9q", user, n.id, n.told[user], first.told[user])
+			}
+		}
 	}
 	for user, u := range m.users {
 		at, ok := views[0][user]
@@ -221,7 +264,7 @@ func (m *model) converged(t *rapid.T) {
 		case m.silent[user] && ok:
 			t.Fatalf("%s is silent, but still there", user)
 		case u.uncertain:
-		case ok != want || ok && at != u.at:
+		case ok != want || ok && !u.renewed && (at != u.at || first.told[user] != u.detail):
 			t.Fatalf("%s: got %v %v, want %v %v", user, at, ok, u.at, want)
 		}
 	}

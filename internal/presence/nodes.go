@@ -146,7 +146,7 @@ func (t *Table) resume(age time.Duration) {
 			n.heard = age
 		}
 	}
-	t.lenient = age + t.opts.Lease/2
+	t.resumed = age
 }
 
 // adopt goes on taking over the records of a node that is gone.
@@ -158,8 +158,8 @@ func (t *Table) adopt(p uint16, now time.Time) {
 		if r.flags&used == 0 || r.node != p || !n.all && !t.chosen(hashUser(r.user), n) {
 			continue
 		}
-		with := record{at: r.at, stamp: r.stamp, epoch: r.epoch + 1, flags: r.flags&wireState | adopted}
-		with.due = t.leaseEnd(now)
+		with := record{at: r.at, terms: r.terms, stamp: r.stamp, epoch: r.epoch + 1, flags: r.flags&wireState | adopted}
+		with.due = t.leaseEnd(r.terms, now)
 		if r.flags&online == 0 {
 			with.due = t.wheel.tick(t.age(now)+t.opts.Remember) + 1
 		}

@@ -32,6 +32,7 @@ const (
 	v6                        // on the wire: an IPv6 address follows
 	used                      // here: the slot is in use
 	dirty                     // here: the next delta carries it
+	session                   // on the wire: the terms of a session follow
 
 	wireState = online | expired | adopted
 )
@@ -42,6 +43,7 @@ const (
 type record struct {
 	user   lonja.UserName
 	at     lonja.Endpoint // of a lease
+	terms  *Session       // of a lease that has some; never changed
 	stamp  Stamp
 	epoch  uint32
 	due    uint32 // when a lease of ours ends, or an end is forgotten; 0: never

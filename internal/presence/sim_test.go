@@ -12,6 +12,7 @@ import (
 // The lengths that the tests use.
 const (
 	testLease    = 4 * time.Second
+	testSession  = 2 * time.Second
 	testBeat     = 200 * time.Millisecond
 	testSilence  = time.Second
 	testRemember = time.Minute
@@ -42,6 +43,7 @@ type simNode struct {
 	group int                               // nodes of different groups do not hear each other
 	inbox []simMessage                      // in the order of arrival
 	seen  map[lonja.UserName]lonja.Endpoint // what the changes add up to
+	told  map[lonja.UserName]string         // the same of details
 	mine  map[lonja.UserName]bool
 }
 
@@ -62,8 +64,9 @@ func newSim() *sim {
 
 func (s *sim) join() *simNode {
 	n := &simNode{
-		Table: New(Options{Node: s.next, Lease: testLease, Beat: testBeat, Silence: testSilence, Remember: testRemember}, s.now),
+		Table: New(Options{Node: s.next, Lease: testLease, Session: testSession, Beat: testBeat, Silence: testSilence, Remember: testRemember}, s.now),
 		id:    s.next, seen: map[lonja.UserName]lonja.Endpoint{}, mine: map[lonja.UserName]bool{},
+		told: map[lonja.UserName]string{},
 	}
 	s.next++
 	s.nodes = append(s.nodes, n)
@@ -80,7 +83,7 @@ func (n *simNode) take(changes []Change) {
 		delete(n.seen, c.User)
 		delete(n.mine, c.User)
 		if c.Online {
-			n.seen[c.User] = c.At
+			n.seen[c.User], n.told[c.User] = c.At, c.Detail
 		}
 		if c.Mine {
 			n.mine[c.User] = true
@@ -154,6 +157,14 @@ func (s *sim) connect(n *simNode, user lonja.UserName, port uint16) Stamp {
 	return stamp
 }
 
+func (s *sim) connectSession(n *simNode, user lonja.UserName, port uint16, detail string) Stamp {
+	s.now = s.now.Add(time.Millisecond)
+	stamp, changes := n.ConnectSession(user, place(port), Session{Length: testSession, Detail: detail}, s.now)
+	n.take(changes)
+	delete(s.silent, user)
+	return stamp
+}
+
 func (s *sim) disconnect(n *simNode, user lonja.UserName) bool {
 	s.now = s.now.Add(time.Millisecond)
 	changes, ok := n.Disconnect(user, s.now)
@@ -197,7 +208,7 @@ func (n *simNode) view() (map[lonja.UserName]lonja.Endpoint, error) {
 			continue
 		}
 		all[user] = lease.At
-		if at, ok := n.seen[user]; !ok || at != lease.At || lease.Mine != n.mine[user] {
+		if at, ok := n.seen[user]; !ok || at != lease.At || n.told[user] != lease.Detail || lease.Mine != n.mine[user] {
 			return nil, fmt.Errorf("node %d: %s: the table has %+v, its changes %v %v", n.id, user, lease, at, n.mine[user])
 		}
 	}
@@ -214,6 +225,7 @@ func (n *simNode) check() error {
 		digest          uint64
 	}
 	sums := make([]sum, len(n.nodes))
+	sessions := 0
 	for user, slot := range n.slab.byUser {
 		r := n.slab.at(slot)
 		if r.user != user || r.flags&used == 0 || n.nodes[r.node] == nil {
@@ -224,7 +236,11 @@ func (n *simNode) check() error {
 		if r.flags&online != 0 {
 			s.leases++
 			s.digest += r.digest()
+			sessions += r.heldSession()
 		}
+	}
+	if got := n.Stats().Sessions; got != sessions {
+		return fmt.Errorf("node %d: it counts %d sessions, the records give %d", n.id, got, sessions)
 	}
 	for i, o := range n.nodes {
 		if o != nil && (sum{o.records, o.leases, o.digest}) != sums[i] {

@@ -14,8 +14,12 @@ type Options struct {
 	// Alone: there are no other nodes, and there never will be. Nothing is
 	// published, and no end is remembered.
 	Alone bool
-	// Lease is how long a user may be silent. 0: leases never run out.
+	// Lease is how long a user may be silent. 0: leases never run out, but for
+	// those of sessions.
 	Lease time.Duration
+	// Session is how long the sessions last that this node begins: it only says
+	// how finely time is looked at.
+	Session time.Duration
 	// Beat is the time between two heartbeats. Default 1 s.
 	Beat time.Duration
 	// Silence is how long a node may be silent. Default 6 s; at least 3 beats.
@@ -48,7 +52,8 @@ type Change struct {
 	Stamp  Stamp          // names the connection, for RenewLease
 	// Mine tells that this node holds the lease: somebody here has to renew
 	// it, if the user's own node does not.
-	Mine bool
+	Mine   bool
+	Detail string // of the session; valid while online
 }
 
 // A Lease is what Lookup knows of a connected user.
@@ -57,6 +62,8 @@ type Lease struct {
 	Stamp Stamp
 	Node  uint64 // the holder
 	Mine  bool   // this node is the holder
+	// Detail is what the session was begun with, or "" for a lease that is none.
+	Detail string
 }
 
 // A Table is one node's view of who is connected. It is not safe for
@@ -71,6 +78,7 @@ type Table struct {
 	wheel wheel
 	clock uint64 // of the latest stamp made or seen, without its tag
 	count int    // connected users
+	held  int    // sessions that this node holds
 
 	nodes    []*node       // by the index in records; 0 is this one, nil is free
 	rumoured time.Duration // others spoke of a node that is none of these; 0: never
@@ -87,7 +95,7 @@ type Table struct {
 
 	// a machine that was paused
 	ticked  time.Duration
-	lenient time.Duration // no lease ends before
+	resumed time.Duration // when it ran again: leases have half their length from then on
 	overdue bool          // the last Tick did not come to the end
 }
 
@@ -97,6 +105,9 @@ func New(opts Options, now time.Time) *Table {
 	length := opts.Lease
 	if length <= 0 {
 		length = opts.Remember
+	}
+	if opts.Session > 0 {
+		length = min(length, opts.Session)
 	}
 	return &Table{
 		opts: opts, start: now,
@@ -123,7 +134,7 @@ func (t *Table) Lookup(user lonja.UserName) (Lease, bool) {
 	if r.flags&online == 0 {
 		return Lease{}, false
 	}
-	return Lease{At: r.at, Stamp: r.stamp, Node: t.nodes[r.node].id, Mine: r.node == 0}, true
+	return Lease{At: r.at, Stamp: r.stamp, Node: t.nodes[r.node].id, Mine: r.node == 0, Detail: r.terms.detail()}, true
 }
 
 // Ended returns the stamp of the user's latest disconnect, if that is the latest
@@ -140,14 +151,7 @@ func (t *Table) Ended(user lonja.UserName) (Stamp, bool) {
 // that there may be: whether a connected user may connect again is the
 // caller's to decide. The stamp names the connection.
 func (t *Table) Connect(user lonja.UserName, at lonja.Endpoint, now time.Time) (Stamp, []Change) {
-	slot, ok := t.slab.byUser[user]
-	if !ok {
-		slot = t.slab.add(user)
-	}
-	stamp := t.newStamp(now)
-	t.replace(slot, record{at: at, stamp: stamp, due: t.leaseEnd(now), flags: online})
-	t.announce(slot)
-	return stamp, t.takeChanges()
+	return t.connect(user, record{at: at}, now)
 }
 
 // Disconnect ends a user's lease, whoever holds it. It reports whether there
@@ -205,10 +209,10 @@ func (t *Table) renew(slot uint32, now time.Time) ([]Change, bool) {
 	case r.flags&online == 0:
 		return nil, false
 	case r.node == 0:
-		r.due = t.leaseEnd(now)
+		r.due = t.leaseEnd(r.terms, now)
 		return nil, true
 	}
-	t.replace(slot, record{at: r.at, stamp: r.stamp, epoch: r.epoch + 1, due: t.leaseEnd(now), flags: online})
+	t.replace(slot, record{at: r.at, terms: r.terms, stamp: r.stamp, epoch: r.epoch + 1, due: t.leaseEnd(r.terms, now), flags: online})
 	t.announce(slot)
 	return t.takeChanges(), true
 }
@@ -230,11 +234,12 @@ func (t *Table) newStamp(now time.Time) Stamp {
 }
 
 // leaseEnd returns the tick by which a lease renewed now runs out.
-func (t *Table) leaseEnd(now time.Time) uint32 {
-	if t.opts.Lease <= 0 {
+func (t *Table) leaseEnd(terms *Session, now time.Time) uint32 {
+	length := t.length(terms)
+	if length <= 0 {
 		return 0
 	}
-	return t.wheel.tick(t.age(now)+t.opts.Lease) + 1
+	return t.wheel.tick(t.age(now)+length) + 1
 }
 
 // replace puts a record of the same user into the slot and notes what others
@@ -249,9 +254,10 @@ func (t *Table) replace(slot uint32, with record) {
 	t.tally(r)
 	t.wheel.queue(slot, r)
 	isOn, wasOn := r.flags&online != 0, before.flags&online != 0
-	same := isOn == wasOn && r.at == before.at && r.stamp == before.stamp && (r.node == 0) == (before.node == 0)
+	same := isOn == wasOn && r.at == before.at && r.stamp == before.stamp && (r.node == 0) == (before.node == 0) &&
+		r.terms.detail() == before.terms.detail()
 	if !same && (isOn || wasOn) {
-		t.changes = append(t.changes, Change{User: r.user, Online: isOn, At: r.at, Stamp: r.stamp, Mine: isOn && r.node == 0})
+		t.changes = append(t.changes, Change{User: r.user, Online: isOn, At: r.at, Stamp: r.stamp, Mine: isOn && r.node == 0, Detail: r.terms.detail()})
 	}
 }
 
@@ -289,6 +295,7 @@ func (t *Table) tally(r *record) {
 		t.count++
 		n.leases++
 		n.digest += r.digest()
+		t.held += r.heldSession()
 	}
 }
 
@@ -302,6 +309,7 @@ func (t *Table) uncount(r *record) {
 		t.count--
 		n.leases--
 		n.digest -= r.digest()
+		t.held -= r.heldSession()
 	}
 }
 

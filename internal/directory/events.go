@@ -1,0 +1,281 @@
+package directory
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"lonja"
+	"lonja/internal/index"
+)
+
+const (
+	// eventsKept is how many events are remembered for those who watch: who is
+	// further behind has lost some.
+	eventsKept = 4096
+	// eventsTaken is how many of them one watcher looks at together.
+	eventsTaken = 256
+)
+
+// Events are what has happened last. To note one costs the same however many
+// watch: each watcher looks at them by itself, and who is slow is overtaken.
+type events struct {
+	mu       sync.Mutex // guards all below; never held while calling out
+	ring     []*happened
+	next     uint64 // the number of the next event; the ring has those before it
+	lost     uint64 // whoever has not come so far has lost some
+	watchers int
+	files    map[lonja.FileID]int // that are watched, by how many
+	news     chan struct{}        // closed, and made anew, when there is something
+}
+
+// A happened is an event, and what decides whom it is told.
+type happened struct {
+	lonja.Event
+	online bool         // its user is connected
+	file   lonja.FileID // of a holder
+}
+
+func newEvents() *events {
+	return &events{files: make(map[lonja.FileID]int), news: make(chan struct{})}
+}
+
+// watched reports whether anybody watches.
+func (v *events) watched() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.watchers > 0
+}
+
+// watchedFile reports whether anybody watches that content.
+func (v *events) watchedFile(file lonja.FileID) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.files[file] > 0
+}
+
+// note adds an event.
+func (v *events) note(h *happened) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.watchers == 0 {
+		return
+	}
+	if v.ring == nil {
+		v.ring = make([]*happened, eventsKept)
+	}
+	v.ring[v.next%eventsKept] = h
+	v.next++
+	v.tell()
+}
+
+// anew has everybody look at everything anew.
+func (v *events) anew() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.next++
+	v.lost = v.next
+	v.tell()
+}
+
+// tell wakes who watches. The caller holds mu.
+func (v *events) tell() {
+	close(v.news)
+	v.news = make(chan struct{})
+}
+
+// join begins a watch, from what happens next on.
+func (v *events) join(files []lonja.FileID) (next uint64) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.watchers++
+	for _, f := range files {
+		v.files[f]++
+	}
+	return v.next
+}
+
+func (v *events) leave(files []lonja.FileID) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.watchers--
+	for _, f := range files {
+		if v.files[f]--; v.files[f] == 0 {
+			delete(v.files, f)
+		}
+	}
+	if v.watchers == 0 {
+		v.ring = nil
+		v.lost = v.next
+	}
+}
+
+// take returns some of what has happened from a number on, and the number after
+// it; lost says that there was more, which is forgotten. When nothing has
+// happened yet, news is closed once something has.
+func (v *events) take(from uint64) (some []*happened, next uint64, lost bool, news <-chan struct{}) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	oldest := v.lost
+	if v.next > eventsKept {
+		oldest = max(oldest, v.next-eventsKept)
+	}
+	if from < oldest {
+		return nil, v.next, true, nil // whoever looks now sees all of it
+	}
+	for ; from < v.next && len(some) < eventsTaken; from++ {
+		some = append(some, v.ring[from%eventsKept])
+	}
+	return some, from, false, v.news
+}
+
+// A watcher is one call of Watch.
+type watcher struct {
+	directory *Directory
+	user      lonja.UserName
+	filter    lonja.EventFilter
+	matcher   *index.Matcher
+	files     map[lonja.FileID]bool
+	told      func(lonja.Event) error
+}
+
+// Watch implements lonja.Watcher.
+func (d *Directory) Watch(ctx context.Context, user lonja.UserName, filter lonja.EventFilter, told func(lonja.Event) error) error {
+	w := &watcher{directory: d, user: user, filter: filter, told: told, files: make(map[lonja.FileID]bool)}
+	if len(filter.Holders) > lonja.MaxWatched {
+		return &lonja.Error{
+			Kind: lonja.Invalid, Op: opWatch, User: user,
+			Err: fmt.Errorf("%d contents, at most %d can be watched", len(filter.Holders), lonja.MaxWatched),
+		}
+	}
+	if filter.Matching != nil {
+		q := *filter.Matching
+		q.Limit, q.After = 0, ""
+		if err := q.Check(); err != nil {
+			return err
+		}
+		w.matcher = index.NewMatcher(&q)
+	}
+	for _, f := range filter.Holders {
+		w.files[f] = true
+	}
+	// From the joining on, so that nothing is missed between it and the look
+	// whether the user is connected.
+	next := d.events.join(filter.Holders)
+	defer d.events.leave(filter.Holders)
+	if _, err := d.asker(opWatch, user); err != nil {
+		return err
+	}
+	if err := told(lonja.Event{Kind: lonja.EventsLost}); err != nil {
+		return err
+	}
+	return w.run(ctx, next)
+}
+
+// run tells what happens until ctx ends.
+func (w *watcher) run(ctx context.Context, next uint64) error {
+	for ctx.Err() == nil {
+		some, after, lost, news := w.directory.events.take(next)
+		next = after
+		switch {
+		case lost:
+			if err := w.told(lonja.Event{Kind: lonja.EventsLost}); err != nil {
+				return err
+			}
+			continue
+		case len(some) > 0:
+			if err := w.tell(ctx, some); err != nil {
+				return err
+			}
+			continue
+		}
+		select {
+		case <-news:
+		case <-ctx.Done():
+		}
+	}
+	return nil
+}
+
+// tell tells those events that are for the user, who must still be connected.
+func (w *watcher) tell(ctx context.Context, some []*happened) error {
+	member, err := w.directory.asker(opWatch, w.user)
+	if err != nil {
+		return err
+	}
+	for _, h := range some {
+		if !w.wants(h, member) {
+			continue
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err := w.told(h.Event); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wants reports whether an event is for the user, a member or not.
+func (w *watcher) wants(h *happened, member bool) bool {
+	switch h.Kind {
+	case lonja.UserConnected, lonja.UserLeft:
+		return w.filter.Presence
+	case lonja.Published, lonja.Withdrawn:
+		p := lonja.Publication{Owner: h.User, Listing: h.Listing}
+		return w.matcher != nil && w.maySee(h, member) && w.matcher.Matches(&p, h.online)
+	case lonja.HolderAppeared, lonja.HolderLeft:
+		return w.files[h.file] && w.maySee(h, member)
+	}
+	return true
+}
+
+func (w *watcher) maySee(h *happened, member bool) bool {
+	return index.MayKnow(w.user, member, h.User, &h.Listing)
+}
+
+// noticed is told by the index of each listing that comes and goes, while mu is
+// held.
+func (d *Directory) noticed(n index.Notice) {
+	if n.Kind == index.Removed {
+		noteForbidden(d.forbidden, n)
+		if len(d.forbidden) > 0 {
+			remind(d.purging)
+		}
+	}
+	if !d.events.watched() {
+		return
+	}
+	switch n.Kind {
+	case index.Added:
+		p := n.Publication()
+		d.events.note(&happened{Event: lonja.Event{Kind: lonja.Published, User: p.Owner, Listing: p.Listing}, online: n.Online()})
+	case index.Removed:
+		p := n.Publication()
+		d.events.note(&happened{Event: lonja.Event{Kind: lonja.Withdrawn, User: p.Owner, Listing: p.Listing}, online: n.Online()})
+	}
+	d.holderNoticed(n)
+}
+
+// holderNoticed tells those who watch a content of a holder that has come or
+// gone.
+func (d *Directory) holderNoticed(n index.Notice) {
+	file := n.File()
+	if file.IsZero() || !d.events.watchedFile(file) || n.Kind != index.Turned && !n.Online() {
+		return
+	}
+	p := n.Publication()
+	h := &happened{Event: lonja.Event{Kind: lonja.HolderLeft, User: p.Owner, Listing: p.Listing}, file: file}
+	if n.Kind != index.Removed && n.Online() {
+		h.Kind, h.online = lonja.HolderAppeared, true
+		h.Peer = d.peer(p.Owner)
+	}
+	d.events.note(h)
+}
+
+// peer returns a connected user as others see it. The caller holds mu.
+func (d *Directory) peer(user lonja.UserName) lonja.Peer {
+	a, _ := d.index.Account(user)
+	return lonja.Peer{User: user, At: a.At, Reach: a.Reach}
+}

@@ -1,0 +1,86 @@
+package directory
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"slices"
+	"strings"
+
+	"lonja"
+	"lonja/internal/operator"
+)
+
+// An invitationHash is what is kept of an invitation's secret.
+type invitationHash [sha256.Size]byte
+
+func hashInvitation(secret lonja.Invitation) invitationHash {
+	return sha256.Sum256([]byte("lonja invitation\x00" + secret))
+}
+
+// A ledger is what a store holds beside accounts and publications: invitations,
+// and the keys that were taken back. It is fed as the index is.
+type ledger struct {
+	invitations map[invitationHash]heldInvitation
+	revocations []heldRevocation // by when they came
+}
+
+type heldInvitation struct {
+	operator.Invitation
+	rev uint64
+}
+
+type heldRevocation struct {
+	lonja.Revocation
+	at  int64 // by the directory's clock
+	rev uint64
+}
+
+func newLedger() *ledger { return &ledger{invitations: make(map[invitationHash]heldInvitation)} }
+
+func (r *heldRevocation) compare(o *heldRevocation) int {
+	return cmp.Or(cmp.Compare(r.at, o.at), strings.Compare(string(r.User), string(o.User)), slices.Compare(r.Key[:], o.Key[:]))
+}
+
+func (l *ledger) findRevocation(r *heldRevocation) (int, bool) {
+	return slices.BinarySearchFunc(l.revocations, r, func(a heldRevocation, b *heldRevocation) int { return a.compare(b) })
+}
+
+// set takes in a record, which is gone if its value is nil.
+func (l *ledger) set(name recordName, value []byte, rev uint64) error {
+	if name.kind == invitationRecord {
+		if value == nil {
+			delete(l.invitations, name.invitation)
+			return nil
+		}
+		i, err := parseInvitation(name.invitation, value)
+		l.invitations[name.invitation] = heldInvitation{i, rev}
+		return err
+	}
+	held := heldRevocation{lonja.Revocation{User: name.user, Key: name.key}, name.at, rev}
+	place, there := l.findRevocation(&held)
+	if value == nil {
+		if there {
+			l.revocations = slices.Delete(l.revocations, place, place+1)
+		}
+		return nil
+	}
+	var err error
+	if held.Revocation, err = parseRevocation(name, value); err != nil {
+		return err
+	}
+	if there {
+		l.revocations[place] = held
+	} else {
+		l.revocations = slices.Insert(l.revocations, place, held)
+	}
+	return nil
+}
+
+// since returns what was revoked at that time or later.
+func (l *ledger) since(at int64) (all []lonja.Revocation) {
+	first, _ := slices.BinarySearchFunc(l.revocations, at, func(r heldRevocation, at int64) int { return cmp.Compare(r.at, at) })
+	for _, r := range l.revocations[first:] {
+		all = append(all, r.Revocation)
+	}
+	return all
+}

@@ -1,0 +1,198 @@
+package directory
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"lonja"
+	"lonja/internal/index"
+)
+
+// pageSteps is how many things are looked at for a page before others get a
+// turn.
+const pageSteps = 2048
+
+// The kinds of cursors: none is good for another list.
+const (
+	usersCursor   = 'u'
+	contentCursor = 'c'
+	holdersCursor = 'h'
+)
+
+// appendCursor makes a cursor of a kind: that, then the numbers as uvarints, in
+// base64.
+func appendCursor(kind byte, numbers ...uint64) lonja.Cursor {
+	b := []byte{kind}
+	for _, n := range numbers {
+		b = binary.AppendUvarint(b, n)
+	}
+	return lonja.Cursor(base64.RawURLEncoding.EncodeToString(b))
+}
+
+// parseCursor is the way back for so many numbers; they are all zero for an
+// empty cursor.
+func parseCursor(kind byte, c lonja.Cursor, numbers ...*uint64) error {
+	if c == "" {
+		return nil
+	}
+	bad := lonja.E(lonja.Invalid, "page", errors.New("the cursor is not one of such a page"))
+	if len(c) > lonja.MaxCursor {
+		return bad
+	}
+	b, err := base64.RawURLEncoding.DecodeString(string(c))
+	if err != nil || len(b) == 0 || b[0] != kind {
+		return bad
+	}
+	b = b[1:]
+	for _, n := range numbers {
+		var size int
+		if *n, size = binary.Uvarint(b); size <= 0 {
+			return bad
+		}
+		b = b[size:]
+	}
+	if len(b) > 0 || *numbers[0] == 0 {
+		return bad
+	}
+	return nil
+}
+
+func pageLimit(limit int) (int, error) {
+	if limit < 0 || limit > lonja.MaxPage {
+		return 0, lonja.E(lonja.Invalid, "page", fmt.Errorf("a page of %d, not 1 to %d", limit, lonja.MaxPage))
+	}
+	return cmp.Or(limit, lonja.DefaultPage), nil
+}
+
+// asker reports whether a user, who must be connected, is a member.
+func (d *Directory) asker(op string, user lonja.UserName) (member bool, err error) {
+	a, exists := d.account(user)
+	switch {
+	case !exists:
+		return false, memberFailure(lonja.NoSuchUser, op, user, nil)
+	case !a.Connected:
+		return false, memberFailure(lonja.NotConnected, op, user, nil)
+	}
+	return a.Bound, nil
+}
+
+// UsersPage implements lonja.Pages.
+func (d *Directory) UsersPage(_ context.Context, user lonja.UserName, after lonja.Cursor, limit int) ([]lonja.Peer, lonja.Cursor, error) {
+	limit, err := pageLimit(limit)
+	if err != nil {
+		return nil, "", err
+	}
+	var place index.Place
+	var number uint64
+	if err := parseCursor(usersCursor, after, &place.Incarnation, &number); err != nil {
+		return nil, "", err
+	}
+	place.Number = uint32(number)
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	if _, err := d.connected(lonja.OpListUsers, user); err != nil {
+		return nil, "", err
+	}
+	peers, next := d.index.Peers(nil, place, limit)
+	if next == (index.Place{}) {
+		return peers, "", nil
+	}
+	return peers, appendCursor(usersCursor, next.Incarnation, uint64(next.Number)), nil
+}
+
+func spotCursor(kind byte, s index.Spot) lonja.Cursor {
+	return appendCursor(kind, s.Below, uint64(s.Number))
+}
+
+func parseSpot(kind byte, c lonja.Cursor) (s index.Spot, err error) {
+	var number uint64
+	err = parseCursor(kind, c, &s.Below, &number)
+	s.Number, s.Rev = uint32(number), s.Below
+	return s, err
+}
+
+// ContentPage implements lonja.Pages.
+func (d *Directory) ContentPage(ctx context.Context, user, owner lonja.UserName, after lonja.Cursor, limit int) ([]lonja.Listing, lonja.Cursor, error) {
+	limit, err := pageLimit(limit)
+	if err != nil {
+		return nil, "", err
+	}
+	at, err := parseSpot(contentCursor, after)
+	if err != nil {
+		return nil, "", err
+	}
+	page := index.ListingPage{Last: at}
+	more := true
+	for more && len(page.Listings) < limit {
+		if ctx.Err() != nil {
+			return nil, "", lonja.E(lonja.Canceled, "page", ctx.Err())
+		}
+		if at, more, err = d.contentSteps(&page, user, owner, at, limit); err != nil {
+			return nil, "", err
+		}
+	}
+	if !more {
+		return page.Listings, "", nil
+	}
+	return page.Listings, spotCursor(contentCursor, page.Last), nil
+}
+
+// contentSteps does a part of a page under the lock.
+func (d *Directory) contentSteps(page *index.ListingPage, user, owner lonja.UserName, at index.Spot, limit int) (index.Spot, bool, error) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	if _, err := d.connected(lonja.OpListContent, user); err != nil {
+		return at, false, err
+	}
+	if _, exists := d.index.Account(owner); !exists {
+		return at, false, failure(lonja.NoSuchOwner, lonja.OpListContent, owner)
+	}
+	at, more := d.index.ContentPage(page, d.index.Viewer(user), owner, at, limit, pageSteps)
+	return at, more, nil
+}
+
+// HoldersPage implements lonja.Pages.
+func (d *Directory) HoldersPage(ctx context.Context, user lonja.UserName, wanted lonja.Wanted, after lonja.Cursor, limit int) ([]lonja.Holder, lonja.Cursor, error) {
+	limit, err := pageLimit(limit)
+	if err != nil {
+		return nil, "", err
+	}
+	at, err := parseSpot(holdersCursor, after)
+	if err != nil {
+		return nil, "", err
+	}
+	page := index.HolderPage{Last: at}
+	more := true
+	for more && len(page.Holders) < limit {
+		if ctx.Err() != nil {
+			return nil, "", lonja.E(lonja.Canceled, "page", ctx.Err())
+		}
+		if at, more, err = d.holderSteps(&page, user, wanted, at, limit); err != nil {
+			return nil, "", err
+		}
+	}
+	if !more {
+		return page.Holders, "", nil
+	}
+	return page.Holders, spotCursor(holdersCursor, page.Last), nil
+}
+
+// holderSteps does a part of a page under the lock; all of it for a name.
+func (d *Directory) holderSteps(page *index.HolderPage, user lonja.UserName, wanted lonja.Wanted, at index.Spot, limit int) (_ index.Spot, more bool, err error) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	if _, err := d.connected(lonja.OpHolders, user); err != nil {
+		return at, false, err
+	}
+	v := d.index.Viewer(user)
+	if wanted.File.IsZero() {
+		*page, more = d.index.NamePage(v, wanted.Name, at, limit)
+		return at, more, nil
+	}
+	at, more = d.index.FilePage(page, v, wanted.File, at, limit, pageSteps)
+	return at, more, nil
+}

@@ -1,0 +1,181 @@
+package directory
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"lonja"
+	"lonja/internal/index"
+	"lonja/internal/presence"
+)
+
+// The detail of a session is the node's key, then its ways: of each the number
+// of bytes of its address, 4 or 16, the address, and the port in two bytes.
+
+// appendReach appends a detail.
+func appendReach(b []byte, r *lonja.Reach) []byte {
+	b = append(b, r.Key[:]...)
+	for _, way := range r.Ways {
+		addr := way.Addr().WithZone("").AsSlice()
+		b = append(append(b, byte(len(addr))), addr...)
+		b = binary.BigEndian.AppendUint16(b, way.Port())
+	}
+	return b
+}
+
+// parseReach is the way back, and reports false for what is no detail.
+func parseReach(detail string) (*lonja.Reach, bool) {
+	r := new(lonja.Reach)
+	if len(detail) < len(r.Key) {
+		return nil, false
+	}
+	rest := detail[copy(r.Key[:], detail):]
+	for ; len(rest) > 0; rest = rest[1+int(rest[0])+2:] {
+		size := int(rest[0])
+		if len(r.Ways) == lonja.MaxWays || len(rest) < 1+size+2 || size != 4 && size != 16 {
+			return nil, false
+		}
+		addr, _ := netip.AddrFromSlice([]byte(rest[1 : 1+size]))
+		port := binary.BigEndian.Uint16([]byte(rest[1+size:]))
+		r.Ways = append(r.Ways, lonja.Endpoint{AddrPort: netip.AddrPortFrom(addr, port)})
+	}
+	return r, true
+}
+
+func keyOfDetail(detail string) (k lonja.PublicKey) {
+	copy(k[:], detail)
+	return k
+}
+
+// session returns what the lease of a member's node is made of: its likeliest
+// endpoint, and its terms.
+func (d *Directory) session(op string, m lonja.Member, ways []lonja.Endpoint) (at lonja.Endpoint, s presence.Session, err error) {
+	if len(ways) > lonja.MaxWays {
+		return at, s, memberFailure(lonja.Invalid, op, m.User, fmt.Errorf("%d ways to reach a node, at most %d may be", len(ways), lonja.MaxWays))
+	}
+	r := lonja.Reach{Key: m.Key}
+	for _, way := range ways {
+		if !way.IsValid() || way.Port() == 0 {
+			return at, s, memberFailure(lonja.Invalid, op, m.User, fmt.Errorf("nobody can be reached at %v", way))
+		}
+		r.Ways = append(r.Ways, lonja.EndpointFrom(way.Addr().WithZone(""), way.Port()))
+	}
+	if len(ways) > 0 {
+		at = r.Ways[0]
+	}
+	return at, presence.Session{Length: d.opts.sessionLease(), Detail: string(appendReach(nil, &r))}, nil
+}
+
+// ConnectMember implements lonja.Members. Of two nodes of one user at once, the
+// later one wins, as with Connect.
+func (d *Directory) ConnectMember(ctx context.Context, member lonja.Member, ways []lonja.Endpoint) error {
+	at, s, err := d.session(opConnect, member, ways)
+	if err != nil {
+		return err
+	}
+	stamp, err := d.connectMember(member, at, s)
+	if err != nil {
+		return err
+	}
+	d.settled(member.User)
+	d.told(ctx)
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	l, connected := d.leases.Lookup(member.User)
+	if connected && l.Stamp > stamp && !l.Mine && keyOfDetail(l.Detail) != member.Key {
+		return memberFailure(lonja.AlreadyConnected, opConnect, member.User, nil)
+	}
+	return nil
+}
+
+func (d *Directory) connectMember(m lonja.Member, at lonja.Endpoint, s presence.Session) (presence.Stamp, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	a, err := d.authorized(opConnect, m)
+	if err != nil {
+		return 0, err
+	}
+	if l, _ := d.leases.Lookup(m.User); a.Connected && !ownLease(a, m, l.Detail) {
+		return 0, memberFailure(lonja.AlreadyConnected, opConnect, m.User, nil)
+	}
+	stamp, changes := d.leases.ConnectSession(m.User, at, s, time.Now())
+	d.applyPresence(changes)
+	return stamp, nil
+}
+
+// ownLease reports whether a lease is of the member's node: begun with its key,
+// or in the classic dialect for a name that has been bound to the key since.
+func ownLease(a index.Account, m lonja.Member, detail string) bool {
+	if detail == "" {
+		return a.Bound
+	}
+	return keyOfDetail(detail) == m.Key
+}
+
+// RenewMember implements lonja.Members.
+func (d *Directory) RenewMember(_ context.Context, member lonja.Member, ways []lonja.Endpoint) error {
+	at, s, err := d.session(opRenew, member, ways)
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	l, connected := d.leases.Lookup(member.User)
+	a, _ := d.index.Account(member.User)
+	switch {
+	case !connected || !a.Connected || l.Detail == "":
+		return memberFailure(lonja.NotConnected, opRenew, member.User, nil)
+	case keyOfDetail(l.Detail) != member.Key:
+		return memberFailure(lonja.OtherKey, opRenew, member.User, nil)
+	}
+	if _, err := d.authorized(opRenew, member); err != nil {
+		return err
+	}
+	if ways == nil {
+		at, s.Detail = l.At, l.Detail
+	}
+	changes, _ := d.leases.RenewSession(member.User, at, s, time.Now())
+	d.presenceChanged(changes)
+	return nil
+}
+
+// setOnline shows a user as connected, and tells those who watch if that is
+// new, or the node is reached otherwise. The caller holds mu.
+func (d *Directory) setOnline(a index.Account, at lonja.Endpoint, detail string) {
+	reach, _ := parseReach(detail)
+	d.index.ConnectReach(a.User, at, reach)
+	if !a.Connected || !sameReach(a.Reach, reach) || reach == nil && a.At != at {
+		d.noteUser(lonja.UserConnected, a.User)
+	}
+}
+
+func sameReach(a, b *lonja.Reach) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.Key == b.Key && slices.Equal(a.Ways, b.Ways)
+}
+
+// setOffline is the opposite. The caller holds mu.
+func (d *Directory) setOffline(a index.Account) {
+	d.index.Disconnect(a.User)
+	if a.Connected {
+		d.noteUser(lonja.UserLeft, a.User)
+	}
+}
+
+// noteUser tells those who watch of a user. The caller holds mu.
+func (d *Directory) noteUser(kind lonja.EventKind, user lonja.UserName) {
+	if !d.events.watched() {
+		return
+	}
+	h := &happened{Event: lonja.Event{Kind: kind, User: user}}
+	if kind == lonja.UserConnected {
+		h.online, h.Peer = true, d.peer(user)
+	}
+	d.events.note(h)
+}

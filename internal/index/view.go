@@ -1,0 +1,215 @@
+package index
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/RoaringBitmap/roaring/v2"
+
+	"lonja"
+)
+
+// A view is how a viewer sees some bases otherwise than the index ranks them:
+// a classic one does not count names with a blank, and a member counts closed
+// listings that it may know of. These bases are tried before all others, and
+// given the standing that the viewer sees. So a search costs the more, the more
+// such bases there are.
+type view struct {
+	classic bool
+	seen    map[uint32]*seen // by base
+}
+
+// Seen is the closed listings of one base that a viewer may know of.
+type seen struct {
+	online, listings uint32
+	fits             uint32 // one that fits the query, of a connected owner if there is one
+}
+
+// standing returns the standing of a base that the viewer sees otherwise, or
+// false.
+func (v *view) standing(x *Index, base uint32) (standing, bool) {
+	if v == nil {
+		return standing{}, false
+	}
+	s := x.standing(base)
+	if v.classic {
+		b := x.bases.at(base)
+		if b.extra == 0 {
+			return s, false
+		}
+		e := x.secure.extras.at(b.extra)
+		s.online -= e.blankOnline
+		s.listings -= e.blank
+		return s, e.blank > 0
+	}
+	more := v.seen[base]
+	if more == nil {
+		return s, false
+	}
+	s.online += more.online
+	s.listings += more.listings
+	return s, true
+}
+
+func (b *bound) against(o *bound) int {
+	if c := cmp.Compare(b.rank, o.rank); c != 0 {
+		return c
+	}
+	return b.compare(&o.standing)
+}
+
+// addSeen is add for a base with another standing than that of its rank.
+func (h *hits) addSeen(new hit, s standing) {
+	new.bound = *newBound(s)
+	if h.after != nil && new.against(h.after) <= 0 ||
+		h.full() && new.against(&h.worst[0].bound) >= 0 ||
+		slices.ContainsFunc(h.worst, func(o hit) bool { return o.base == new.base }) {
+		return
+	}
+	h.put(new)
+}
+
+// enough reports whether no base from number on, as they are ranked, can be
+// among the best, once those that the viewer sees otherwise were tried.
+func (h *hits) enough(number uint32) bool {
+	return h.full() && (h.view == nil || h.x.compareBase(number, &h.worst[0].bound) >= 0)
+}
+
+// lookAtClosed makes the view of this search, and finds the closed listings that
+// fit. From then on, matches are documents that everybody sees.
+func (s *search) lookAtClosed() {
+	closed := &s.x.secure
+	if !s.viewer.member {
+		if !closed.mixed.IsEmpty() {
+			s.hits.view = &view{classic: true}
+		}
+	} else {
+		s.seeClosed()
+	}
+	if s.matches != nil && !closed.closedDocs.IsEmpty() {
+		s.matches = roaring.AndNot(s.matches, closed.closedDocs)
+	}
+	if s.hits.view != nil {
+		s.addClosed()
+	}
+}
+
+// seeClosed gathers what the viewer may know of beside what everybody does.
+func (s *search) seeClosed() {
+	x := s.x
+	var bases map[uint32]*seen
+	owner, _ := x.account(s.q.Owner)
+	x.closedFor(s.viewer, func(number uint32) {
+		l := x.listings.at(number)
+		a := x.accounts.at(l.owner)
+		if a.gone {
+			return // not settled yet
+		}
+		base := *x.baseOf.at(l.doc)
+		if bases == nil {
+			bases = make(map[uint32]*seen)
+		}
+		of := bases[base]
+		if of == nil {
+			of = new(seen)
+			bases[base] = of
+		}
+		of.listings++
+		if l.online {
+			of.online++
+		}
+		if (of.fits == 0 || l.online && !x.listings.at(of.fits).online) &&
+			(s.q.Owner == "" || l.owner == owner) &&
+			(s.matches == nil || s.matches.Contains(l.doc)) && s.admits(l.doc, x.docs.at(l.doc), l.online) {
+			of.fits = number
+		}
+	})
+	if bases != nil {
+		s.hits.view = &view{seen: bases}
+	}
+}
+
+// addClosed adds the bases of which a closed listing fits.
+func (s *search) addClosed() {
+	for base, of := range s.hits.view.seen {
+		if of.fits == 0 {
+			continue
+		}
+		h := hit{base: base, listing: of.fits}
+		if !s.x.listings.at(of.fits).online && s.q.Owner == "" {
+			if doc := s.openFit(base); doc != 0 && s.x.docs.at(doc).online > 0 {
+				h = hit{base: base, doc: doc}
+			}
+		}
+		s.hits.add(h)
+	}
+}
+
+// openFit returns a document of the base that fits, of a connected owner if
+// there is one, or 0.
+func (s *search) openFit(base uint32) (found uint32) {
+	var alone [1]uint32
+	for _, doc := range s.x.documents(base, &alone) {
+		if (found == 0 || s.x.docs.at(doc).online > 0) && s.fits(doc) {
+			if found = doc; s.x.docs.at(doc).online > 0 {
+				break
+			}
+		}
+	}
+	return found
+}
+
+// trySeen tries the bases that the viewer sees otherwise than they are ranked.
+func (s *search) trySeen() {
+	if s.hits.view == nil {
+		return
+	}
+	try := func(base uint32) {
+		if doc := s.openFit(base); doc != 0 {
+			s.hits.add(hit{base: base, doc: doc})
+		}
+	}
+	if s.hits.view.classic {
+		for it := s.x.secure.mixed.Iterator(); it.HasNext(); {
+			try(it.Next())
+		}
+		return
+	}
+	for base := range s.hits.view.seen {
+		try(base)
+	}
+}
+
+// lookPlainly is look where a rank does not say everything.
+func (s *search) lookPlainly() {
+	if s.fewOf(s.matches.GetCardinality(), s.x.docs.len()) {
+		s.gather(s.matches)
+		return
+	}
+	s.walk()
+}
+
+// upTo leaves the hits out that the search, which has stopped, had not come to:
+// they are on a later page.
+func (s *search) upTo(best []hit) []hit {
+	if s.hits.view == nil {
+		return best
+	}
+	end := newBound(s.x.standing(s.stopped))
+	return slices.DeleteFunc(best, func(h hit) bool { return h.against(end) > 0 })
+}
+
+// ListingsFor is Listings of those that v may know of.
+func (x *Index) ListingsFor(v Viewer, user lonja.UserName) []lonja.Listing {
+	_, a := x.account(user)
+	if a == nil {
+		return nil
+	}
+	listings := make([]lonja.Listing, 0, a.files)
+	for n := a.newest; n != 0; n = x.listings.at(n).older {
+		if x.sees(v, x.listings.at(n)) {
+			listings = append(listings, x.publication(n))
+		}
+	}
+	return listings
+}
