@@ -31,14 +31,12 @@ type Grant struct {
 	Classic                  bool           // the directory speaks the classic protocol too
 }
 
-// A Directory grants sessions. It may be called by one goroutine at a time, but
-// for Disconnect.
+// A Directory grants sessions. It is called by one goroutine at a time.
 type Directory interface {
 	// Begin is lonja.Members' ConnectMember.
 	Begin(ctx context.Context, member lonja.Member, ways []lonja.Endpoint) (Grant, error)
 	// Renew is lonja.Members' RenewMember; certificate asks for a new one.
 	Renew(ctx context.Context, member lonja.Member, ways []lonja.Endpoint, certificate bool) (Grant, error)
-	Disconnect(ctx context.Context, user lonja.UserName) error
 }
 
 // Options is what a Session works with. Directory, Member, Ways and Granted must
@@ -112,9 +110,9 @@ func (s *Session) State() State {
 	return s.state
 }
 
-// Run keeps the session until ctx ends, and then ends it, as far as that can be
-// done within a moment, and returns nil. It returns an error when the session
-// can never be had again: the account is gone, or belongs to another key.
+// Run keeps the session until ctx ends, and returns nil; to disconnect is the
+// caller's business. It returns an error when the session can never be had again:
+// the account is gone, or belongs to another key.
 func (s *Session) Run(ctx context.Context) error {
 	wait := s.pause()
 	for failures := 0; ; {
@@ -122,7 +120,6 @@ func (s *Session) Run(ctx context.Context) error {
 		case <-time.After(wait):
 		case <-s.moved:
 		case <-ctx.Done():
-			s.leave()
 			return nil
 		}
 		err := s.renew(ctx)
@@ -223,16 +220,5 @@ func (s *Session) trouble(err error) {
 	if first {
 		s.opts.Log.Warn("the session with the directory is interrupted; trying again",
 			slog.Any("user", s.opts.Member.User), slog.Any("error", err))
-	}
-}
-
-// farewell bounds the telling of the directory that the session ends.
-const farewell = 3 * time.Second
-
-func (s *Session) leave() {
-	ctx, cancel := context.WithTimeout(context.Background(), farewell)
-	defer cancel()
-	if err := s.opts.Directory.Disconnect(ctx, s.opts.Member.User); err != nil {
-		s.opts.Log.Debug("cannot disconnect", slog.Any("user", s.opts.Member.User), slog.Any("error", err))
 	}
 }
