@@ -15,6 +15,11 @@ import (
 // The rules of the mapper, on routers in memory and a clock that jumps. How it
 // talks to routers is tested with the protocols.
 
+const testPort = 4445
+
+// testOutside is a public address; nothing is sent to it.
+var testOutside = netip.MustParseAddr("1.2.3.21")
+
 // A box is a router in memory. All of it belongs to one goroutine at a time.
 type box struct {
 	address   netip.Addr

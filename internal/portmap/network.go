@@ -3,31 +3,33 @@ package portmap
 import (
 	"net"
 	"net/netip"
-
-	"github.com/jackpal/gateway"
 )
 
-// lookAround reads from the route table where this machine is.
+// faraway stands for the Internet where the kernel is asked for the way: the
+// address of a root name server, to which nothing is sent. Those that are meant
+// for documentation are in use in some networks.
+var faraway = netip.MustParseAddr("198.41.0.4")
+
+// lookAround asks the kernel where this machine is.
 func lookAround() network {
-	all, err := gateway.DiscoverGateways()
-	if err != nil {
+	gateway := gatewayTo(faraway)
+	if !gateway.Is4() || gateway.IsUnspecified() {
+		return network{} // such as a tunnel, which has none
+	}
+	local := localTo(gateway)
+	if !local.IsValid() {
 		return network{}
 	}
-	for _, ip := range all { // a tunnel's route has no gateway
-		if router, ok := netip.AddrFromSlice(ip); ok && router.Unmap().Is4() && !router.Unmap().IsUnspecified() {
-			return networkBehind(router.Unmap())
-		}
-	}
-	return network{}
+	return network{gateway: gateway, local: local}
 }
 
-// networkBehind asks the kernel for this machine's address on the router's
-// side. No packet is sent.
-func networkBehind(router netip.Addr) network {
-	conn, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(router, ssdpPort)))
+// localTo returns this machine's address on the side of another, or the zero
+// address. No packet is sent.
+func localTo(a netip.Addr) netip.Addr {
+	conn, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, ssdpPort)))
 	if err != nil {
-		return network{}
+		return netip.Addr{}
 	}
 	defer conn.Close()
-	return network{gateway: router, local: conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap()}
+	return conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap()
 }

@@ -20,15 +20,9 @@ import (
 // Routers of odd kinds, on loopback addresses of their own: there the ports of
 // the protocols are free. How real ones behave is tested in the lab.
 
-const (
-	testPort   = 4445
-	testFormat = `<?xml version="1.0"?><root xmlns="urn:schemas-upnp-org:device-1-0"><device>` +
-		`<deviceType>urn:schemas-upnp-org:device:InternetGatewayDevice:%d</deviceType><serviceList><service>` +
-		`<serviceType>%s</serviceType><controlURL>%s</controlURL></service></serviceList></device></root>`
-)
-
-// testOutside is a public address; nothing is sent to it.
-var testOutside = netip.MustParseAddr("1.2.3.21")
+const testFormat = `<?xml version="1.0"?><root xmlns="urn:schemas-upnp-org:device-1-0"><device>` +
+	`<deviceType>urn:schemas-upnp-org:device:InternetGatewayDevice:%d</deviceType><serviceList><service>` +
+	`<serviceType>%s</serviceType><controlURL>%s</controlURL></service></serviceList></device></root>`
 
 // loopbackNetwork returns a router's and a machine's address that no other test
 // has, most likely, and on which the router's ports are free.
