@@ -19,7 +19,7 @@ var layers = [][]string{
 	0: {"lonja"},
 	1: {"lonja/internal/classic", "lonja/internal/dirtest", "lonja/internal/index", "lonja/internal/limits", "lonja/internal/oncrpc", "lonja/internal/operator", "lonja/internal/presence", "lonja/internal/shell", "lonja/internal/soap", "lonja/internal/statement", "lonja/internal/store"},
 	2: {"lonja/internal/config", "lonja/internal/datadir", "lonja/internal/natsstore/natscluster", "lonja/internal/partial", "lonja/internal/peercert", "lonja/internal/private", "lonja/internal/share", "lonja/internal/store/hub", "lonja/internal/telemetry"},
-	3: {"lonja/internal/identity", "lonja/internal/memstore", "lonja/internal/natsstore", "lonja/internal/sqlitestore", "lonja/internal/storetest"},
+	3: {"lonja/internal/authority", "lonja/internal/identity", "lonja/internal/memstore", "lonja/internal/natsstore", "lonja/internal/sqlitestore", "lonja/internal/storetest"},
 	4: {
 		"lonja/internal/admin", "lonja/internal/datetime", "lonja/internal/dirclient", "lonja/internal/directory",
 		"lonja/internal/dirserver", "lonja/internal/download", "lonja/internal/oplog",
