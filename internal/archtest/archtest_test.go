@@ -17,12 +17,12 @@ import (
 // lower layers; packages of one layer do not know each other.
 var layers = [][]string{
 	0: {"lonja"},
-	1: {"lonja/internal/classic", "lonja/internal/dirtest", "lonja/internal/index", "lonja/internal/limits", "lonja/internal/oncrpc", "lonja/internal/operator", "lonja/internal/presence", "lonja/internal/shell", "lonja/internal/soap", "lonja/internal/statement", "lonja/internal/store", "lonja/internal/tree"},
-	2: {"lonja/internal/config", "lonja/internal/datadir", "lonja/internal/hashing", "lonja/internal/natsstore/natscluster", "lonja/internal/partial", "lonja/internal/share", "lonja/internal/store/hub", "lonja/internal/telemetry", "lonja/internal/transport"},
+	1: {"lonja/internal/classic", "lonja/internal/dirtest", "lonja/internal/fileapi", "lonja/internal/index", "lonja/internal/limits", "lonja/internal/oncrpc", "lonja/internal/operator", "lonja/internal/presence", "lonja/internal/shell", "lonja/internal/soap", "lonja/internal/statement", "lonja/internal/store", "lonja/internal/tree"},
+	2: {"lonja/internal/config", "lonja/internal/datadir", "lonja/internal/hashing", "lonja/internal/natsstore/natscluster", "lonja/internal/partial", "lonja/internal/share", "lonja/internal/store/hub", "lonja/internal/telemetry", "lonja/internal/tlstest", "lonja/internal/transport"},
 	3: {"lonja/internal/memstore", "lonja/internal/natsstore", "lonja/internal/sqlitestore", "lonja/internal/storetest"},
 	4: {
 		"lonja/internal/admin", "lonja/internal/datetime", "lonja/internal/dirclient", "lonja/internal/directory",
-		"lonja/internal/dirserver", "lonja/internal/download", "lonja/internal/oplog",
+		"lonja/internal/dirserver", "lonja/internal/download", "lonja/internal/filefetch", "lonja/internal/fileserver", "lonja/internal/oplog",
 		"lonja/internal/probe", "lonja/internal/session", "lonja/internal/upload",
 	},
 	5: {"lonja/internal/directory/directorytest", "lonja/internal/node"},
