@@ -17,12 +17,10 @@ import (
 // lower layers; packages of one layer do not know each other.
 var layers = [][]string{
 	0: {"lonja"},
-	1: {"lonja/internal/api", "lonja/internal/classic", "lonja/internal/dirtest", "lonja/internal/index", "lonja/internal/limits", "lonja/internal/oncrpc", "lonja/internal/operator", "lonja/internal/presence", "lonja/internal/shell", "lonja/internal/soap", "lonja/internal/statement", "lonja/internal/store", "lonja/internal/tree"},
-	2: {"lonja/internal/api/apiconnect", "lonja/internal/config", "lonja/internal/datadir", "lonja/internal/dirtest", "lonja/internal/firstbyte", "lonja/internal/frames", "lonja/internal/hashing", "lonja/internal/natlab", "lonja/internal/natsstore/natscluster", "lonja/internal/partial", "lonja/internal/peercert", "lonja/internal/portmap", "lonja/internal/private", "lonja/internal/reach", "lonja/internal/share", "lonja/internal/store/hub", "lonja/internal/telemetry", "lonja/internal/transport"},
+	1: {"lonja/internal/api", "lonja/internal/classic", "lonja/internal/dirtest", "lonja/internal/fileapi", "lonja/internal/index", "lonja/internal/limits", "lonja/internal/oncrpc", "lonja/internal/operator", "lonja/internal/presence", "lonja/internal/shell", "lonja/internal/soap", "lonja/internal/statement", "lonja/internal/store", "lonja/internal/tree"},
+	2: {"lonja/internal/api/apiconnect", "lonja/internal/config", "lonja/internal/datadir", "lonja/internal/dirtest", "lonja/internal/firstbyte", "lonja/internal/frames", "lonja/internal/hashing", "lonja/internal/natlab", "lonja/internal/natsstore/natscluster", "lonja/internal/partial", "lonja/internal/peercert", "lonja/internal/portmap", "lonja/internal/private", "lonja/internal/reach", "lonja/internal/share", "lonja/internal/store/hub", "lonja/internal/telemetry", "lonja/internal/tlstest", "lonja/internal/transport"},
 	3: {"lonja/internal/authority", "lonja/internal/identity", "lonja/internal/memstore", "lonja/internal/natsstore", "lonja/internal/sqlitestore", "lonja/internal/storetest"},
-	4: {
-		"lonja/internal/apiclient", "lonja/internal/apiserver", "lonja/internal/admin", "lonja/internal/datetime", "lonja/internal/dirclient", "lonja/internal/directory",
-		"lonja/internal/dirserver", "lonja/internal/download", "lonja/internal/oplog",
+	4: {"lonja/internal/admin", "lonja/internal/apiclient", "lonja/internal/apiserver", "lonja/internal/datetime", "lonja/internal/dirclient", "lonja/internal/directory", "lonja/internal/dirserver", "lonja/internal/download", "lonja/internal/filefetch", "lonja/internal/fileserver", "lonja/internal/oplog"},
 		"lonja/internal/probe", "lonja/internal/session", "lonja/internal/upload",
 	},
 	5: {"lonja/internal/directory/directorytest", "lonja/internal/node"},

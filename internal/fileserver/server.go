@@ -1,0 +1,120 @@
+// Package fileserver is the serving side of the transfer between peers over
+// TLS: GET and HEAD of /v1/files/ and a FileID, over HTTP/1.1, whole or a range
+// (RFC 9110 section 14). It answers only members, and only with what it is
+// given, normally by a share.Set.
+//
+// It opens no file itself, checks no certificate and listens nowhere: node hands
+// it connections, the function that tells whose they are, and the files. Package
+// upload does the same in the classic protocol.
+package fileserver
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"lonja"
+)
+
+// Files are what a Server may send.
+type Files interface {
+	// OpenContent opens the file with that content for user and returns its size
+	// too; the Server closes it. The error is of kind NoSuchFile if there is none
+	// for that user, and of kind Conflict, or likewise NoSuchFile, if the file is
+	// not any more what it was when its id was found out. OpenContent is called
+	// by many goroutines at once and must not wait for anything but the disk.
+	OpenContent(id lonja.FileID, user lonja.UserName) (f *os.File, size int64, err error)
+}
+
+// Options say what a Server serves, to whom, and how long it is patient. Files
+// and Who must be set; what else is zero gets the value in parentheses.
+type Options struct {
+	Files Files
+
+	// Who tells whose a connection is, whose handshake is done. It is asked for
+	// each request, so that a member who is none any more gets nothing on a
+	// connection from before. It is called by many goroutines at once.
+	Who func(*tls.ConnectionState) (lonja.Member, error)
+
+	MaxConns       int           // connections at once; more are closed (1024)
+	MaxPerMember   int           // of them, those of one user; more are told so (64)
+	RequestTimeout time.Duration // for the handshake, and for a request to arrive (10 s)
+	IdleTimeout    time.Duration // for the next request on a connection (2 min)
+	StallTimeout   time.Duration // for a receiver that takes nothing (1 min)
+	Grace          time.Duration // for transfers to end when Serve is told to (3 s)
+
+	Log *slog.Logger // nil for none
+}
+
+// A Server answers other peers. Serve may be called for several listeners; what
+// Options bound is bounded for all of them together.
+type Server struct {
+	opts Options
+	door *door
+}
+
+// New builds a Server.
+func New(opts Options) *Server {
+	opts.MaxConns = cmp.Or(opts.MaxConns, 1024)
+	opts.MaxPerMember = cmp.Or(opts.MaxPerMember, 64)
+	opts.RequestTimeout = cmp.Or(opts.RequestTimeout, 10*time.Second)
+	opts.IdleTimeout = cmp.Or(opts.IdleTimeout, 2*time.Minute)
+	opts.StallTimeout = cmp.Or(opts.StallTimeout, time.Minute)
+	opts.Grace = cmp.Or(opts.Grace, 3*time.Second)
+	opts.Log = cmp.Or(opts.Log, slog.New(slog.DiscardHandler))
+	return &Server{opts: opts, door: newDoor(opts.MaxConns, opts.MaxPerMember)}
+}
+
+// maxHeader bounds the header of a request, in bytes; net/http adds 4 KiB.
+const maxHeader = 8 << 10
+
+// Serve answers the connections of l, which are *tls.Conn, shaken hands with or
+// not yet, until ctx ends. Then it closes l, waits for Grace until transfers
+// have ended, cuts the others, and returns nil when all of that is over.
+//
+// The error is of kind Unavailable if l fails for good before ctx ends.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	visits := s.door.visits()
+	server := &http.Server{
+		Handler:           s,
+		Protocols:         &protocols,
+		ReadTimeout:       s.opts.RequestTimeout, // of all of a request, the body that it should not have too
+		ReadHeaderTimeout: s.opts.RequestTimeout, // also for the handshake
+		WriteTimeout:      s.opts.StallTimeout,   // put off while the receiver takes something: see sender
+		IdleTimeout:       s.opts.IdleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		ConnState:         visits.changed,
+		ConnContext:       func(ctx context.Context, conn net.Conn) context.Context { return visits.context(ctx, conn) },
+		ErrorLog:          slog.NewLogLogger(s.opts.Log.Handler(), slog.LevelDebug),
+	}
+	ended := make(chan struct{})
+	stopped := context.AfterFunc(ctx, func() {
+		defer close(ended)
+		shutDown(server, s.opts.Grace)
+	})
+	err := server.Serve(l)
+	if stopped() { // l failed by itself
+		shutDown(server, s.opts.Grace)
+		visits.wait()
+		return lonja.E(lonja.Unavailable, "listen", err)
+	}
+	<-ended
+	visits.wait()
+	return nil
+}
+
+func shutDown(server *http.Server, grace time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	if err := server.Shutdown(ctx); errors.Is(err, context.DeadlineExceeded) {
+		_ = server.Close()
+	}
+}
