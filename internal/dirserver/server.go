@@ -103,12 +103,15 @@ type Server struct {
 	limited  digest
 	failures *failureLog
 	answers  *allowance
+	names    keyed // nil: no name is bound to a key
 }
 
 // New returns a Server. It does nothing until Serve is called.
 func New(opts Options) *Server {
 	opts = opts.withDefaults()
+	names, _ := opts.Directory.(keyed)
 	return &Server{
+		names:    names,
 		opts:     opts,
 		slots:    make(chan struct{}, opts.MaxConns),
 		open:     newOpenConns(),
