@@ -125,34 +125,32 @@ func (d *Directory) ContentPage(ctx context.Context, user, owner lonja.UserName,
 	if err != nil {
 		return nil, "", err
 	}
-	page := index.ListingPage{Last: at}
-	more := true
-	for more && len(page.Listings) < limit {
+	page, progress := index.NewListingPage(at), index.Looking
+	for progress == index.Looking {
 		if ctx.Err() != nil {
 			return nil, "", lonja.E(lonja.Canceled, "page", ctx.Err())
 		}
-		if at, more, err = d.contentSteps(&page, user, owner, at, limit); err != nil {
+		if progress, err = d.contentSteps(page, user, owner, limit); err != nil {
 			return nil, "", err
 		}
 	}
-	if !more {
+	if progress == index.Ended {
 		return page.Listings, "", nil
 	}
 	return page.Listings, spotCursor(contentCursor, page.Last), nil
 }
 
 // contentSteps does a part of a page under the lock.
-func (d *Directory) contentSteps(page *index.ListingPage, user, owner lonja.UserName, at index.Spot, limit int) (index.Spot, bool, error) {
+func (d *Directory) contentSteps(page *index.ListingPage, user, owner lonja.UserName, limit int) (index.Progress, error) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	if _, err := d.connected(lonja.OpListContent, user); err != nil {
-		return at, false, err
+		return index.Ended, err
 	}
 	if _, exists := d.index.Account(owner); !exists {
-		return at, false, failure(lonja.NoSuchOwner, lonja.OpListContent, owner)
+		return index.Ended, failure(lonja.NoSuchOwner, lonja.OpListContent, owner)
 	}
-	at, more := d.index.ContentPage(page, d.index.Viewer(user), owner, at, limit, pageSteps)
-	return at, more, nil
+	return d.index.ContentPage(page, d.index.Viewer(user), owner, limit, pageSteps), nil
 }
 
 // HoldersPage implements lonja.Pages.
@@ -165,34 +163,31 @@ func (d *Directory) HoldersPage(ctx context.Context, user lonja.UserName, wanted
 	if err != nil {
 		return nil, "", err
 	}
-	page := index.HolderPage{Last: at}
-	more := true
-	for more && len(page.Holders) < limit {
+	page, progress := index.NewHolderPage(at), index.Looking
+	for progress == index.Looking {
 		if ctx.Err() != nil {
 			return nil, "", lonja.E(lonja.Canceled, "page", ctx.Err())
 		}
-		if at, more, err = d.holderSteps(&page, user, wanted, at, limit); err != nil {
+		if progress, err = d.holderSteps(page, user, wanted, limit); err != nil {
 			return nil, "", err
 		}
 	}
-	if !more {
+	if progress == index.Ended {
 		return page.Holders, "", nil
 	}
 	return page.Holders, spotCursor(holdersCursor, page.Last), nil
 }
 
 // holderSteps does a part of a page under the lock; all of it for a name.
-func (d *Directory) holderSteps(page *index.HolderPage, user lonja.UserName, wanted lonja.Wanted, at index.Spot, limit int) (_ index.Spot, more bool, err error) {
+func (d *Directory) holderSteps(page *index.HolderPage, user lonja.UserName, wanted lonja.Wanted, limit int) (index.Progress, error) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	if _, err := d.connected(lonja.OpHolders, user); err != nil {
-		return at, false, err
+		return index.Ended, err
 	}
 	v := d.index.Viewer(user)
 	if wanted.File.IsZero() {
-		*page, more = d.index.NamePage(v, wanted.Name, at, limit)
-		return at, more, nil
+		return d.index.NamePage(page, v, wanted.Name, limit), nil
 	}
-	at, more = d.index.FilePage(page, v, wanted.File, at, limit, pageSteps)
-	return at, more, nil
+	return d.index.FilePage(page, v, wanted.File, limit, pageSteps), nil
 }

@@ -21,11 +21,16 @@ import (
 // openNodes opens directories on one store, as nodes that know of each other.
 func openNodes(t *testing.T, s store.Store, count int) []*Directory {
 	t.Helper()
+	return openNodesWith(t, Options{Store: s, Shared: true, testOnlyBeat: 20 * time.Millisecond}, count)
+}
+
+func openNodesWith(t *testing.T, opts Options, count int) []*Directory {
+	t.Helper()
 	nodes := make([]*Directory, count)
 	var opening sync.WaitGroup
 	for i := range nodes {
 		opening.Go(func() {
-			d, err := Open(t.Context(), Options{Store: s, Shared: true, testOnlyBeat: 20 * time.Millisecond})
+			d, err := Open(t.Context(), opts)
 			if err != nil {
 				t.Errorf("open node %d: %v", i, err)
 				return

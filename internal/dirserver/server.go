@@ -113,12 +113,15 @@ type Server struct {
 	failures *failureLog
 	answers  *allowance
 	silent   *limits.Room // connections of which nothing has been read
+	names    keyed        // nil: no name is bound to a key
 }
 
 // New returns a Server. It does nothing until Serve is called.
 func New(opts Options) *Server {
 	opts = opts.withDefaults()
+	names, _ := opts.Directory.(keyed)
 	return &Server{
+		names:    names,
 		opts:     opts,
 		slots:    make(chan struct{}, opts.MaxConns),
 		open:     newOpenConns(),

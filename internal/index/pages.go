@@ -20,31 +20,56 @@ type Spot struct {
 // maxRev is above all revisions.
 const maxRev = 1<<64 - 1
 
+// A Progress says how far a page has come.
+type Progress uint8
+
+// What a page can have come to.
+const (
+	Looking Progress = iota // it has to be gone on with, from where it is
+	Full                    // there is more for another page
+	Ended                   // there is not
+)
+
+// A row is listings that follow each other, and which of them a viewer sees.
+type row struct {
+	first  uint32
+	follow func(number uint32) uint32
+	sees   func(number uint32, l *listing) bool
+}
+
 // A ListingPage is a part of some listings, the latest first.
 type ListingPage struct {
 	Listings []lonja.Listing
 	Last     Spot // of the last of Listings, or where the page before ended
+	at       Spot // where it goes on
 }
 
-// ContentPage appends to a page up to n listings of a user that v may know of.
-// It looks at up to steps listings and reports whether there are more; at is
-// where it goes on then, and zero at the beginning.
-func (x *Index) ContentPage(p *ListingPage, v Viewer, user lonja.UserName, at Spot, n, steps int) (next Spot, more bool) {
+// NewListingPage returns a page that begins behind a spot.
+func NewListingPage(after Spot) *ListingPage { return &ListingPage{Last: after, at: after} }
+
+// ContentPage appends to a page up to n in all of the listings of a user that v
+// may know of. It looks at up to steps listings, and is called again, perhaps
+// after others had a turn, while it is looking.
+func (x *Index) ContentPage(p *ListingPage, v Viewer, user lonja.UserName, n, steps int) Progress {
 	owner, a := x.account(user)
 	if a == nil {
-		return Spot{}, false
+		return Ended
 	}
-	follow := func(number uint32) uint32 { return x.listings.at(number).older }
-	first := a.newest
-	if x.isAt(at, func(l *listing) bool { return l.owner == owner }) {
-		first = follow(at.Number)
+	r := row{
+		first:  a.newest,
+		follow: func(number uint32) uint32 { return x.listings.at(number).older },
+		sees:   func(_ uint32, l *listing) bool { return x.sees(v, l) },
 	}
-	return x.page(&p.Last, first, follow, at, n-len(p.Listings), steps, func(number uint32, l *listing) bool {
-		if x.sees(v, l) {
-			p.Listings = append(p.Listings, x.publication(number))
-			return true
+	if x.isAt(p.at, func(l *listing) bool { return l.owner == owner }) {
+		r.first = r.follow(p.at.Number)
+	}
+	return x.page(r, &p.at, steps, func(number uint32) bool {
+		if len(p.Listings) == n {
+			return false
 		}
-		return false
+		p.Listings = append(p.Listings, x.publication(number))
+		p.Last = p.at
+		return true
 	})
 }
 
@@ -57,51 +82,60 @@ func (x *Index) isAt(at Spot, same func(*listing) bool) bool {
 	return l.rev == at.Rev && l.doc != 0 && same(l)
 }
 
-// page looks at listings in the order of falling revisions and takes up to n of
-// those that take wants.
-func (x *Index) page(last *Spot, first uint32, follow func(uint32) uint32, at Spot, n, steps int, take func(uint32, *listing) bool) (next Spot, more bool) {
+// page looks at a row in the order of falling revisions, and hands what the
+// viewer sees to take until that wants no more. So the viewer learns that there
+// is more only if it may know of that.
+func (x *Index) page(r row, at *Spot, steps int, take func(uint32) bool) Progress {
 	below := cmp.Or(at.Below, maxRev)
-	for number := first; number != 0; number = follow(number) {
-		l := x.listings.at(number)
-		if steps--; n == 0 || steps < 0 {
-			return at, true
+	for number := r.first; number != 0; number = r.follow(number) {
+		if steps--; steps < 0 {
+			return Looking
 		}
+		l := x.listings.at(number)
 		at.Number, at.Rev = number, l.rev
 		if l.rev >= below {
 			continue // looking for the place
 		}
-		if at.Below = l.rev; take(number, l) {
-			*last = at
-			n--
+		at.Below = l.rev
+		if r.sees(number, l) && !take(number) {
+			return Full
 		}
 	}
-	return Spot{}, false
+	return Ended
 }
 
 // A HolderPage is a part of the holders of something, the latest first.
 type HolderPage struct {
 	Holders []lonja.Holder
 	Last    Spot // of the last of Holders, or where the page before ended
+	at      Spot // where it goes on
 }
 
-// FilePage appends to a page up to n of the holders, of connected users, of a
-// content, as ContentPage does.
-func (x *Index) FilePage(p *HolderPage, v Viewer, file lonja.FileID, at Spot, n, steps int) (next Spot, more bool) {
+// NewHolderPage returns a page that begins behind a spot.
+func NewHolderPage(after Spot) *HolderPage { return &HolderPage{Last: after, at: after} }
+
+// FilePage appends to a page up to n in all of the holders, of connected users,
+// of a content, as ContentPage does.
+func (x *Index) FilePage(p *HolderPage, v Viewer, file lonja.FileID, n, steps int) Progress {
 	number := x.content(file)
 	if number == 0 {
-		return Spot{}, false
+		return Ended
 	}
-	follow := func(number uint32) uint32 { return x.proofOf(number).older }
-	first := x.secure.contents.at(number).newest
-	if x.isAt(at, func(l *listing) bool { return l.proof != 0 && x.secure.proofs.at(l.proof).content == number }) {
-		first = follow(at.Number)
+	r := row{
+		first:  x.secure.contents.at(number).newest,
+		follow: func(number uint32) uint32 { return x.proofOf(number).older },
+		sees:   func(_ uint32, l *listing) bool { return x.accounts.at(l.owner).online && x.sees(v, l) },
 	}
-	return x.page(&p.Last, first, follow, at, n-len(p.Holders), steps, func(number uint32, l *listing) bool {
-		if x.accounts.at(l.owner).online && x.sees(v, l) {
-			p.Holders = append(p.Holders, x.holder(number))
-			return true
+	if x.isAt(p.at, func(l *listing) bool { return l.proof != 0 && x.secure.proofs.at(l.proof).content == number }) {
+		r.first = r.follow(p.at.Number)
+	}
+	return x.page(r, &p.at, steps, func(number uint32) bool {
+		if len(p.Holders) == n {
+			return false
 		}
-		return false
+		p.Holders = append(p.Holders, x.holder(number))
+		p.Last = p.at
+		return true
 	})
 }
 
@@ -147,21 +181,21 @@ func (x *Index) HoldersFor(v Viewer, name lonja.FileName, most int) (holders []l
 	return holders
 }
 
-// NamePage returns up to n of the holders with the base name of name, as FilePage
-// does, and whether there are more. It looks at all of them: those of one base
-// name are in the order in which their owners connected, which changes.
-func (x *Index) NamePage(v Viewer, name lonja.FileName, after Spot, n int) (p HolderPage, more bool) {
-	below := cmp.Or(after.Below, maxRev)
+// NamePage appends to an empty page up to n of the holders with the base name of
+// name. It looks at all of them at once: those of one base name are in the order
+// in which their owners connected, which changes.
+func (x *Index) NamePage(p *HolderPage, v Viewer, name lonja.FileName, n int) Progress {
+	below := cmp.Or(p.at.Below, maxRev)
 	type candidate struct {
 		rev    uint64
 		number uint32
 	}
 	var best []candidate
-	keep := func() {
+	keep := func() { // one more than the page has says that there is another
 		slices.SortFunc(best, func(a, b candidate) int { return cmp.Compare(b.rev, a.rev) })
-		best = best[:min(len(best), n+1)]
 		if len(best) > n {
-			below = min(below, best[n].rev+1)
+			best = best[:n+1]
+			below = best[n].rev + 1
 		}
 	}
 	x.holdersOf(v, name.Base(), func(number uint32, l *listing) bool {
@@ -173,10 +207,12 @@ func (x *Index) NamePage(v Viewer, name lonja.FileName, after Spot, n int) (p Ho
 		return true
 	})
 	keep()
-	p.Last = after
 	for _, c := range best[:min(len(best), n)] {
 		p.Holders = append(p.Holders, x.holder(c.number))
 		p.Last = Spot{c.rev, c.number, c.rev}
 	}
-	return p, len(best) > n
+	if len(best) > n {
+		return Full
+	}
+	return Ended
 }

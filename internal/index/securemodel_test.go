@@ -143,17 +143,16 @@ func (s *machine) compareSecure(t *rapid.T) {
 		if got := s.x.ListingsFor(v, a.name); !slices.EqualFunc(got, want, sameListing) {
 			t.Fatalf("what %v may know of %s: got %v, want %v", asker, a.name, got, want)
 		}
-		var p ListingPage
 		size := rapid.IntRange(1, 3).Draw(t, "page")
 		var got []lonja.Listing
-		for at, more := (Spot{}), true; more; at = p.Last {
-			p = ListingPage{Last: at}
-			next := at
-			for more = true; more && len(p.Listings) < size; {
-				next, more = s.x.ContentPage(&p, v, a.name, next, size, 2)
+		pages(t, &got, len(want), size, func(after Spot, steps int) (Progress, []lonja.Listing, Spot) {
+			p := NewListingPage(after)
+			progress := Looking
+			for progress == Looking {
+				progress = s.x.ContentPage(p, v, a.name, size, steps)
 			}
-			got = append(got, p.Listings...)
-		}
+			return progress, p.Listings, p.Last
+		})
 		if !slices.EqualFunc(got, want, sameListing) {
 			t.Fatalf("pages of %s for %v: got %v, want %v", a.name, asker, got, want)
 		}
@@ -190,22 +189,38 @@ func (s *machine) compareHoldersFor(t *rapid.T, asker *modelAccount, v Viewer) {
 	if got := s.x.HoldersFor(v, name, 100); len(got) != len(byName) {
 		t.Fatalf("holders of %s for %v: got %v, want %d", name, asker, got, len(byName))
 	}
-	var got []lonja.Holder
 	size := rapid.IntRange(1, 3).Draw(t, "holders")
-	for at, more := (Spot{}), true; more; {
-		var p HolderPage
-		p, more = s.x.NamePage(v, name, at, size)
-		got, at = append(got, p.Holders...), p.Last
-	}
+	var got []lonja.Holder
+	pages(t, &got, len(byName), size, func(after Spot, _ int) (Progress, []lonja.Holder, Spot) {
+		p := NewHolderPage(after)
+		return s.x.NamePage(p, v, name, size), p.Holders, p.Last
+	})
 	same(fmt.Sprint("holders of ", name), got, byName)
 	got = nil
-	for at, more := (Spot{}), true; more; {
-		var p HolderPage
-		next := at
-		for more = true; more && len(p.Holders) < size; {
-			next, more = s.x.FilePage(&p, v, file, next, size, 2)
+	pages(t, &got, len(byFile), size, func(after Spot, steps int) (Progress, []lonja.Holder, Spot) {
+		p := NewHolderPage(after)
+		progress := Looking
+		for progress == Looking {
+			progress = s.x.FilePage(p, v, file, size, steps)
 		}
-		got, at = append(got, p.Holders...), p.Last
-	}
+		return progress, p.Holders, p.Last
+	})
 	same("holders of a content", got, byFile)
+}
+
+// pages gathers pages, of which there must be no more than it takes: one that
+// follows a full page and is empty would tell of something hidden.
+func pages[T any](t *rapid.T, all *[]T, want, size int, ask func(after Spot, steps int) (Progress, []T, Spot)) {
+	steps := rapid.IntRange(1, 3).Draw(t, "steps")
+	var after Spot
+	for page := 1; ; page++ {
+		progress, some, last := ask(after, steps)
+		*all, after = append(*all, some...), last
+		if progress == Ended {
+			if most := max(1, (want+size-1)/size); page > most {
+				t.Fatalf("%d pages of %d, want %d", page, size, most)
+			}
+			return
+		}
+	}
 }

@@ -22,6 +22,7 @@ import (
 type Metrics struct {
 	registry   *prometheus.Registry
 	operations operationMetrics
+	members    memberMetrics
 	store      storeMetrics
 	refused    []prometheus.Counter // by limits.Reason
 }
@@ -36,7 +37,7 @@ var latencyBuckets = []float64{
 // version of the program.
 func NewMetrics(version string) *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry()}
-	m.operations = newOperationMetrics(m.registry)
+	m.operations, m.members = newOperationMetrics(m.registry)
 	m.store = newStoreMetrics(m.registry)
 	m.refused = newRefusals(m.registry)
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

@@ -19,7 +19,7 @@ type operationMetric struct {
 	failed  []prometheus.Counter // by lonja.Kind
 }
 
-func newOperationMetrics(registry *prometheus.Registry) operationMetrics {
+func newOperationMetrics(registry *prometheus.Registry) (operationMetrics, memberMetrics) {
 	count := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "lonja_operations_total", Help: "Operations performed, by how they ended.",
 	}, []string{"operation", "status"})
@@ -29,24 +29,37 @@ func newOperationMetrics(registry *prometheus.Registry) operationMetrics {
 	}, []string{"operation"})
 	registry.MustRegister(count, seconds)
 
-	operations := lonja.Operations()
-	metrics := make(operationMetrics, operations[len(operations)-1]+1)
-	for _, op := range operations {
-		metrics[op] = operationMetric{
-			seconds: seconds.WithLabelValues(op.String()),
-			ok:      count.WithLabelValues(op.String(), statusOK),
+	newMetric := func(name string) operationMetric {
+		m := operationMetric{
+			seconds: seconds.WithLabelValues(name),
+			ok:      count.WithLabelValues(name, statusOK),
 			failed:  make([]prometheus.Counter, len(lonja.Kinds())),
 		}
 		for _, kind := range lonja.Kinds() {
-			metrics[op].failed[kind] = count.WithLabelValues(op.String(), statusNames[kind])
+			m.failed[kind] = count.WithLabelValues(name, statusNames[kind])
 		}
+		return m
 	}
-	return metrics
+	operations := lonja.Operations()
+	metrics := make(operationMetrics, operations[len(operations)-1]+1)
+	for _, op := range operations {
+		metrics[op] = newMetric(op.String())
+	}
+	members := make(memberMetrics, memberOperationCount)
+	for op, name := range memberOperationNames {
+		members[op] = newMetric(name)
+	}
+	return metrics, members
 }
 
 // done counts one operation that began at start and ended with err.
 func (m *operationMetric) done(start time.Time, err error) {
 	m.seconds.Observe(time.Since(start).Seconds())
+	m.count(err)
+}
+
+// count counts one that is not timed.
+func (m *operationMetric) count(err error) {
 	if err == nil {
 		m.ok.Inc()
 		return
@@ -62,6 +75,13 @@ func (m *Metrics) Instrument(dir lonja.Directory) lonja.Directory {
 type instrumented struct {
 	dir     lonja.Directory
 	metrics operationMetrics
+}
+
+// Bound passes on whether a name is bound to keys, for those who ask it of the
+// directory.
+func (i *instrumented) Bound(user lonja.UserName) bool {
+	keyed, ok := i.dir.(interface{ Bound(lonja.UserName) bool })
+	return ok && keyed.Bound(user)
 }
 
 // Register implements lonja.Accounts.
