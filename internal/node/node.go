@@ -11,17 +11,14 @@ package node
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"lonja"
 	"lonja/internal/share"
-	"lonja/internal/upload"
 )
 
 // Options is what a Node works with. Directory and DirectoryName must be set.
@@ -35,28 +32,53 @@ type Options struct {
 	// Listen is the address on which published files are served while a user
 	// is connected. Empty: any free port, on all addresses.
 	Listen string
-	// SendSize makes the node send a file's size before its content.
+	// SendSize makes the node send a file's size before its content, in the
+	// classic protocol.
 	SendSize bool
-	Log      *slog.Logger
+	// Secure makes the node speak the secure dialect. Nil: the classic one.
+	Secure *SecureOptions
+	Log    *slog.Logger
+}
+
+// A dialect is how a node speaks to a directory and to other nodes, where the two
+// differ.
+type dialect interface {
+	register(ctx context.Context, user lonja.UserName) error
+	// join serves the session's files, has the directory know that the user is
+	// there, and sets what ends the session. What it began it ends if it fails.
+	join(ctx context.Context, s *stay) error
+	publish(ctx context.Context, s *stay, path string, description lonja.Description) error
+	unpublish(ctx context.Context, s *stay, path string) error
+	fetchFile(ctx context.Context, s *stay, from lonja.UserName, f fetch) error
+	fetchMulti(ctx context.Context, s *stay, f fetch) error
+}
+
+// A fetch is what is to be fetched, and to where.
+type fetch struct {
+	remote   lonja.FileName
+	local    string
+	progress func(int64) // or nil
 }
 
 // A Node has at most one connected user. Its methods may be called from any
 // number of goroutines; Connect, Disconnect, Unregister and Close wait for
 // each other. Close must be called.
 type Node struct {
-	opts Options
+	opts    Options
+	dialect dialect
 
 	changing sync.Mutex // held while a user comes or goes
 
-	mu      sync.Mutex // guards session
-	session *session   // nil while no user is connected
+	mu   sync.Mutex // guards stay
+	stay *stay      // nil while no user is connected
 }
 
-// A session is a connected user.
-type session struct {
+// A stay is a user being connected.
+type stay struct {
 	user  lonja.UserName
 	files *share.Set
-	stop  func()      // ends the serving of files and waits for it
+	stop  func()      // ends the serving of files and waits for it; may be called again
+	keeps *membership // of the secure dialect, or nil
 	lost  atomic.Bool // the directory has said that the user is not connected
 }
 
@@ -68,7 +90,13 @@ func New(opts Options) *Node {
 	if opts.Listen == "" {
 		opts.Listen = ":0"
 	}
-	return &Node{opts: opts}
+	n := &Node{opts: opts}
+	if opts.Secure != nil {
+		n.dialect = newSecure(n)
+	} else {
+		n.dialect = classicDialect{n}
+	}
+	return n
 }
 
 // User returns the connected user, or "". It is still that of Connect when the
@@ -80,21 +108,21 @@ func (n *Node) User() lonja.UserName {
 	return ""
 }
 
-func (n *Node) current() *session {
+func (n *Node) current() *stay {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.session
+	return n.stay
 }
 
-func (n *Node) setCurrent(s *session) {
+func (n *Node) setCurrent(s *stay) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.session = s
+	n.stay = s
 }
 
 // connected returns the session, or an error of kind NotConnected: operations
 // that need a connected user are not sent without one.
-func (n *Node) connected(op lonja.Operation) (*session, error) {
+func (n *Node) connected(op lonja.Operation) (*stay, error) {
 	if s := n.current(); s != nil {
 		return s, nil
 	}
@@ -105,7 +133,7 @@ func (n *Node) connected(op lonja.Operation) (*session, error) {
 // directory does not have the user as connected, because it has restarted, say,
 // or somebody else has disconnected it, nobody is sent here for its files any
 // more: they are served no longer, and Connect is possible again.
-func (n *Node) heed(s *session, err error) error {
+func (n *Node) heed(s *stay, err error) error {
 	if !errors.Is(err, lonja.NotConnected) && !errors.Is(err, lonja.NoSuchUser) {
 		return err
 	}
@@ -120,7 +148,7 @@ func (n *Node) heed(s *session, err error) error {
 // Register creates an account. What an account of that name once published
 // from here is forgotten: it was another account.
 func (n *Node) Register(ctx context.Context, user lonja.UserName) error {
-	if err := n.opts.Directory.Register(ctx, user); err != nil {
+	if err := n.dialect.register(ctx, user); err != nil {
 		return err
 	}
 	n.forget(user)
@@ -168,21 +196,29 @@ func (n *Node) Connect(ctx context.Context, user lonja.UserName) error {
 	if s := n.current(); s != nil && !s.lost.Load() {
 		return &lonja.Error{Kind: lonja.NodeInUse, Op: lonja.OpConnect.String(), User: s.user}
 	}
-	s, port, err := n.serve(user)
-	if err != nil {
-		return &lonja.Error{Kind: lonja.LocalFile, Op: lonja.OpConnect.String(), User: user, Err: err}
+	s, err := n.newStay(user)
+	if err == nil {
+		err = n.dialect.join(ctx, s)
 	}
-	at := lonja.EndpointFrom(port.Addr(), port.Port())
-	if err := n.opts.Directory.Connect(ctx, user, at); err != nil {
-		s.stop()
-		if mayHaveHappened(err) {
-			n.farewell(user)
-		}
+	if err != nil {
 		return err
 	}
 	n.setCurrent(s)
 	n.tellUnserved(ctx, s)
 	return nil
+}
+
+// newStay returns a stay of user that serves nothing yet.
+func (n *Node) newStay(user lonja.UserName) (*stay, error) {
+	files, err := n.openFiles(user)
+	if errors.Is(err, share.ErrDamaged) {
+		return nil, &lonja.Error{Kind: lonja.LocalFile, Op: lonja.OpConnect.String(), User: user, Err: err}
+	} else if err != nil {
+		// Who only wants to fetch needs no state.
+		n.opts.Log.Warn("what is published will not be remembered", slog.Any("error", err))
+		files = share.New()
+	}
+	return &stay{user: user, files: files}, nil
 }
 
 // mayHaveHappened reports whether the directory may have done what failed with
@@ -204,9 +240,8 @@ func mayHaveHappened(err error) bool {
 func (n *Node) Disconnect(ctx context.Context, user lonja.UserName) error {
 	n.changing.Lock()
 	defer n.changing.Unlock()
-	err := n.opts.Directory.Disconnect(ctx, user)
-	n.leave(user)
-	return err
+	n.leave(user) // first: what keeps a session would begin it anew
+	return n.opts.Directory.Disconnect(ctx, user)
 }
 
 // leave ends the session if it is that of user.
@@ -227,8 +262,8 @@ func (n *Node) Close() {
 	n.changing.Lock()
 	defer n.changing.Unlock()
 	if user := n.User(); user != "" {
-		n.farewell(user)
 		n.leave(user)
+		n.farewell(user)
 	}
 }
 
@@ -242,60 +277,16 @@ func (n *Node) farewell(user lonja.UserName) {
 	}
 }
 
-// serve begins to serve what user published.
-func (n *Node) serve(user lonja.UserName) (*session, lonja.Endpoint, error) {
-	files, err := n.openFiles(user)
-	if errors.Is(err, share.ErrDamaged) {
-		return nil, lonja.Endpoint{}, err
-	} else if err != nil {
-		// Who only wants to fetch needs no state.
-		n.opts.Log.Warn("what is published will not be remembered", slog.Any("error", err))
-		files = share.New()
-	}
-	ln, err := net.Listen("tcp", n.opts.Listen)
-	if err != nil {
-		return nil, lonja.Endpoint{}, fmt.Errorf("cannot serve files: %w", err)
-	}
-	uploads := upload.New(upload.Options{Files: files, SendSize: n.opts.SendSize, Log: n.opts.Log})
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		if err := uploads.Serve(ctx, ln); err != nil {
-			n.opts.Log.Error("files are served no more", slog.Any("error", err))
-		}
-	}()
-	stop := func() {
-		cancel()
-		<-ended
-	}
-	addr := ln.Addr().(*net.TCPAddr).AddrPort()
-	return &session{user: user, files: files, stop: stop}, lonja.EndpointFrom(addr.Addr(), addr.Port()), nil
-}
-
-// Publish lists a file of this machine under its absolute path and serves it.
-// An unusable path is of kind Invalid; LocalFile says that it cannot be
-// remembered as published, and so is not.
+// Publish lists a file of this machine and serves it: in the classic dialect
+// under its absolute path, in the secure one under its base name. An unusable
+// path is of kind Invalid; LocalFile says that it cannot be remembered as
+// published, and so is not.
 func (n *Node) Publish(ctx context.Context, path string, description lonja.Description) error {
 	s, err := n.connected(lonja.OpPublish)
 	if err != nil {
 		return err
 	}
-	name, path, err := publishedName(path)
-	if err != nil {
-		return err
-	}
-	// Served first, then listed: who sees it in the list can have it.
-	served := s.files.Contains(name)
-	if err := s.files.Add(name, path); err != nil {
-		return err
-	}
-	err = n.heed(s, n.opts.Directory.Publish(ctx, s.user, lonja.Listing{Name: name, Description: description}))
-	if err != nil && !served && !errors.Is(err, lonja.AlreadyPublished) {
-		// Not listed, so not offered either.
-		return errors.Join(err, s.files.Remove(name))
-	}
-	return err
+	return n.heed(s, n.dialect.publish(ctx, s, path, description))
 }
 
 // Delete takes a file off the list and serves it no more.
@@ -304,26 +295,7 @@ func (n *Node) Delete(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	name, _, err := publishedName(path)
-	if err != nil {
-		return err
-	}
-	err = n.heed(s, n.opts.Directory.Delete(ctx, s.user, name))
-	if err == nil || errors.Is(err, lonja.NotPublished) {
-		return errors.Join(err, s.files.Remove(name))
-	}
-	return err
-}
-
-// publishedName returns the name under which the classic dialect publishes a
-// local file: its absolute path.
-func publishedName(path string) (lonja.FileName, string, error) {
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return "", "", lonja.E(lonja.Invalid, "publish", err)
-	}
-	name, err := lonja.ParseFileName(path)
-	return name, path, err
+	return n.heed(s, n.dialect.unpublish(ctx, s, path))
 }
 
 // ListUsers returns the connected users.

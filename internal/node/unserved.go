@@ -11,7 +11,7 @@ import (
 // are not served from here, because they were published when the directory was
 // called by another name. It asks the directory only where something was
 // published under another name at all.
-func (n *Node) tellUnserved(ctx context.Context, s *session) {
+func (n *Node) tellUnserved(ctx context.Context, s *stay) {
 	if n.opts.StateDir == "" {
 		return
 	}

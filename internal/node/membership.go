@@ -1,0 +1,317 @@
+package node
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"lonja"
+	"lonja/internal/authority"
+	"lonja/internal/fileserver"
+	"lonja/internal/firstbyte"
+	"lonja/internal/portmap"
+	"lonja/internal/reach"
+	"lonja/internal/session"
+	"lonja/internal/share"
+	"lonja/internal/upload"
+)
+
+// A membership is a user being connected in the secure dialect: what serves its
+// files, keeps its session, and knows where it may be reached.
+type membership struct {
+	*secureDialect
+	user   lonja.UserName
+	files  *share.Set
+	ln     net.Listener
+	keeper *session.Session
+	begun  chan struct{} // holds one token when the session was begun anew
+
+	mu          sync.Mutex // guards below
+	certificate *tls.Certificate
+	observed    netip.Addr
+	classic     bool // the directory speaks it
+	mapping     portmap.State
+	interfaces  []reach.Interface
+	revoked     map[lonja.PublicKey]bool
+}
+
+// The port of a node, and how many after it are tried if it is taken.
+const (
+	DefaultPort = 4445
+	portTries   = 64
+)
+
+// listen takes the node's port: the one that it is told, or the first free one
+// from DefaultPort on.
+func (m *membership) listen() (err error) {
+	host, port, err := net.SplitHostPort(m.opts.Listen)
+	if err != nil {
+		return err
+	}
+	m.begun = make(chan struct{}, 1)
+	m.ln, err = net.Listen("tcp", m.opts.Listen)
+	for next := DefaultPort + 1; port == strconv.Itoa(DefaultPort) && errors.Is(err, syscall.EADDRINUSE) && next < DefaultPort+portTries; next++ {
+		if m.ln, err = net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(next))); err == nil {
+			m.opts.Log.Warn("the usual port is taken, so files are served at another one", slog.Int("usual", DefaultPort), slog.Int("port", next))
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("cannot serve files: %w", err)
+	}
+	m.interfaces, err = reach.Interfaces()
+	return err
+}
+
+func (m *membership) address() netip.AddrPort { return m.ln.Addr().(*net.TCPAddr).AddrPort() }
+
+// ways returns where the node may be reached now.
+func (m *membership) ways() []lonja.Endpoint {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	at := m.address()
+	return reach.Order(reach.Given{
+		Interfaces: m.interfaces, Port: at.Port(), Listen: at.Addr().Unmap(),
+		Mapped: m.mapping.Mapping.Endpoint, Seen: m.observed,
+	})
+}
+
+// granted takes in what the directory gave.
+func (m *membership) granted(g session.Grant, begun bool) {
+	cert, err := authority.MemberCertificate(g.Certificate[0], m.Key, m.user, m.Authority())
+	if err != nil {
+		m.opts.Log.Error("the directory has issued a certificate that is none", slog.Any("error", err))
+	}
+	m.mu.Lock()
+	if err == nil {
+		m.certificate = cert
+	}
+	moved := g.Observed.IsValid() && m.observed != g.Observed.Addr()
+	if moved {
+		m.observed = g.Observed.Addr()
+	}
+	m.classic = g.Classic
+	m.mu.Unlock()
+	if moved {
+		m.keeper.Moved()
+	}
+	if begun {
+		select {
+		case m.begun <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// peers says how the node proves itself to others, and what it takes from them.
+func (m *membership) peers() authority.PeerOptions {
+	return authority.PeerOptions{
+		Set: m.Authority,
+		Certificate: func() (*tls.Certificate, error) {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			if m.certificate == nil {
+				return nil, lonja.E(lonja.Untrusted, "prove", errors.New("the directory has issued no certificate"))
+			}
+			return m.certificate, nil
+		},
+		Revoked:   m.isRevoked,
+		Protocols: []string{"http/1.1"},
+	}
+}
+
+func (m *membership) isRevoked(who lonja.Member) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.revoked[who.Key]
+}
+
+// begin serves and keeps the session in the background, and returns what ends
+// that and waits for it. lost is called when the session is gone for good.
+func (m *membership) begin(lost func()) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	sorter := firstbyte.New(m.ln, firstbyte.Options{})
+	files := fileserver.New(fileserver.Options{Files: m.files, Who: m.who, Log: m.opts.Log})
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return sorter.Run(ctx) })
+	group.Go(func() error {
+		return files.Serve(ctx, tls.NewListener(sorter.Secure, authority.PeerServerConfig(m.peers())))
+	})
+	if m.speaksClassic() {
+		uploads := upload.New(upload.Options{Files: m.files, SendSize: m.opts.SendSize, Log: m.opts.Log})
+		group.Go(func() error { return uploads.Serve(ctx, sorter.Classic) })
+	} else {
+		_ = sorter.Classic.Close()
+	}
+	group.Go(func() error {
+		err := m.keeper.Run(ctx)
+		if err != nil {
+			lost()
+		}
+		return err
+	})
+	group.Go(func() error { return m.watchInterfaces(ctx) })
+	group.Go(func() error { return m.watchDirectory(ctx) })
+	if m.MapPort {
+		group.Go(func() error { return m.mapPort(ctx) })
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := group.Wait(); err != nil {
+			m.opts.Log.Error("files are served no more", slog.Any("user", m.user), slog.Any("error", err))
+		}
+		cancel()
+	}()
+	return func() {
+		cancel()
+		<-ended
+	}
+}
+
+// speaksClassic reports whether the node's port is open to the classic protocol.
+func (m *membership) speaksClassic() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.classic && !m.ClassicOff
+}
+
+// who tells whose a connection is, for as long as its key is not revoked.
+func (m *membership) who(state *tls.ConnectionState) (lonja.Member, error) {
+	who, err := authority.MemberOf(*state)
+	if err == nil && m.isRevoked(who) {
+		err = lonja.E(lonja.Untrusted, "serve", errors.New("the key was revoked"))
+	}
+	return who, err
+}
+
+// interfaceLook is how often it is looked whether this machine has moved to
+// another network.
+const interfaceLook = 10 * time.Second
+
+func (m *membership) watchInterfaces(ctx context.Context) error {
+	for {
+		select {
+		case <-time.After(interfaceLook):
+		case <-ctx.Done():
+			return nil
+		}
+		now, err := reach.Interfaces()
+		if err != nil {
+			m.opts.Log.Debug("cannot look at the interfaces", slog.Any("error", err))
+			continue
+		}
+		m.mu.Lock()
+		same := slices.EqualFunc(now, m.interfaces, func(a, b reach.Interface) bool {
+			return a.Name == b.Name && a.Up == b.Up && a.Default == b.Default && slices.Equal(a.Addrs, b.Addrs)
+		})
+		m.interfaces = now
+		m.mu.Unlock()
+		if !same {
+			m.keeper.Moved()
+		}
+	}
+}
+
+func (m *membership) mapPort(ctx context.Context) error {
+	err := portmap.Run(ctx, portmap.Options{Port: m.address().Port(), Log: m.opts.Log, Changed: func(state portmap.State) {
+		m.mu.Lock()
+		moved := state.Mapping.Endpoint != m.mapping.Mapping.Endpoint
+		m.mapping = state
+		m.mu.Unlock()
+		if moved {
+			m.keeper.Moved()
+		}
+	}})
+	if err != nil {
+		m.opts.Log.Warn("the router's port may stay mapped for a while", slog.Any("error", err))
+	}
+	return nil
+}
+
+func (m *membership) status() Status {
+	s := Status{User: m.user, Session: m.keeper.State(), Ways: m.ways(), Classic: m.speaksClassic()}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.MapPort {
+		s.Mapping = "the router was not asked to map the port"
+		return s
+	}
+	s.Mapping, s.Advice = m.mapping.String(), m.mapping.Advice(m.address().Port())
+	return s
+}
+
+// watchPause is the time before the directory is watched again that has stopped
+// telling, on average.
+const watchPause = 5 * time.Second
+
+// certificateLife bounds how long a certificate lasts: what was revoked before
+// that has run out by itself.
+const certificateLife = authority.MaxLifetime
+
+// watchDirectory learns which keys were revoked, and compares what is published
+// with what the directory has each time that a session begins.
+func (m *membership) watchDirectory(ctx context.Context) error {
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	var group errgroup.Group
+	group.Go(func() error {
+		for watching.Err() == nil {
+			err := m.Directory.Watch(watching, m.user, lonja.EventFilter{}, func(e lonja.Event) error {
+				return m.heard(watching, e)
+			})
+			if err != nil && watching.Err() == nil {
+				m.opts.Log.Debug("the directory is not heard", slog.Any("error", err))
+			}
+			select {
+			case <-time.After(watchPause):
+			case <-watching.Done():
+			}
+		}
+		return nil
+	})
+	for {
+		select {
+		case <-m.begun:
+			m.reassert(ctx)
+		case <-ctx.Done():
+			stop()
+			return group.Wait()
+		}
+	}
+}
+
+func (m *membership) heard(ctx context.Context, e lonja.Event) error {
+	switch e.Kind {
+	case lonja.KeyRevoked:
+		m.revoke(e.Key)
+	case lonja.EventsLost:
+		revocations, err := m.Directory.Revocations(ctx, time.Now().Add(-certificateLife).Unix())
+		if err != nil {
+			return err
+		}
+		for _, r := range revocations {
+			m.revoke(r.Key)
+		}
+	}
+	return nil
+}
+
+func (m *membership) revoke(key lonja.PublicKey) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.revoked == nil {
+		m.revoked = make(map[lonja.PublicKey]bool)
+	}
+	m.revoked[key] = true
+}

@@ -1,0 +1,191 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"lonja"
+	"lonja/internal/apiclient"
+	"lonja/internal/authority"
+	"lonja/internal/hashing"
+	"lonja/internal/identity"
+	"lonja/internal/session"
+	"lonja/internal/transport"
+)
+
+// A SecureDirectory is a directory that gives sessions their certificates:
+// apiclient.Client.
+type SecureDirectory interface {
+	lonja.MemberDirectory
+	// Begin is ConnectMember, and returns what comes with the session.
+	Begin(ctx context.Context, member lonja.Member, ways []lonja.Endpoint) (apiclient.Session, error)
+	// Renew is RenewMember, likewise.
+	Renew(ctx context.Context, member lonja.Member, ways []lonja.Endpoint, certificate bool) (apiclient.Session, error)
+}
+
+// Pins are the keys by which users are known: trust.Pins.
+type Pins interface {
+	// CheckUser pins key for user at the first meeting. Later it must be the same,
+	// or follow from it in the user's ring of keys; otherwise the error is of kind
+	// Untrusted, and says both keys and what to do.
+	CheckUser(user lonja.UserName, ring []lonja.KeyRecord, key lonja.PublicKey) error
+}
+
+// SecureOptions is what a node works with that speaks the secure dialect. All but
+// Invitation and the switches must be set.
+type SecureOptions struct {
+	Directory SecureDirectory
+	Key       identity.Key
+	// Authority returns that of the directory, as the last connection to it has
+	// proved it.
+	Authority func() *authority.Set
+	Pins      Pins
+	Hashes    *hashing.Cache
+	// Invitation goes along with Register.
+	Invitation lonja.Invitation
+	// ClassicOff closes the node's port to the classic protocol. Otherwise it is
+	// open as long as the directory speaks it too.
+	ClassicOff bool
+	// MapPort has the router lead to the node's port.
+	MapPort bool
+}
+
+// The secure dialect: names are what their owners call them, a file is its
+// content, and everything is signed, or proved by TLS.
+type secureDialect struct {
+	*Node
+	SecureOptions
+	dialer *transport.Dialer
+}
+
+func newSecure(n *Node) *secureDialect {
+	return &secureDialect{Node: n, SecureOptions: *n.opts.Secure, dialer: transport.NewDialer(transport.Options{})}
+}
+
+func (d *secureDialect) member(user lonja.UserName) lonja.Member {
+	return lonja.Member{User: user, Key: d.Key.PublicKey()}
+}
+
+func (d *secureDialect) register(ctx context.Context, user lonja.UserName) error {
+	if _, err := lonja.ParseMemberName(string(user)); err != nil {
+		return err
+	}
+	return d.Directory.RegisterMember(ctx, d.member(user), d.Invitation)
+}
+
+func (d *secureDialect) join(ctx context.Context, s *stay) error {
+	m := &membership{secureDialect: d, user: s.user, files: s.files}
+	if err := m.listen(); err != nil {
+		return &lonja.Error{Kind: lonja.LocalFile, Op: lonja.OpConnect.String(), User: s.user, Err: err}
+	}
+	m.keeper = session.New(session.Options{
+		Directory: grants{d.Directory}, Member: d.member(s.user), Ways: m.ways, Granted: m.granted, Log: d.opts.Log,
+	})
+	if err := m.keeper.Begin(ctx); err != nil {
+		_ = m.ln.Close()
+		if mayHaveHappened(err) {
+			d.farewell(s.user)
+		}
+		return err
+	}
+	s.keeps, s.stop = m, m.begin(func() { s.lost.Store(true) })
+	return nil
+}
+
+// grants is a SecureDirectory as package session has it.
+type grants struct{ SecureDirectory }
+
+func (g grants) Begin(ctx context.Context, m lonja.Member, ways []lonja.Endpoint) (session.Grant, error) {
+	s, err := g.SecureDirectory.Begin(ctx, m, ways)
+	return grant(s), err
+}
+
+func (g grants) Renew(ctx context.Context, m lonja.Member, ways []lonja.Endpoint, certificate bool) (session.Grant, error) {
+	s, err := g.SecureDirectory.Renew(ctx, m, ways, certificate)
+	return grant(s), err
+}
+
+func grant(s apiclient.Session) session.Grant {
+	g := session.Grant{Observed: s.Observed, Node: s.Node, Classic: s.Classic}
+	if c := s.Certificate; c != nil {
+		g.Certificate, g.Authorities, g.NotBefore, g.NotAfter = c.Chain, c.Authorities, c.NotBefore, c.NotAfter
+	}
+	return g
+}
+
+// A Status is how a connected node is doing in the secure dialect.
+type Status struct {
+	User    lonja.UserName
+	Session session.State
+	Ways    []lonja.Endpoint // where others are told to find it
+	Mapping string           // what came of mapping the port, for people
+	Advice  string           // what to do about it, or ""
+	Classic bool             // its port speaks the classic protocol too
+}
+
+// Status returns how the node is doing. The error is of kind NotConnected
+// without a connected user, and Invalid in the classic dialect.
+func (n *Node) Status() (Status, error) {
+	s := n.current()
+	switch {
+	case s == nil:
+		return Status{}, lonja.E(lonja.NotConnected, "status", errors.New("no user is connected here"))
+	case s.keeps == nil:
+		return Status{}, lonja.E(lonja.Invalid, "status", errors.New("the classic protocol knows no sessions"))
+	}
+	return s.keeps.status(), nil
+}
+
+// reassertTimeout bounds the comparing of what is published with what the
+// directory has.
+const reassertTimeout = 10 * time.Minute
+
+// reassert publishes again what the directory has lost: it may have been
+// restored from a copy, or be another one by the same name.
+func (m *membership) reassert(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, reassertTimeout)
+	defer cancel()
+	err := m.publishMissing(ctx)
+	if err != nil && ctx.Err() == nil {
+		m.opts.Log.Warn("cannot see whether the directory has all that is published here", slog.Any("user", m.user), slog.Any("error", err))
+	}
+}
+
+func (m *membership) publishMissing(ctx context.Context) error {
+	theirs, err := m.Directory.ContentDigest(ctx, m.user)
+	if err != nil || theirs == m.files.Digest() {
+		return err
+	}
+	listed := make(map[lonja.Signature]bool)
+	for after := lonja.Cursor(""); ; {
+		page, next, err := m.Directory.ContentPage(ctx, m.user, m.user, after, lonja.MaxPage)
+		if err != nil {
+			return err
+		}
+		for _, l := range page {
+			if l.Proof != nil {
+				listed[l.Proof.Signature] = true
+			}
+		}
+		if next == "" {
+			break
+		}
+		after = next
+	}
+	again := 0
+	for l := range m.files.Offered() {
+		if listed[l.Proof.Signature] {
+			continue
+		}
+		if err := m.Directory.Publish(ctx, m.user, l); err != nil && !errors.Is(err, lonja.AlreadyPublished) {
+			return err
+		}
+		again++
+	}
+	if again > 0 {
+		m.opts.Log.Info("published again what the directory did not have", slog.Any("user", m.user), slog.Int("files", again))
+	}
+	return nil
+}
