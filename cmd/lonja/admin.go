@@ -30,6 +30,7 @@ found where its flag --admin says; ` + adminVariable + ` sets another default fo
 		RunE: runGroup,
 	}
 	cmd.AddCommand(newAdminUsersCommand(), newAdminRemoveUserCommand(), newAdminStatsCommand(), newAdminCheckCommand(),
-		newAdminExportCommand(), newAdminImportCommand(), newAdminBackupCommand(), newAdminRestoreCommand())
+		newAdminExportCommand(), newAdminImportCommand(), newAdminBackupCommand(), newAdminRestoreCommand(),
+		newAdminInviteCommand(), newAdminInvitationsCommand())
 	return cmd
 }

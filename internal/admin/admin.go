@@ -12,6 +12,9 @@
 //	GET  /admin/v1/backup        every record, and an end mark
 //	POST /admin/v1/restore       what backup gave
 //	POST /admin/v1/check         answers operator.CheckReport
+//	POST /admin/v1/invite        {"uses": 1, "until": 0, "note": ""}; answers Invited
+//	GET  /admin/v1/invitations   each operator.Invitation, as JSON lines
+//	POST /admin/v1/revoke-invitation  {"id": "..."}
 //
 // Whoever reaches the operations may do everything. They are served only on a
 // loopback address or a Unix socket, and not to web pages: see guard. What has

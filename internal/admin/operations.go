@@ -36,6 +36,9 @@ func (s *Server) routes() http.Handler {
 		{"GET", "backup", (*call).backup},
 		{"POST", "restore", (*call).restore},
 		{"POST", "check", (*call).check},
+		{"POST", "invite", (*call).invite},
+		{"GET", "invitations", (*call).invitations},
+		{"POST", "revoke-invitation", (*call).revokeInvitation},
 	} {
 		operations.HandleFunc(o.method+" "+Prefix+o.name, s.operation(o.name, o.perform))
 	}
@@ -66,8 +69,7 @@ func (c *call) removeUser() {
 	var request struct {
 		User operator.Text `json:"user"`
 	}
-	if err := json.NewDecoder(io.LimitReader(c.body, maxBody)).Decode(&request); err != nil {
-		refuse(c.w, http.StatusBadRequest, "the request is not what it should be: "+err.Error())
+	if !c.read(&request) {
 		return
 	}
 	user, err := lonja.ParseUserName(string(request.User))
@@ -75,6 +77,15 @@ func (c *call) removeUser() {
 		err = c.dir.Unregister(c.ctx, user)
 	}
 	c.report(struct{}{}, err)
+}
+
+// read reads the JSON of a request, and reports false when it has refused it.
+func (c *call) read(request any) bool {
+	err := json.NewDecoder(io.LimitReader(c.body, maxBody)).Decode(request)
+	if err != nil {
+		refuse(c.w, http.StatusBadRequest, "the request is not what it should be: "+err.Error())
+	}
+	return err == nil
 }
 
 func (c *call) stats() { c.report(c.dir.Stats(), nil) }

@@ -59,6 +59,7 @@ type Directory struct {
 	group      errgroup.Group
 	purging    chan struct{} // holds one token while there is something to purge
 	settling   chan struct{} // likewise to settle
+	deleting   chan struct{} // holds a token while somebody deletes what is forbidden
 	loaded     chan struct{} // closed when the index is complete for the first time
 	subscribed chan struct{} // closed when other nodes are heard for the first time
 	wake       chan struct{} // holds one token while presence has something to publish
@@ -96,6 +97,7 @@ func Open(ctx context.Context, opts Options) (*Directory, error) {
 		opts: opts, store: opts.Store, log: opts.Log, stop: stop,
 		purging:    make(chan struct{}, 1),
 		settling:   make(chan struct{}, 1),
+		deleting:   make(chan struct{}, 1),
 		purges:     make(map[store.Key]struct{}),
 		forbidden:  make(map[store.Key]store.Rev),
 		events:     newEvents(),
@@ -299,6 +301,11 @@ func (d *Directory) purge(ctx context.Context) error {
 		}
 		if err := d.deleteForbidden(ctx); err != nil && ctx.Err() == nil {
 			d.log.Warn("publications that a revoked key has signed stay in the store", slog.Any("error", err))
+			select {
+			case <-time.After(feedAgain):
+				remind(d.purging)
+			case <-ctx.Done():
+			}
 		}
 	}
 }

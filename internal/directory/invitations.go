@@ -15,8 +15,6 @@ import (
 	"lonja/internal/store"
 )
 
-var _ operator.Invitations = (*Directory)(nil)
-
 // invited returns the change that uses an invitation up by one, if registering
 // takes any.
 func (d *Directory) invited(user lonja.UserName, secret lonja.Invitation) ([]store.Change, error) {

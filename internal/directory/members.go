@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"time"
 
@@ -280,7 +281,10 @@ func (d *Directory) RevokeKey(ctx context.Context, member lonja.Member, r lonja.
 	}
 	d.settled(member.User)
 	d.told(ctx)
-	return d.deleteForbidden(ctx)
+	if err := d.deleteForbidden(ctx); err != nil {
+		d.log.Info("publications that a revoked key has signed are deleted later", slog.Any("error", err))
+	}
+	return nil // the key is revoked, whatever stays to be done
 }
 
 // Revocations implements lonja.Members. The time of a revocation is when the

@@ -94,13 +94,36 @@ func noteForbidden(forbidden map[store.Key]store.Rev, n index.Notice) {
 
 // deleteForbidden deletes the records of what revoked keys have signed: nobody
 // is shown them, and they stand in the way of what is published next.
+// When it returns nil, all are deleted that were known when it was called, also
+// those that another call was about to delete.
 func (d *Directory) deleteForbidden(ctx context.Context) error {
-	for changes := range slices.Chunk(d.takeForbidden(), store.MaxBatch) {
-		if err := d.deleteAll(ctx, changes); err != nil {
+	select {
+	case d.deleting <- struct{}{}:
+		defer func() { <-d.deleting }()
+	case <-ctx.Done():
+		return lonja.E(lonja.Canceled, "delete", ctx.Err())
+	}
+	all := d.takeForbidden()
+	for len(all) > 0 {
+		some := all[:min(len(all), store.MaxBatch)]
+		if err := d.deleteAll(ctx, some); err != nil {
+			d.putBackForbidden(all)
 			return err
 		}
+		all = all[len(some):]
 	}
 	return nil
+}
+
+// putBackForbidden has changes tried again that failed.
+func (d *Directory) putBackForbidden(changes []store.Change) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, c := range changes {
+		if _, later := d.forbidden[c.Key]; !later {
+			d.forbidden[c.Key] = c.Expect
+		}
+	}
 }
 
 func (d *Directory) takeForbidden() (changes []store.Change) {

@@ -64,6 +64,8 @@ type Directory interface {
 	// and with the index. What it finds wrong is in the report, not an error.
 	Check(ctx context.Context) (CheckReport, error)
 
+	Invitations
+
 	// Ready returns nil if the index is complete and fed and the store can be
 	// written; else why reads or writes are not possible now, for the operator.
 	Ready() error

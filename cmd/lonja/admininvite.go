@@ -1,0 +1,126 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"lonja"
+	"lonja/internal/admin"
+	"lonja/internal/operator"
+)
+
+type adminInviteOptions struct {
+	adminAskOptions
+	uses   int
+	lasts  time.Duration
+	note   string
+	revoke string
+}
+
+func newAdminInviteCommand() *cobra.Command {
+	var opts adminInviteOptions
+	cmd := &cobra.Command{
+		Use:   "invite",
+		Short: "make an invitation to register",
+		Long: `Makes an invitation, with which people can register at a directory that takes
+only who is invited, and prints its secret. It is shown this once; the
+directory keeps only what it needs to know it again.`,
+		Example: "  lonja admin invite\n  lonja admin invite --uses 20 --for 72h --note \"for the class\"",
+		RunE:    func(cmd *cobra.Command, _ []string) error { return runAdminInvite(cmd, opts) },
+	}
+	opts.addFlags(cmd.Flags())
+	cmd.Flags().BoolVar(&opts.json, "json", false, "as JSON")
+	cmd.Flags().IntVar(&opts.uses, "uses", 1, "how many may register with it")
+	cmd.Flags().DurationVar(&opts.lasts, "for", 0, "how long it lasts, such as 72h; 0 for ever")
+	cmd.Flags().StringVar(&opts.note, "note", "", "a `text` that tells it from others")
+	return cmd
+}
+
+func runAdminInvite(cmd *cobra.Command, opts adminInviteOptions) error {
+	if opts.uses < 1 || opts.lasts < 0 {
+		return usagef("--uses must be above zero, --for not below it")
+	}
+	client, err := newAdminClient(opts.address)
+	if err != nil {
+		return err
+	}
+	request := admin.Invite{Uses: opts.uses, Note: opts.note}
+	if opts.lasts > 0 {
+		request.Until = time.Now().Add(opts.lasts).Unix()
+	}
+	var made admin.Invited
+	if err := client.askJSON(cmd.Context(), http.MethodPost, "invite", request, &made); err != nil {
+		return err
+	}
+	if opts.json {
+		return json.NewEncoder(cmd.OutOrStdout()).Encode(made)
+	}
+	_, err = fmt.Fprintln(cmd.OutOrStdout(), lonja.Printable(string(made.Secret)))
+	return err
+}
+
+func newAdminInvitationsCommand() *cobra.Command {
+	var opts adminInviteOptions
+	cmd := &cobra.Command{
+		Use:   "invitations",
+		Short: "list the invitations, or take one back",
+		Long: `Lists the invitations: how often each was used, of how many times, when it ends,
+and its note. With --revoke it takes one back; who has registered with it stays.`,
+		Example: "  lonja admin invitations\n  lonja admin invitations --revoke 1f0c...",
+		RunE:    func(cmd *cobra.Command, _ []string) error { return runAdminInvitations(cmd, opts) },
+	}
+	opts.addFlags(cmd.Flags())
+	cmd.Flags().BoolVar(&opts.json, "json", false, "a JSON object a line")
+	cmd.Flags().StringVar(&opts.revoke, "revoke", "", "take back the invitation with that `id`")
+	return cmd
+}
+
+func runAdminInvitations(cmd *cobra.Command, opts adminInviteOptions) error {
+	client, err := newAdminClient(opts.address)
+	if err != nil {
+		return err
+	}
+	if opts.revoke != "" {
+		request := map[string]string{"id": opts.revoke}
+		return client.askJSON(cmd.Context(), http.MethodPost, "revoke-invitation", request, &struct{}{})
+	}
+	answer, err := client.ask(cmd.Context(), http.MethodGet, "invitations", nil)
+	if err != nil {
+		return err
+	}
+	defer answer.Close()
+	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+	print := printInvitation
+	if opts.json {
+		print = func(w io.Writer, i operator.Invitation) error { return json.NewEncoder(w).Encode(i) }
+	}
+	for lines := json.NewDecoder(answer); ; {
+		var i operator.Invitation
+		err := lines.Decode(&i)
+		if err == nil {
+			err = print(w, i)
+		}
+		if errors.Is(err, io.EOF) {
+			return w.Flush()
+		}
+		if err != nil {
+			return errors.Join(w.Flush(), err)
+		}
+	}
+}
+
+func printInvitation(w io.Writer, i operator.Invitation) error {
+	ends := "for ever"
+	if i.Until != 0 {
+		ends = "until " + time.Unix(i.Until, 0).Format(time.DateTime)
+	}
+	_, err := fmt.Fprintf(w, "%s\t%d of %d used\t%s\t%s\n", i.ID, i.Used, i.Uses, ends, lonja.Printable(string(i.Note)))
+	return err
+}

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"lonja/internal/operator"
+)
+
+// TestAdminInvite: an invitation is made, its secret shown once; it is listed,
+// survives a restart with all else, and can be taken back.
+func TestAdminInvite(t *testing.T) {
+	s := startServed(t, ":memory:")
+	secret := strings.TrimSpace(s.admin("invite", "--uses", "2", "--for", "24h", "--note", "for\x1b friends"))
+	if len(secret) < 20 || strings.ContainsAny(secret, " \n") {
+		t.Errorf("got the secret %q", secret)
+	}
+	if listed := s.admin("invitations"); !strings.Contains(listed, "0 of 2 used") || !strings.Contains(listed, "for\uFFFD friends") || strings.Contains(listed, secret) {
+		t.Errorf("got %q", listed)
+	}
+	var i operator.Invitation
+	if err := json.Unmarshal([]byte(s.admin("invitations", "--json")), &i); err != nil || i.Uses != 2 || i.Until-i.Made < 24*3600-5 {
+		t.Errorf("got %+v, %v", i, err)
+	}
+	if status, _, stderr := s.tryAdmin("invite", "--uses", "0"); status != 2 || !strings.Contains(stderr, "--uses") {
+		t.Errorf("0 uses: got status %d, %q", status, stderr)
+	}
+	s.admin("invitations", "--revoke", i.ID)
+	if status, _, stderr := s.tryAdmin("invitations", "--revoke", i.ID); status != 1 || !strings.Contains(stderr, "none with this id") {
+		t.Errorf("taken back twice: got status %d, %q", status, stderr)
+	}
+	if listed := s.admin("invitations"); listed != "" {
+		t.Errorf("got %q, want nothing", listed)
+	}
+}
