@@ -25,7 +25,7 @@ var layers = [][]string{
 		"lonja/internal/dirserver", "lonja/internal/download", "lonja/internal/oplog",
 		"lonja/internal/probe", "lonja/internal/upload",
 	},
-	5: {"lonja/internal/directory/directorytest", "lonja/internal/node"},
+	5: {"lonja/internal/apiserver/apitest", "lonja/internal/directory/directorytest", "lonja/internal/node"},
 	6: {"lonja/internal/bench", "lonja/internal/console", "lonja/internal/localnet"},
 	7: {"lonja/cmd/lonja"},
 }

@@ -70,6 +70,9 @@ func (s *Server) exchange(ctx context.Context, conn net.Conn, visit limits.Visit
 // perform has the directory do what is asked.
 func (s *Server) perform(ctx context.Context, req *classic.Request, conn net.Conn) (result, error) {
 	dir, user := s.opts.Directory, req.User
+	if req.Op != lonja.OpRegister && s.opts.Bound(user) {
+		return result{}, &lonja.Error{Kind: lonja.OtherKey, Op: req.OpName, User: user}
+	}
 	switch req.Op {
 	case lonja.OpRegister:
 		return result{}, dir.Register(ctx, user)

@@ -48,6 +48,9 @@ type Options struct {
 	// it. The connection is no longer one of MaxConns. Nil: there is no such
 	// dialect, and what begins so is a malformed request.
 	TLS func(ctx context.Context, conn net.Conn, visit limits.Visit)
+	// Bound reports whether a user's account is bound to keys: nobody acts for it
+	// in the classic dialect, which proves none. It must not block. Nil: none is.
+	Bound func(lonja.UserName) bool
 	// ClassicOff refuses all requests of the classic protocol, whatever they are.
 	ClassicOff bool
 
@@ -83,6 +86,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Limits == nil {
 		o.Limits = limits.New(limits.Options{}, time.Now())
+	}
+	if o.Bound == nil {
+		o.Bound = func(lonja.UserName) bool { return false }
 	}
 	if o.Limited == nil {
 		o.Limited = func(limits.Reason) {}
