@@ -153,7 +153,9 @@ type Watcher interface {
 	Watch(ctx context.Context, user UserName, filter EventFilter, told func(Event) error) error
 }
 
-// A MemberDirectory is a directory that speaks the secure dialect too. Publish
+// A MemberDirectory is a directory that speaks the secure dialect too. A user
+// whose account is bound to keys is never NotConnected, but for Disconnect and
+// RenewMember: its key was proved, so it need not be there to ask. Publish
 // takes a listing with a Proof for an account that is bound to the key of the
 // proof, in the place of one of the same name; all that is read is what the
 // asking user may know of.

@@ -234,14 +234,15 @@ func (d *Directory) Holders(_ context.Context, user lonja.UserName, name lonja.F
 	return holders, nil
 }
 
-// connected returns the account of user, which must exist and be connected.
-// The caller holds mu.
+// connected returns the account of user, which must exist and be connected: that
+// is the only trace of who asks in the classic protocol. A member, whose key was
+// proved, need not be, but to disconnect. The caller holds mu.
 func (d *Directory) connected(op lonja.Operation, user lonja.UserName) (index.Account, error) {
 	a, exists := d.index.Account(user)
 	switch {
 	case !exists:
 		return a, failure(lonja.NoSuchUser, op, user)
-	case !a.Connected:
+	case !a.Connected && (!a.Bound || op == lonja.OpDisconnect):
 		return a, failure(lonja.NotConnected, op, user)
 	}
 	return a, nil

@@ -68,13 +68,13 @@ func pageLimit(limit int) (int, error) {
 	return cmp.Or(limit, lonja.DefaultPage), nil
 }
 
-// asker reports whether a user, who must be connected, is a member.
+// asker reports whether a user, who must be connected otherwise, is a member.
 func (d *Directory) asker(op string, user lonja.UserName) (member bool, err error) {
 	a, exists := d.account(user)
 	switch {
 	case !exists:
 		return false, memberFailure(lonja.NoSuchUser, op, user, nil)
-	case !a.Connected:
+	case !a.Connected && !a.Bound:
 		return false, memberFailure(lonja.NotConnected, op, user, nil)
 	}
 	return a.Bound, nil
