@@ -3,6 +3,7 @@ package portmap
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -218,6 +219,7 @@ func FuzzParseDescription(f *testing.F) {
 	f.Add(`<?xml version="1.0"?><root xmlns="urn:schemas-upnp-org:device-1-0"><URLBase>http://192.168.1.1:5000</URLBase><device>` +
 		`<deviceList><device><serviceList><service><serviceType>urn:schemas-upnp-org:service:WANIPConnection:2</serviceType>` +
 		`<controlURL>ctl</controlURL></service></serviceList></device></deviceList></device></root>`)
+	f.Add(fmt.Sprintf(testFormat, 2, internetgateway2.URN_WANIPConnection_2, "http://192.168.1.2/control"))
 	f.Add(`<?xml version="1.0" encoding="koi8-r"?><root><device><deviceType>` + "\xff" + `</deviceType></device></root>`)
 	f.Add(strings.Repeat("<device>", 1000))
 	location, err := url.Parse("http://192.168.1.1:5000/root.xml")

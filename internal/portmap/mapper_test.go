@@ -277,6 +277,28 @@ func TestMapperCopesWithRouters(t *testing.T) {
 		r.mustBe(t, testPort+1)
 		r.mustEnd(t)
 	})
+	inBubble(t, "gives another port, and would keep the old one", func(t *testing.T) {
+		r := startRig(newBox(), home)
+		r.foreign = []uint16{testPort}
+		r.pass(DefaultLease / 2)
+		r.mustBe(t, testPort+1)
+		if r.live(testPort) {
+			t.Errorf("the router has %v", r.table)
+		}
+		r.mustEnd(t)
+	})
+	inBubble(t, "maps the port when nobody waits any more", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		b := newBox()
+		m := newMapper(Options{Port: testPort})
+		m.look = func() network { return home }
+		m.find = func(context.Context, network, uint16) ([]router, error) {
+			return []router{tardy{&connection{b, 0}, cancel}}, nil
+		}
+		if err := m.run(ctx); err != nil || b.additions != 1 || len(b.table) > 0 {
+			t.Errorf("%v; after %d requests the router has %v", err, b.additions, b.table)
+		}
+	})
 	inBubble(t, "gets another address", func(t *testing.T) {
 		r := startRig(newBox(), home)
 		r.address = netip.MustParseAddr("1.2.3.99")
@@ -346,6 +368,19 @@ func TestMapperCopesWithRouters(t *testing.T) {
 		}
 		r.mustEnd(t)
 	})
+}
+
+// tardy is a router that maps the port, but by the time that it answers the
+// context has ended.
+type tardy struct {
+	*connection
+	cancel func()
+}
+
+func (r tardy) add(ctx context.Context, want uint16, lease time.Duration) (grant, error) {
+	_, _ = r.connection.add(ctx, want, lease)
+	r.cancel()
+	return grant{}, lonja.E(lonja.Canceled, "map", ctx.Err())
 }
 
 // deaf is a router that answers nothing.
@@ -420,22 +455,6 @@ func TestMapperFollowsTheNetwork(t *testing.T) {
 	})
 }
 
-func TestMapperTellsNothingAfterItsEnd(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		b := newBox()
-		m := newMapper(Options{Port: testPort, Changed: func(s State) { t.Errorf("told %q", s) }})
-		m.look = func() network { return home }
-		m.find = func(ctx context.Context, at network, port uint16) ([]router, error) {
-			cancel() // as one that waits is told
-			return b.find(ctx, at, port)
-		}
-		if err := m.run(ctx); err != nil || len(b.table) > 0 {
-			t.Errorf("%v; the router has %v", err, b.table)
-		}
-	})
-}
-
 func TestRetriesBecomeRare(t *testing.T) {
 	want := []time.Duration{15, 30, 60, 120, 240, 480, 960, 1800, 1800}
 	for i, seconds := range want {
@@ -445,29 +464,5 @@ func TestRetriesBecomeRare(t *testing.T) {
 	}
 	if got := retryAfter(1 << 40); got != lastRetry {
 		t.Errorf("after very many failures: %v", got)
-	}
-}
-
-func TestMapperRunsUntilItsEnd(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		const length = 48*time.Hour - time.Second
-		ctx, cancel := context.WithTimeout(t.Context(), length)
-		defer cancel()
-		b := newBox()
-		m := newMapper(Options{Port: testPort})
-		m.look, m.find = func() network { return home }, b.find
-		begun := time.Now()
-		if err := m.run(ctx); err != nil || len(b.table) > 0 {
-			t.Errorf("%v; the router has %v", err, b.table)
-		}
-		if took := time.Since(begun); took != length || b.additions != 48*2 {
-			t.Errorf("it ran for %v and asked %d times", took, b.additions)
-		}
-	})
-}
-
-func TestRunRefusesPort0(t *testing.T) {
-	if err := Run(t.Context(), Options{}); !errors.Is(err, lonja.Invalid) {
-		t.Errorf("got %v", err)
 	}
 }
