@@ -16,6 +16,7 @@ var fileDoors = map[string]string{
 	"lonja/internal/share":                 "opens published files to serve them",
 	"lonja/internal/partial":               "receives files",
 	"lonja/internal/hashing":               "keeps the cache of hashes; what it hashes is handed in, open",
+	"lonja/internal/tlstest":               "writes the certificates of tests, for programs that are not ours",
 	"lonja/internal/sqlitestore":           "keeps the directory's data",
 	"lonja/internal/config":                "reads the file of settings",
 	"lonja/internal/private":               "keeps keys and what is trusted, for identity, authority and trust",

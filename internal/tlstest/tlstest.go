@@ -10,8 +10,11 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/pem"
 	"errors"
 	"math/big"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -74,6 +77,26 @@ func (a *Authority) Config(t testing.TB, user lonja.UserName) *tls.Config {
 		ClientAuth:   tls.RequireAndVerifyClientCert, ClientCAs: a.pool, RootCAs: a.pool, ServerName: "node",
 		MinVersion: tls.VersionTLS13, NextProtos: []string{"http/1.1"},
 	}
+}
+
+// WritePEM writes what another program needs to be user's node to files in dir:
+// its certificate, its key, and the authority's certificate.
+func (a *Authority) WritePEM(t testing.TB, user lonja.UserName, dir string) (cert, key, ca string) {
+	t.Helper()
+	own := a.Config(t, user).Certificates[0]
+	der, err := x509.MarshalPKCS8PrivateKey(own.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(name, kind string, der []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	return write("cert.pem", "CERTIFICATE", own.Certificate[0]), write("key.pem", "PRIVATE KEY", der),
+		write("ca.pem", "CERTIFICATE", a.cert.Raw)
 }
 
 // Who returns the member whose certificate the other side of a connection has
