@@ -82,6 +82,7 @@ var layers = [][]string{
 		"lonja/internal/upload",
 	},
 	5: {
+		"lonja/internal/apiserver/apitest",
 		"lonja/internal/directory/directorytest",
 		"lonja/internal/node",
 	},
@@ -93,9 +94,6 @@ var layers = [][]string{
 	7: {
 		"lonja/cmd/lonja",
 	},
-	5: {"lonja/internal/apiserver/apitest", "lonja/internal/directory/directorytest", "lonja/internal/node"},
-	6: {"lonja/internal/bench", "lonja/internal/console", "lonja/internal/localnet"},
-	7: {"lonja/cmd/lonja"},
 }
 
 // testOnly packages hold tests and nothing else; they may import anything.

@@ -214,6 +214,22 @@ func TestUsers(t *testing.T) {
 	}
 }
 
+// TestPins: of one directory, across its rotation, and for the user who is meant.
+func TestPins(t *testing.T) {
+	s, c := newStore(t)
+	must(t, s.PinDirectory(host, one))
+	pins := s.UsersOf(one)
+	must(t, pins.CheckUser("ana", ring(t, 1, 2), publicOf(2)))
+	must(t, s.Rotate(one, two, epoch.Add(time.Hour)))
+	c.now = epoch.Add(2 * time.Hour)
+	for _, p := range []*Pins{pins, s.UsersOf(two)} {
+		must(t, p.CheckUser("ana", ring(t, 1, 3), publicOf(3)))
+		refused(t, p.CheckUser("ana", ring(t, 4), publicOf(4)))
+		refused(t, p.CheckUser("eva", ring(t, 1), publicOf(1)), "somebody else")
+		refused(t, p.CheckUser("eva", nil, publicOf(1)))
+	}
+}
+
 // TestManyProcesses: what many pin at once is all there, and two that meet one
 // user with two keys do not both win.
 func TestManyProcesses(t *testing.T) {
