@@ -78,7 +78,8 @@ Start with "lonja up": everything on this machine, for a first look.
 		return usageError{fmt.Errorf("%w (see %q)", err, cmd.CommandPath()+" --help")}
 	})
 	root.AddCommand(newServerCommand(), newClientCommand(), newFindCommand(), newUpCommand(),
-		newLoggerCommand(), newDatetimeCommand(), newBenchCommand(), newAdminCommand(), newConfigCommand(), newManCommand())
+		newLoggerCommand(), newDatetimeCommand(), newBenchCommand(), newAdminCommand(), newConfigCommand(), newManCommand(),
+		newIDCommand(), newTrustCommand())
 	completeHelp(root.Commands())
 	return root
 }
@@ -86,9 +87,9 @@ Start with "lonja up": everything on this machine, for a first look.
 // completeHelp gives each command what all commands have in common.
 func completeHelp(cmds []*cobra.Command) {
 	for _, cmd := range cmds {
-		if cmd.HasSubCommands() {
-			completeHelp(cmd.Commands())
-			continue
+		completeHelp(cmd.Commands())
+		if cmd.HasSubCommands() && cmd.Args != nil {
+			continue // it only groups others
 		}
 		cmd.Args = asUsage(cmd.Args)
 		cmd.Long += "\n" + exitHelp

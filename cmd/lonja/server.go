@@ -71,6 +71,7 @@ finish what was accepted, then end.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runServer(cmd, opts) },
 	}
 	opts.addFlags(cmd.Flags())
+	cmd.AddCommand(newServerCACommand())
 	return cmd
 }
 

@@ -25,6 +25,7 @@ var layers = [][]string{
 		"lonja/internal/fileapi",
 		"lonja/internal/index",
 		"lonja/internal/limits",
+		"lonja/internal/link",
 		"lonja/internal/oncrpc",
 		"lonja/internal/operator",
 		"lonja/internal/presence",
@@ -62,6 +63,7 @@ var layers = [][]string{
 		"lonja/internal/natsstore",
 		"lonja/internal/sqlitestore",
 		"lonja/internal/storetest",
+		"lonja/internal/trust",
 	},
 	4: {
 		"lonja/internal/admin",

@@ -52,18 +52,14 @@ type Authority struct {
 // files cannot be read or written, or others have rights to them, and Damaged if
 // they are not whole, or one is missing.
 func Open(o Options) (a *Authority, made bool, err error) {
-	if o.Clock == nil {
-		o.Clock = time.Now
-	}
-	a = &Authority{opts: o}
-	if _, a.serverKey, err = ed25519.GenerateKey(nil); err != nil {
-		return nil, false, fmt.Errorf("make key: %w", err)
+	if a, err = newClosed(o); err != nil {
+		return nil, false, err
 	}
 	err = a.change(func(dir *private.Dir) (*state, error) {
 		st, err := load(dir, a.Path())
 		if errors.Is(err, fs.ErrNotExist) {
 			made = true
-			return newAuthority(o.Clock())
+			return newAuthority(a.opts.Clock())
 		}
 		return st, err
 	})
@@ -71,6 +67,37 @@ func Open(o Options) (a *Authority, made bool, err error) {
 		return nil, false, err
 	}
 	return a, made, nil
+}
+
+// Load is Open where there must be an authority: otherwise the error is of kind
+// LocalFile, and nothing is made.
+func Load(o Options) (*Authority, error) {
+	a, err := newClosed(o)
+	if err != nil {
+		return nil, err
+	}
+	text, err := private.Read(o.Dir, FileName, private.Fixed)
+	if err != nil {
+		return nil, err
+	}
+	st, err := named(a.Path(), text)
+	if err != nil {
+		return nil, err
+	}
+	a.now.Store(st)
+	return a, nil
+}
+
+func newClosed(o Options) (*Authority, error) {
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	a := &Authority{opts: o}
+	var err error
+	if _, a.serverKey, err = ed25519.GenerateKey(nil); err != nil {
+		return nil, fmt.Errorf("make key: %w", err)
+	}
+	return a, nil
 }
 
 // change has the files for itself while do finds out what they are to be.

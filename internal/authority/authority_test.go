@@ -69,6 +69,16 @@ func TestMadeAtFirstStart(t *testing.T) {
 			t.Errorf("%s: got %v, %v; want %v", path, info.Mode(), err, want)
 		}
 	}
+	if loaded, err := Load(a.opts); err != nil || loaded.Fingerprint() != a.Fingerprint() {
+		t.Errorf("loaded: another one, or %v", err)
+	}
+	empty := filepath.Join(t.TempDir(), "empty")
+	if _, err := Load(Options{Dir: empty}); !errors.Is(err, lonja.LocalFile) {
+		t.Errorf("nothing there: got error %v, want %v", err, lonja.LocalFile)
+	}
+	if _, err := os.Stat(empty); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("loading has made something: %v", err)
+	}
 	if set, err := ParseSet(a.Set().PEM()); err != nil || set.Fingerprint() != a.Fingerprint() {
 		t.Errorf("the set as PEM: %v", err)
 	}

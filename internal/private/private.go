@@ -78,6 +78,9 @@ func (d *Dir) Read(name string) ([]byte, error) { return readFile(filepath.Join(
 // waits until it is on the disk.
 func (d *Dir) Write(name string, content []byte) error {
 	path := filepath.Join(d.path, name)
+	if len(content) > MaxSize { // nobody could read it again
+		return failed("write "+path, fmt.Errorf("%d bytes are too many, at most %d", len(content), MaxSize))
+	}
 	temp := path + ".new" // what a crash left there is nobody's: we have the lock
 	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return failed("write", err)

@@ -47,6 +47,9 @@ func TestWriteAndRead(t *testing.T) {
 			t.Errorf("got %q, %v; want %q", got, err, content)
 		}
 	}
+	if err := d.Write("f", make([]byte, private.MaxSize+1)); !errors.Is(err, lonja.LocalFile) {
+		t.Errorf("too long: got error %v", err)
+	}
 	for name, want := range map[string]fs.FileMode{"": 0o700 | fs.ModeDir, "f": 0o600} {
 		if info, err := os.Stat(filepath.Join(path, name)); err != nil || info.Mode() != want {
 			t.Errorf("%q: got %v, %v; want %v", name, info.Mode(), err, want)

@@ -1,0 +1,30 @@
+package trust
+
+import (
+	"errors"
+
+	"lonja"
+)
+
+// Pins are the users of one directory, as a node that is connected to it needs
+// them.
+type Pins struct {
+	store     *Store
+	directory lonja.PeerID
+}
+
+// UsersOf returns the users of the directory that has that fingerprint, or had
+// it before a rotation. It must be pinned.
+func (s *Store) UsersOf(directory lonja.PeerID) *Pins { return &Pins{s, directory} }
+
+// CheckUser is MeetUser, for a ring that must be that of user: it pins who was
+// never met, and of all others takes only keys that follow. Untrusted.
+func (p *Pins) CheckUser(user lonja.UserName, ring []lonja.KeyRecord, key lonja.PublicKey) error {
+	if len(ring) > 0 && ring[0].User != user {
+		return &lonja.Error{
+			Kind: lonja.Untrusted, Op: "check user", User: user,
+			Err: errors.New("the directory has told the keys of somebody else"),
+		}
+	}
+	return p.store.MeetUser(p.directory, ring, key)
+}
