@@ -491,7 +491,10 @@ func TestInvitationEnds(t *testing.T) {
 			func() error { _, err := d.CreateInvitation(ctx, 0, 0, ""); return err },
 			func() error { _, err := d.CreateInvitation(ctx, operator.MaxUses+1, 0, ""); return err },
 			func() error { _, err := d.CreateInvitation(ctx, 1, time.Now().Unix(), ""); return err },
-			func() error { _, err := d.CreateInvitation(ctx, 1, 0, strings.Repeat("x", operator.MaxNote+1)); return err },
+			func() error {
+				_, err := d.CreateInvitation(ctx, 1, 0, strings.Repeat("x", operator.MaxNote+1))
+				return err
+			},
 			func() error { return d.RevokeInvitation(ctx, "nonsense") },
 		} {
 			if err := bad(); !errors.Is(err, lonja.Invalid) {
