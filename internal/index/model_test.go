@@ -324,6 +324,7 @@ func (s *machine) compareSearch(t *rapid.T) {
 		q.OnlineOnly = rapid.Bool().Draw(t, "online")
 		q.MinSize, q.MaxSize = rapid.Int64Range(0, 3).Draw(t, "least"), rapid.Int64Range(0, 4).Draw(t, "most")
 	}
+	s.compareMatcher(t, &q)
 	asker := s.drawAsker(t)
 	want := s.m.searchFor(asker, &q)
 	var got []lonja.Found

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"testing"
+	"unsafe"
 
 	"pgregory.net/rapid"
 
@@ -221,6 +223,22 @@ func pages[T any](t *rapid.T, all *[]T, want, size int, ask func(after Spot, ste
 				t.Fatalf("%d pages of %d, want %d", page, size, most)
 			}
 			return
+		}
+	}
+}
+
+// TestSecureCostsOthersNothing: what a listing that is not signed costs has not
+// grown by the secure dialect.
+func TestSecureCostsOthersNothing(t *testing.T) {
+	for what, c := range map[string]struct{ got, want uintptr }{
+		"a listing":  {unsafe.Sizeof(listing{}), 40},
+		"a document": {unsafe.Sizeof(document{}), 32},
+		"a base":     {unsafe.Sizeof(base{}), 32},
+		"an account": {unsafe.Sizeof(account{}), 64},
+		"a proof":    {unsafe.Sizeof(proof{}), 104},
+	} {
+		if c.got > c.want {
+			t.Errorf("%s has %d bytes, want %d", what, c.got, c.want)
 		}
 	}
 }

@@ -27,31 +27,41 @@ func (f failingMembers) Claim(context.Context, lonja.Member, netip.Addr) error {
 func (f failingMembers) Keys(context.Context, lonja.UserName) ([]lonja.KeyRecord, error) {
 	return nil, f.err
 }
+
 func (f failingMembers) AddKey(context.Context, lonja.Member, lonja.Endorsement) error { return f.err }
+
 func (f failingMembers) RevokeKey(context.Context, lonja.Member, lonja.Revocation) error {
 	return f.err
 }
+
 func (f failingMembers) Revocations(context.Context, int64) ([]lonja.Revocation, error) {
 	return nil, f.err
 }
+
 func (f failingMembers) ConnectMember(context.Context, lonja.Member, []lonja.Endpoint) error {
 	return f.err
 }
+
 func (f failingMembers) RenewMember(context.Context, lonja.Member, []lonja.Endpoint) error {
 	return f.err
 }
+
 func (f failingMembers) ContentDigest(context.Context, lonja.UserName) (lonja.ContentDigest, error) {
 	return lonja.ContentDigest{}, f.err
 }
+
 func (f failingMembers) UsersPage(context.Context, lonja.UserName, lonja.Cursor, int) ([]lonja.Peer, lonja.Cursor, error) {
 	return nil, "", f.err
 }
+
 func (f failingMembers) ContentPage(context.Context, lonja.UserName, lonja.UserName, lonja.Cursor, int) ([]lonja.Listing, lonja.Cursor, error) {
 	return nil, "", f.err
 }
+
 func (f failingMembers) HoldersPage(context.Context, lonja.UserName, lonja.Wanted, lonja.Cursor, int) ([]lonja.Holder, lonja.Cursor, error) {
 	return nil, "", f.err
 }
+
 func (f failingMembers) Watch(context.Context, lonja.UserName, lonja.EventFilter, func(lonja.Event) error) error {
 	return f.err
 }
