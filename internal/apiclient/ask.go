@@ -91,7 +91,7 @@ func (s subject) failed(ctx context.Context, err error) error {
 	kind, cause := lonja.KindOf(err), err
 	if context.Cause(ctx) == context.Canceled {
 		kind = lonja.Canceled
-	} else if kind == lonja.Canceled && ctx.Err() != nil {
+	} else if kind == lonja.Canceled { // its time has run out, here or there
 		kind = lonja.Unavailable
 	}
 	if e, ok := err.(*lonja.Error); ok && e.Err == nil {

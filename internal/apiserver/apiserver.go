@@ -181,7 +181,7 @@ func (s *Server) ServeConn(ctx context.Context, conn net.Conn, visit limits.Visi
 	}
 	caller := newCaller(secure, visit)
 	dialect := dialectHTTP
-	if secure.ConnectionState().NegotiatedProtocol == ProtocolFrames {
+	if caller.inFrames {
 		dialect = dialectFrames
 	}
 	s.serving[dialect].Add(1)

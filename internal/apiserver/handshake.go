@@ -73,17 +73,21 @@ type caller struct {
 	from  netip.AddrPort
 	addr  net.Addr // the same
 	visit limits.Visit
-	user  atomic.Pointer[lonja.UserName] // whom the frame connection has connected
+	// user is whom a connection in frames has connected. One over HTTP may carry
+	// the requests of several.
+	user     atomic.Pointer[lonja.UserName]
+	inFrames bool
 }
 
 // newCaller looks at a session whose handshake is finished.
 func newCaller(conn *tls.Conn, visit limits.Visit) *caller {
-	c := &caller{addr: conn.RemoteAddr(), visit: visit}
+	state := conn.ConnectionState()
+	c := &caller{addr: conn.RemoteAddr(), visit: visit, inFrames: state.NegotiatedProtocol == ProtocolFrames}
 	if tcp, ok := c.addr.(*net.TCPAddr); ok {
 		at := tcp.AddrPort()
 		c.from = netip.AddrPortFrom(at.Addr().WithZone("").Unmap(), at.Port())
 	}
-	if shown := conn.ConnectionState().PeerCertificates; len(shown) > 0 {
+	if shown := state.PeerCertificates; len(shown) > 0 {
 		if key, ok := shown[0].PublicKey.(ed25519.PublicKey); ok && len(key) == len(c.key) {
 			c.key = lonja.PublicKey(key)
 		}

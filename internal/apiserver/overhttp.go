@@ -38,6 +38,9 @@ type httpServer struct {
 	conns   sync.Map      // of net.Conn to *single
 	stop    func()        // once: ends all connections
 	stopped chan struct{} // closed when it has
+
+	stopping    context.Context // of the server: ends with its streams, which would not end by themselves
+	stopStreams context.CancelFunc
 }
 
 func newHTTPServer(s *Server) *httpServer {
@@ -49,6 +52,7 @@ func newHTTPServer(s *Server) *httpServer {
 	mux := http.NewServeMux()
 	mux.Handle(path, http.MaxBytesHandler(handler, frames.MaxRequest))
 	h := &httpServer{handler: mux, stopped: make(chan struct{})}
+	h.stopping, h.stopStreams = context.WithCancel(context.Background())
 	h.server = &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: headerTimeout,
@@ -62,6 +66,7 @@ func newHTTPServer(s *Server) *httpServer {
 	}
 	h.stop = sync.OnceFunc(func() {
 		defer close(h.stopped)
+		h.stopStreams()
 		ctx, cancel := context.WithTimeout(context.Background(), s.opts.StopTimeout)
 		defer cancel()
 		_ = h.server.Shutdown(ctx)
@@ -166,12 +171,20 @@ var _ apiconnect.DirectoryHandler = httpService{}
 // Watch implements the method of lonja.v1. It may last; each event must be taken
 // within the time of a request.
 func (h httpService) Watch(ctx context.Context, m *api.WatchRequest, stream *connect.ServerStream[api.WatchAnswer]) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(h.http.stopping, cancel)()
 	asked, _ := ctx.Value(httpKey{}).(overHTTP)
 	_ = asked.control.SetReadDeadline(time.Time{}) // fails only on a connection that is closed
-	return h.watch(ctx, m, func(m *api.WatchAnswer) error {
+	err := h.watch(ctx, m, func(m *api.WatchAnswer) error {
 		_ = asked.control.SetWriteDeadline(time.Now().Add(requestTimeout))
 		return stream.Send(m)
 	})
+	_ = asked.control.SetWriteDeadline(time.Now().Add(requestTimeout))
+	if err == nil && h.http.stopping.Err() != nil {
+		return lonja.E(lonja.Unavailable, "watch", errors.New("the directory stops"))
+	}
+	return err
 }
 
 // failures gives errors the form that Connect has for them.

@@ -29,7 +29,9 @@ func (s *Server) Connect(ctx context.Context, m *api.ConnectRequest) (*api.Conne
 		if err != nil {
 			return nil, err
 		}
-		c.user.Store(&member.User)
+		if c.inFrames {
+			c.user.Store(&member.User)
+		}
 		return &api.ConnectAnswer{Session: session}, nil
 	})
 }

@@ -80,6 +80,7 @@ var layers = [][]string{
 		"lonja/internal/upload",
 	},
 	5: {
+		"lonja/internal/apiserver/apitest",
 		"lonja/internal/directory/directorytest",
 		"lonja/internal/node",
 	},

@@ -152,7 +152,7 @@ func (w *writer) writeAll(b []byte) error {
 func (w *writer) fail(err error) {
 	if w.err == nil {
 		w.err = err
-		_ = w.conn.Close() // so that reading ends too
+		cut(w.conn) // so that reading ends too
 	}
 	w.unsent = nil
 	w.room.Broadcast()
@@ -185,4 +185,13 @@ func (w *writer) wasHanded(at uint64) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.handed > at
+}
+
+// cut closes a connection at once. TLS would say goodbye first, and wait for who
+// does not read.
+func cut(conn net.Conn) {
+	if secure, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		conn = secure.NetConn()
+	}
+	_ = conn.Close()
 }
