@@ -107,7 +107,7 @@ func roundTrip[W, M any](t *testing.T, name string, w W, to func(*W) *M, back fu
 func TestWordsOverTheWire(t *testing.T) {
 	at := lonja.EndpointFrom(netip.MustParseAddr("2001:db8::1"), 4445)
 	reach := &lonja.Reach{Key: lonja.PublicKey{9}, Ways: []lonja.Endpoint{at}}
-	listing := lonja.Listing{Name: "a/\xffb", Description: "about it", Size: lonja.UnknownSize, Proof: &sampleProof}
+	listing := lonja.Listing{Name: "a/b ñ", Description: "about it\xff", Size: lonja.UnknownSize, Proof: &sampleProof}
 	peer := lonja.Peer{User: "ñ\xc3", At: at, Reach: reach}
 	query := lonja.Query{Words: "a b", Base: "f", Extension: "ogg", MinSize: 1, MaxSize: 2, Owner: "ana", OnlineOnly: true}
 	signed := lonja.Endorsement{

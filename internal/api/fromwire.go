@@ -18,8 +18,22 @@ func invalid(format string, a ...any) error {
 // UserOf checks a user's name.
 func UserOf(s string) (lonja.UserName, error) { return lonja.ParseUserName(Bytes(s)) }
 
-// NameOf checks the name of a file.
-func NameOf(s string) (lonja.FileName, error) { return lonja.ParseFileName(Bytes(s)) }
+// NameOf checks the name of a file, in either dialect.
+func NameOf(s string) (lonja.FileName, error) {
+	if name, err := lonja.ParseFileName(Bytes(s)); err == nil {
+		return name, nil
+	}
+	return lonja.ParsePublishedName(Bytes(s))
+}
+
+// nameWith checks the name of what comes with a proof, or, in the classic dialect,
+// without.
+func nameWith(p *Proof, s string) (lonja.FileName, error) {
+	if p == nil {
+		return lonja.ParseFileName(Bytes(s))
+	}
+	return lonja.ParsePublishedName(Bytes(s))
+}
 
 // fixed copies b into an array of exactly its size.
 func fixed(what string, to, b []byte) error {
@@ -49,7 +63,13 @@ func FileOf(b []byte) (id lonja.FileID, err error) {
 	return id, fixed("a content's hash", id[:], b)
 }
 
-func signatureOf(b []byte) (s lonja.Signature, err error) { return s, fixed("a signature", s[:], b) }
+// signatureOf checks a signature; no bytes are the zero one, which is nobody's.
+func signatureOf(b []byte) (s lonja.Signature, err error) {
+	if len(b) == 0 {
+		return s, nil
+	}
+	return s, fixed("a signature", s[:], b)
+}
 
 // EndpointOf checks an address and port; empty is the zero Endpoint.
 func EndpointOf(s string) (lonja.Endpoint, error) {
@@ -141,7 +161,7 @@ func ProofOf(m *Proof) (*lonja.Proof, error) {
 
 // ListingOf checks a listing.
 func ListingOf(m *Listing) (l lonja.Listing, err error) {
-	if l.Name, err = NameOf(m.GetName()); err != nil {
+	if l.Name, err = nameWith(m.GetProof(), m.GetName()); err != nil {
 		return l, err
 	}
 	if l.Description, err = lonja.ParseDescription(Bytes(m.Description)); err != nil {
@@ -162,7 +182,7 @@ func HolderOf(m *Holder) (h lonja.Holder, err error) {
 	if h.At, err = EndpointOf(m.At); err != nil {
 		return h, err
 	}
-	if h.Name, err = NameOf(m.Name); err != nil {
+	if h.Name, err = nameWith(m.Proof, m.Name); err != nil {
 		return h, err
 	}
 	if h.Reach, err = ReachOf(m.Reach); err != nil {
@@ -178,11 +198,11 @@ func QueryOf(m *Query) (q lonja.Query, err error) {
 		return q, nil
 	}
 	q = lonja.Query{
-		Words: Bytes(m.Words), Base: lonja.FileName(Bytes(m.Base)), Extension: Bytes(m.Extension),
+		Words: Bytes(m.Words), Extension: Bytes(m.Extension),
 		MinSize: m.MinSize, MaxSize: m.MaxSize, Owner: lonja.UserName(Bytes(m.Owner)), OnlineOnly: m.OnlineOnly,
 	}
-	if q.Base != "" {
-		if q.Base, err = lonja.ParseFileName(string(q.Base)); err != nil {
+	if m.Base != "" {
+		if q.Base, err = NameOf(m.Base); err != nil {
 			return q, err
 		}
 	}
@@ -223,7 +243,7 @@ func EndorsementOf(m *Endorsement) (e lonja.Endorsement, err error) {
 	if e.Label, e.Date = Bytes(m.Label), m.Date; len(e.Label) > lonja.MaxLabel {
 		return e, invalid("a label of %d bytes, at most %d", len(e.Label), lonja.MaxLabel)
 	}
-	if e.By, err = optionalKey(m.By); err != nil || e.By.IsZero() && len(m.Signature) == 0 {
+	if e.By, err = optionalKey(m.By); err != nil {
 		return e, err
 	}
 	e.Signature, err = signatureOf(m.Signature)

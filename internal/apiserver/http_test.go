@@ -83,7 +83,7 @@ func TestJSON(t *testing.T) {
 		},
 		{"Users", `{"user":"ana"}`, 200, `{"peers":[{"at":"127.0.0.1:4445","user":"ana"}]}`},
 		{"Users", `{"user":"ana","limit":5000}`, 400, `{"code":"invalid_argument","message":"a page of 5000, not 1 to 1000"}`},
-		{"Content", `{"user":"ana","owner":"nobody"}`, 404, `{"code":"not_found","message":"owner does not exist"}`},
+		{"Content", `{"user":"ana","owner":"nobody"}`, 404, `{"code":"not_found","message":"nobody: owner does not exist"}`},
 		{"Users", `{"user":""}`, 400, `{"code":"invalid_argument","message":"user name is empty"}`},
 	} {
 		status, got := post(t, c, s, step.method, step.body)

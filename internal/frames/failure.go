@@ -16,6 +16,10 @@ func Tell(err error) (lonja.Kind, string) {
 		if e, ok := errors.AsType[*lonja.Error](err); ok && e.Err != nil {
 			return kind, clip(lonja.Printable(e.Err.Error()))
 		}
+	case lonja.NoSuchOwner: // of several, maybe: the caller has named them
+		if e, ok := errors.AsType[*lonja.Error](err); ok && e.User != "" {
+			return kind, lonja.Printable(string(e.User)) + ": " + kind.Error()
+		}
 	}
 	return kind, kind.Error()
 }

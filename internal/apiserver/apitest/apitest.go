@@ -26,15 +26,21 @@ const patience = 30 * time.Second
 // Certificate makes a key and a certificate of it that it has signed itself.
 func Certificate(t testing.TB) tls.Certificate {
 	t.Helper()
-	public, private, err := ed25519.GenerateKey(rand.Reader)
+	_, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return CertificateOf(t, private)
+}
+
+// CertificateOf makes such a certificate of that key.
+func CertificateOf(t testing.TB, private ed25519.PrivateKey) tls.Certificate {
+	t.Helper()
 	template := x509.Certificate{
 		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"directory"},
 		KeyUsage: x509.KeyUsageDigitalSignature, BasicConstraintsValid: true,
 	}
-	der, err := x509.CreateCertificate(rand.Reader, &template, &template, public, private)
+	der, err := x509.CreateCertificate(rand.Reader, &template, &template, private.Public(), private)
 	if err != nil {
 		t.Fatal(err)
 	}
