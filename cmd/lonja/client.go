@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -26,28 +25,28 @@ import (
 const datetimeVariable = "LONJA_DATETIME"
 
 type clientOptions struct {
-	server    string
-	port      int
-	classic   bool
+	memberOptions
+	classic   string
 	inputFile string
 	listen    string
+	mapping   string
 	datetime  string
-	stateDir  string
 	sendSize  bool
-	verbose   bool
 }
 
+// classicOnly is the --classic of a client that speaks nothing else.
+const classicOnly = "only"
+
 func (o *clientOptions) addFlags(f *pflag.FlagSet) {
-	f.StringVarP(&o.server, "server", "s", "", "`host` of the directory (required)")
-	f.IntVarP(&o.port, "port", "p", 4444, "`port` of the directory")
-	f.BoolVar(&o.classic, "classic", true, "speak the classic protocol, the only one so far")
+	o.memberOptions.addFlags(f)
+	f.StringVar(&o.classic, "classic", switchOn, "only (or nothing behind it): speak the classic protocol, unencrypted; on: serve `classic` peers too, where the directory does; off: not even that")
+	f.Lookup("classic").NoOptDefVal = classicOnly
 	f.StringVar(&o.inputFile, "input-file", "", "read commands from `file`; without a QUIT in it, go on serving")
-	f.StringVar(&o.listen, "listen", ":0", "`address` on which published files are served; port 0 takes any free one")
+	f.StringVar(&o.listen, "listen", "", "`address` on which published files are served (default :4445 or the next free port, with --classic any free port)")
+	f.StringVar(&o.mapping, "port-mapping", switchOn, "`on`: have the router lead to that port; off: leave the router alone")
 	f.StringVar(&o.datetime, "datetime", envOr(datetimeVariable, datetime.DefaultURL),
-		"`URL` of the date-time service; $"+datetimeVariable)
-	f.StringVar(&o.stateDir, "state-dir", "", "where publications and the history are kept (default $XDG_STATE_HOME/lonja)")
-	f.BoolVar(&o.sendSize, "send-size", false, "send a file's size before it, as some clients want")
-	f.BoolVarP(&o.verbose, "verbose", "v", false, "tell also of single connections")
+		"`URL` of the date-time service, with --classic; $"+datetimeVariable)
+	f.BoolVar(&o.sendSize, "send-size", false, "send a file's size before it to classic peers, as some want")
 	notSettings(f, "input-file")
 }
 
@@ -60,52 +59,116 @@ func newClientCommand() *cobra.Command {
 published files are served to the others until DISCONNECT or QUIT; they are
 served again when the user connects again, also after a restart.
 
+It speaks TLS, with the key of this machine (see "lonja id"). At first contact the
+directory's fingerprint is shown and remembered; one that changes later stops
+everything. --classic speaks the original protocol: unencrypted, and nothing is
+proved. Nothing ever falls back to that by itself.
+
 On a terminal, Tab completes commands, paths, users and their files, and the
 history is kept. From a pipe or a file, commands are plain lines.`,
 		Example: `  lonja client -s localhost -p 4444
   printf 'register ana\nconnect ana\nlist_users\n' | lonja client -s localhost
   lonja client -s localhost --input-file commands.txt`,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runClient(cmd.Context(), opts) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return runClient(cmd, opts) },
 	}
 	opts.addFlags(cmd.Flags())
 	return cmd
 }
 
-func runClient(ctx context.Context, opts clientOptions) error {
-	if opts.server == "" {
-		return usagef(`-s HOST is missing: which directory? (see "lonja client --help")`)
+func (o *clientOptions) check() error {
+	switch {
+	case o.classic != switchOn && o.classic != switchOff && o.classic != classicOnly:
+		return usagef("--classic=%s: it is only, on or off", o.classic)
+	case o.mapping != switchOn && o.mapping != switchOff:
+		return usagef("--port-mapping %s: it is on or off", o.mapping)
 	}
-	if opts.port < 1 || opts.port > 65535 {
-		return usagef("port %d is not between 1 and 65535", opts.port)
+	if o.listen == "" {
+		o.listen = ":" + strconv.Itoa(node.DefaultPort)
+		if o.classic == classicOnly {
+			o.listen = ":0"
+		}
 	}
-	if !opts.classic {
-		return usagef("--classic=false: there is no other dialect yet")
+	if err := checkListen(o.listen); err != nil {
+		return usagef("--listen %s: %w", o.listen, err)
 	}
-	if err := checkListen(opts.listen); err != nil {
-		return usagef("--listen %s: %w", opts.listen, err)
+	return nil
+}
+
+func runClient(cmd *cobra.Command, opts clientOptions) error {
+	if err := opts.check(); err != nil {
+		return err
 	}
+	n, closeNode, err := opts.node(cmd)
+	if err != nil {
+		return err
+	}
+	defer closeNode()
 	stateDir, err := stateDir(opts.stateDir)
 	if err != nil {
 		return err
 	}
 	log := telemetry.NewLog(os.Stderr, logLevel(slog.LevelWarn, opts.verbose))
-	clock, err := datetime.NewClient(datetime.Options{URL: opts.datetime, Log: log})
-	if err != nil {
-		return usagef("--datetime: %w", err)
-	}
-	defer clock.Close()
+	return runConsole(cmd.Context(), opts, n, stateDir, log)
+}
 
-	address := net.JoinHostPort(hostName(opts.server), strconv.Itoa(opts.port))
+// node returns a node that speaks the dialect of the options, and what closes it.
+func (o *clientOptions) node(cmd *cobra.Command) (*node.Node, func(), error) {
+	if o.classic == classicOnly {
+		return o.classicNode()
+	}
+	m, err := o.memberOptions.open(cmd)
+	if err != nil {
+		return nil, nil, err
+	}
+	hashes := m.hashes()
 	n := node.New(node.Options{
-		Directory:     dirclient.New(dirclient.Options{Address: address, Timestamp: clock.Now}),
-		DirectoryName: address,
-		StateDir:      stateDir,
-		Listen:        opts.listen,
-		SendSize:      opts.sendSize,
+		Directory: m.client, DirectoryName: m.name(), StateDir: m.state,
+		Listen: o.listen, SendSize: o.sendSize, Log: m.log,
+		Secure: &node.SecureOptions{
+			Directory: m.client, Key: m.key, Authority: m.set, Pins: m, Hashes: hashes,
+			Invitation: m.invitation, ClassicOff: o.classic == switchOff,
+			MapPort: o.mapping == switchOn && !isLoopback(o.listen),
+		},
+	})
+	return n, func() {
+		n.Close()
+		m.close()
+		_ = hashes.Close()
+	}, nil
+}
+
+// isLoopback reports whether only this machine can reach what listens there.
+func isLoopback(listen string) bool {
+	addr, err := net.ResolveTCPAddr("tcp", listen)
+	return err == nil && addr.IP.IsLoopback()
+}
+
+func (o *clientOptions) classicNode() (*node.Node, func(), error) {
+	where, err := o.site()
+	if err != nil {
+		return nil, nil, err
+	}
+	state, err := stateDir(o.stateDir)
+	if err != nil {
+		return nil, nil, err
+	}
+	log := telemetry.NewLog(os.Stderr, logLevel(slog.LevelWarn, o.verbose))
+	clock, err := datetime.NewClient(datetime.Options{URL: o.datetime, Log: log})
+	if err != nil {
+		return nil, nil, usagef("--datetime: %w", err)
+	}
+	n := node.New(node.Options{
+		Directory:     dirclient.New(dirclient.Options{Address: where.name(), Timestamp: clock.Now}),
+		DirectoryName: where.name(),
+		StateDir:      state,
+		Listen:        o.listen,
+		SendSize:      o.sendSize,
 		Log:           log,
 	})
-	defer n.Close()
-	return runConsole(ctx, opts, n, stateDir, log)
+	return n, func() {
+		n.Close()
+		clock.Close()
+	}, nil
 }
 
 // checkListen reports why files cannot be served at address: the protocol knows
@@ -116,15 +179,6 @@ func checkListen(address string) error {
 		err = fmt.Errorf("port %d is not between %d and 65535", addr.Port, classic.MinPort)
 	}
 	return err
-}
-
-// hostName returns host without the brackets in which IPv6 addresses are often
-// written.
-func hostName(host string) string {
-	if inner, ok := strings.CutPrefix(host, "["); ok && strings.HasSuffix(inner, "]") {
-		return strings.TrimSuffix(inner, "]")
-	}
-	return host
 }
 
 // runConsole gives the node the right kind of console.

@@ -18,6 +18,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"lonja"
+	"lonja/internal/apiserver"
+	"lonja/internal/authority"
 	"lonja/internal/directory"
 	"lonja/internal/dirserver"
 	"lonja/internal/oplog"
@@ -32,6 +34,7 @@ type serverOptions struct {
 	host           string
 	port           int
 	store          storeOptions
+	dialect        dialectOptions
 	maxConns       int
 	requestTimeout time.Duration
 	probePeriod    time.Duration
@@ -43,6 +46,7 @@ type serverOptions struct {
 func (o *serverOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.host, "host", "", "`address` to listen on (default all, IPv4 and IPv6)")
 	f.IntVarP(&o.port, "port", "p", 4444, "`port` to listen on; 0 takes any free one")
+	o.dialect.addFlags(f)
 	o.store.addFlags(f)
 	f.IntVar(&o.maxConns, "max-connections", dirserver.DefaultMaxConns,
 		"connections served at once; further ones wait")
@@ -79,7 +83,7 @@ func (o *serverOptions) check() error {
 	if o.maxConns < 1 || o.requestTimeout <= 0 || o.probePeriod < 0 {
 		return usagef("--max-connections and --request-timeout must be above zero, --probe-period not below it")
 	}
-	return cmp.Or(o.limits.check(), o.store.check())
+	return cmp.Or(o.limits.check(), o.store.check(), o.dialect.check())
 }
 
 func runServer(cmd *cobra.Command, opts serverOptions) error {
@@ -100,6 +104,15 @@ func runServer(cmd *cobra.Command, opts serverOptions) error {
 		return err
 	}
 	defer door.close()
+	dataDir, err := opts.store.dataDir(opts.port)
+	if err != nil {
+		return err
+	}
+	authority, endAuthority, err := openAuthority(cmd.Context(), dataDir, log)
+	if err != nil {
+		return err
+	}
+	defer endAuthority()
 	kept, err := opts.store.open(cmd.Context(), opts.port, log, door.waiting())
 	if err != nil {
 		return unlessStopped(cmd.Context(), err)
@@ -107,7 +120,8 @@ func runServer(cmd *cobra.Command, opts serverOptions) error {
 	defer kept.Close()
 	dir, err := directory.Open(cmd.Context(), directory.Options{
 		Store: door.watchStore(kept), Log: log, MaxPublications: opts.limits.publications,
-		Shared: opts.store.cluster != "", // leases are ended by probing, which also knows when it is late itself
+		Shared:       opts.store.cluster != "", // classic leases are ended by probing, which also knows when it is late itself
+		Registration: registrations[opts.dialect.registration],
 	})
 	if err != nil {
 		return unlessStopped(cmd.Context(), err)
@@ -118,7 +132,7 @@ func runServer(cmd *cobra.Command, opts serverOptions) error {
 	if err != nil {
 		return err
 	}
-	server := opts.newServer(dir, operations, door.metrics, log)
+	server := opts.newServer(dir, authority, operations, door.metrics, log)
 	defer door.open(cmd.Context(), dir)()
 	if place := opts.store.place(opts.port); place != inMemory {
 		log.Info("accounts and publications are kept", slog.String("in", place))
@@ -141,19 +155,27 @@ func runServer(cmd *cobra.Command, opts serverOptions) error {
 }
 
 // newServer returns what serves clients with dir, watched by metrics.
-func (o *serverOptions) newServer(dir *directory.Directory, operations *oplog.Client, metrics *telemetry.Metrics, log *slog.Logger) *dirserver.Server {
-	server := dirserver.New(dirserver.Options{
+func (o *serverOptions) newServer(dir *directory.Directory, a *authority.Authority, operations *oplog.Client, metrics *telemetry.Metrics, log *slog.Logger) *dirserver.Server {
+	var server *dirserver.Server
+	limiter := o.limits.limiter()
+	secure := o.dialect.secure(a, apiserver.Options{
+		Directory: metrics.InstrumentMembers(dir), Record: operations.Record, Log: log, Limits: limiter,
+	}, func() *dirserver.Server { return server })
+	server = dirserver.New(dirserver.Options{
 		Directory:      metrics.Instrument(dir),
+		TLS:            secure.ServeConn,
+		ClassicOff:     o.dialect.classic == switchOff,
 		Record:         operations.Record,
 		Announce:       os.Stdout,
 		Log:            log,
-		Limits:         o.limits.limiter(),
+		Limits:         limiter,
 		Limited:        metrics.Limited,
 		MaxConns:       o.maxConns,
 		RequestTimeout: o.requestTimeout,
 	})
 	metrics.WatchOperationLog(operations.Queued, operations.Dropped)
 	metrics.WatchConnections(server.Serving)
+	metrics.WatchSessions(secure.Serving)
 	metrics.WatchPresence(dir.PresenceStats)
 	return server
 }

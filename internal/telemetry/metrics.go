@@ -67,10 +67,21 @@ func (m *Metrics) WatchDirectory(dir Watched) {
 		func() float64 { return boolean(dir.Ready() == nil) })
 }
 
-// WatchConnections shows how many connections are being served.
+// WatchConnections shows how many connections are being served in the classic
+// dialect, or have not said yet which one they speak.
 func (m *Metrics) WatchConnections(served func() int) {
-	m.gauge(prometheus.Opts{Name: "lonja_connections", Help: "Connections of clients being served."},
+	m.gauge(prometheus.Opts{Name: "lonja_connections", Help: "Connections of clients being served in the classic protocol, or still silent."},
 		func() float64 { return float64(served()) })
+}
+
+// WatchSessions shows how many connections are being served in the secure
+// dialect, by their carrier.
+func (m *Metrics) WatchSessions(served func() (inFrames, overHTTP int)) {
+	const help = "Connections of clients being served over TLS."
+	m.gauge(prometheus.Opts{Name: "lonja_secure_connections", Help: help, ConstLabels: prometheus.Labels{"carrier": "frames"}},
+		func() float64 { n, _ := served(); return float64(n) })
+	m.gauge(prometheus.Opts{Name: "lonja_secure_connections", Help: help, ConstLabels: prometheus.Labels{"carrier": "http"}},
+		func() float64 { _, n := served(); return float64(n) })
 }
 
 // WatchOperationLog shows how many entries wait for the operation log, and how

@@ -1,0 +1,258 @@
+package main
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"lonja"
+	"lonja/internal/apiclient"
+	"lonja/internal/authority"
+	"lonja/internal/hashing"
+	"lonja/internal/identity"
+	"lonja/internal/link"
+	"lonja/internal/telemetry"
+	"lonja/internal/trust"
+)
+
+// memberOptions say which directory is meant in the secure dialect, and with
+// which key.
+type memberOptions struct {
+	keyOptions
+	server   string
+	port     int
+	stateDir string
+	verbose  bool
+}
+
+func (o *memberOptions) addFlags(f *pflag.FlagSet) {
+	addServerFlags(f, &o.server, &o.port)
+	o.keyOptions.addFlags(f)
+	f.StringVar(&o.stateDir, "state-dir", "", "`directory` of what is published here (default $XDG_STATE_HOME/lonja)")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "tell also of single connections")
+}
+
+// addServerFlags adds the flags that say where the directory is.
+func addServerFlags(f *pflag.FlagSet, server *string, port *int) {
+	f.StringVarP(server, "server", "s", "", "`host` of the directory, host:port, several with commas between them, or a lonja:// link (required)")
+	f.IntVarP(port, "port", "p", link.DefaultPort, "`port` of the directory, if none stands behind the host")
+}
+
+// A site is where a directory is, and what is known of it beforehand.
+type site struct {
+	addresses   []link.Address
+	fingerprint lonja.PeerID // zero: none
+	invitation  lonja.Invitation
+}
+
+// name tells directories apart in what is kept here.
+func (p site) name() string { return p.addresses[0].String() }
+
+// site reads --server and --port.
+func (o *memberOptions) site() (site, error) {
+	if o.server == "" {
+		return site{}, usagef(`-s HOST is missing: which directory? (set it once and for all: server = "HOST" in the [node] of the settings, see "lonja config")`)
+	}
+	if o.port < 1 || o.port > 65535 {
+		return site{}, usagef("port %d is not between 1 and 65535", o.port)
+	}
+	if strings.HasPrefix(o.server, "lonja://") {
+		i, err := link.ParseInvitation(o.server)
+		return site{[]link.Address{i.Address}, i.Fingerprint, i.Secret}, err
+	}
+	var p site
+	for host := range strings.SplitSeq(o.server, ",") {
+		a, err := link.ParseAddress(strings.TrimSpace(host))
+		if err != nil {
+			return site{}, usagef("-s %s: %w", lonja.Printable(o.server), err)
+		}
+		if a.Port == link.DefaultPort && !strings.HasSuffix(host, fmt.Sprint(":", link.DefaultPort)) {
+			a.Port = uint16(o.port)
+		}
+		p.addresses = append(p.addresses, a)
+	}
+	return p, nil
+}
+
+// A member is this machine as a directory knows it: a key, a connection that is
+// made when it is needed, and what is trusted.
+type member struct {
+	site
+	key    identity.Key
+	client *apiclient.Client
+	trust  *trust.Store
+	log    *slog.Logger
+	state  string
+
+	authority atomic.Pointer[authority.Set]
+}
+
+// open makes the key at first use, and reads what is trusted. The caller closes
+// the member.
+func (o *memberOptions) open(cmd *cobra.Command) (*member, error) {
+	where, err := o.site()
+	if err != nil {
+		return nil, err
+	}
+	file, err := o.keyOptions.file()
+	if err != nil {
+		return nil, err
+	}
+	key, made, err := file.LoadOrMake()
+	if err != nil {
+		return nil, err
+	}
+	if made {
+		fmt.Fprintf(cmd.ErrOrStderr(), "lonja: made a key for this machine, in %s: see \"lonja id\"\n", file.Path())
+	}
+	state, err := stateDir(o.stateDir)
+	if err != nil {
+		return nil, err
+	}
+	m := &member{
+		site: where, key: key, trust: trust.New(file.Dir, nil), state: state,
+		log: telemetry.NewLog(os.Stderr, logLevel(slog.LevelWarn, o.verbose)),
+	}
+	config, err := m.directoryConfig(cmd.ErrOrStderr())
+	if err != nil {
+		return nil, err
+	}
+	addresses := make([]string, len(where.addresses))
+	for i, a := range where.addresses {
+		addresses[i] = a.String()
+	}
+	m.client = apiclient.New(apiclient.Options{Addresses: addresses, TLS: config, Log: m.log})
+	return m, nil
+}
+
+func (m *member) close() { _ = m.client.Close() }
+
+// directoryConfig says how the directory is known: by what is pinned, by the
+// link that led here, or at first contact.
+func (m *member) directoryConfig(notices io.Writer) (*tls.Config, error) {
+	certificate, err := identity.Certificate(m.key)
+	if err != nil {
+		return nil, err
+	}
+	pinned, err := m.trust.Pins(m.addresses[0])
+	if err != nil {
+		return nil, err
+	}
+	if len(pinned) == 0 && m.fingerprint != (lonja.PeerID{}) {
+		pinned = []lonja.PeerID{m.fingerprint}
+	}
+	if len(pinned) == 0 && somebodyThere() {
+		id, err := askAbout(m.name(), certificate)
+		if err != nil {
+			return nil, err
+		}
+		pinned = []lonja.PeerID{id}
+	}
+	config := authority.DirectoryClientConfig(authority.DirectoryOptions{
+		Pinned: pinned, Certificate: certificate,
+		FirstContact: func(id lonja.PeerID) error {
+			showDirectory(notices, m.name(), id)
+			fmt.Fprintln(notices, "lonja: it is trusted from now on; a link with the fingerprint in it would have made sure")
+			return nil
+		},
+		Rotated: func(r authority.Rotation) {
+			if err := m.trust.Rotate(r.From, r.To, r.Until); err != nil {
+				m.log.Warn("the directory's new key is not remembered", slog.Any("error", err))
+			}
+		},
+	})
+	verify := config.VerifyConnection
+	config.VerifyConnection = func(state tls.ConnectionState) error {
+		if err := verify(state); err != nil {
+			return explainUntrusted(err, m.name())
+		}
+		set, err := authority.SetOf(state)
+		if err != nil {
+			return err
+		}
+		m.authority.Store(set)
+		return m.pin(set.Fingerprint())
+	}
+	return config, nil
+}
+
+// pin remembers the directory's fingerprint for each of its addresses. A link
+// that says another one than is pinned is not followed.
+func (m *member) pin(id lonja.PeerID) error {
+	if m.fingerprint != (lonja.PeerID{}) && m.fingerprint != id {
+		if set := m.authority.Load(); set == nil || !holds(set, m.fingerprint) {
+			return &authority.UnknownAuthorityError{Pinned: []lonja.PeerID{m.fingerprint}, Found: id}
+		}
+	}
+	for _, a := range m.addresses {
+		if err := m.trust.PinDirectory(a, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// holds reports whether the authority is, or was until lately, the one with that
+// fingerprint.
+func holds(set *authority.Set, id lonja.PeerID) bool {
+	_, err := set.FollowsFrom([]lonja.PeerID{id}, time.Now())
+	return err == nil
+}
+
+// explainUntrusted says what to do about a directory that is not the one that is
+// pinned.
+func explainUntrusted(err error, name string) error {
+	if _, changed := errors.AsType[*authority.UnknownAuthorityError](err); !changed {
+		return err
+	}
+	return fmt.Errorf("%w\nSomebody may be in between. If the directory is really another one now, ask who runs it for the new fingerprint, and then: lonja trust forget %s", err, name)
+}
+
+// set returns the authority that the last connection has proved.
+func (m *member) set() *authority.Set { return m.authority.Load() }
+
+// CheckUser implements node.Pins.
+func (m *member) CheckUser(user lonja.UserName, ring []lonja.KeyRecord, key lonja.PublicKey) error {
+	set := m.set()
+	if set == nil {
+		return lonja.E(lonja.Unavailable, "check key", errors.New("the directory was not reached yet"))
+	}
+	return m.trust.UsersOf(set.Fingerprint()).CheckUser(user, ring, key)
+}
+
+// hashes opens what is remembered of files' contents, or an empty memory where
+// that cannot be. The caller closes it.
+func (m *member) hashes() *hashing.Cache {
+	dir := cacheDir(m.state)
+	err := os.MkdirAll(dir, 0o700)
+	if err == nil {
+		var cache *hashing.Cache
+		if cache, err = hashing.OpenCache(filepath.Join(dir, "hashes"), hashing.CacheOptions{}); err == nil {
+			return cache
+		}
+	}
+	m.log.Warn("files are hashed anew each time", slog.Any("error", err))
+	return hashing.NewCache(hashing.CacheOptions{})
+}
+
+// cacheDir returns the directory for what can be made again, by the XDG base
+// directory specification, or else the one given.
+func cacheDir(otherwise string) string {
+	if dir := os.Getenv("XDG_CACHE_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "lonja")
+	}
+	if home, err := os.UserHomeDir(); err == nil {
+		return filepath.Join(home, ".cache", "lonja")
+	}
+	return otherwise
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"lonja"
+	"lonja/internal/apiserver"
+	"lonja/internal/authority"
+	"lonja/internal/directory"
+	"lonja/internal/dirserver"
+	"lonja/internal/identity"
+	"lonja/internal/limits"
+)
+
+// dialectOptions say how a directory speaks, and to whom.
+type dialectOptions struct {
+	classic      string
+	registration string
+}
+
+// What --classic may be.
+const (
+	switchOn  = "on"
+	switchOff = "off"
+)
+
+// registrations are what --registration may be.
+var registrations = map[string]directory.Registration{
+	"open":       directory.RegisterAll,
+	"invitation": directory.RegisterInvited,
+	"closed":     directory.RegisterNobody,
+}
+
+func (o *dialectOptions) addFlags(f *pflag.FlagSet) {
+	f.StringVar(&o.classic, "classic", switchOn, "`on`: speak the classic protocol too, which is not encrypted and proves nothing; off: TLS only")
+	f.StringVar(&o.registration, "registration", "open", "who may register: open for everybody, `invitation` for whom \"lonja admin invite\" invites, closed for nobody")
+}
+
+func (o *dialectOptions) check() error {
+	if o.classic != switchOn && o.classic != switchOff {
+		return usagef("--classic %s: it is on or off", o.classic)
+	}
+	if _, known := registrations[o.registration]; !known {
+		return usagef("--registration %s: it is open, invitation or closed", o.registration)
+	}
+	return nil
+}
+
+// openAuthority returns the authority of a directory that keeps its data in dir,
+// and what ends it. That of a directory that keeps nothing goes with it.
+func openAuthority(ctx context.Context, dir string, log *slog.Logger) (*authority.Authority, func(), error) {
+	end := func() {}
+	if dir == inMemory {
+		temporary, err := os.MkdirTemp("", "lonja-authority-")
+		if err != nil {
+			return nil, nil, lonja.E(lonja.LocalFile, "make an authority", err)
+		}
+		dir, end = temporary, func() { _ = os.RemoveAll(temporary) }
+	}
+	a, made, err := authority.Open(authority.Options{Dir: dir})
+	if err != nil {
+		end()
+		return nil, nil, err
+	}
+	said := "the directory is known by its fingerprint"
+	if made {
+		said = "made a key for the directory, which is known by its fingerprint"
+	}
+	log.Info(said, slog.String("fingerprint", identity.Hex(a.Fingerprint())), slog.String("words", identity.Words(a.Fingerprint())))
+	following, stop := context.WithCancel(context.WithoutCancel(ctx))
+	followed := make(chan struct{})
+	go func() {
+		defer close(followed)
+		a.Follow(following, log)
+	}()
+	return a, func() {
+		stop()
+		<-followed
+		end()
+	}, nil
+}
+
+// secure returns what serves the secure dialect on the port that port serves.
+func (o *dialectOptions) secure(a *authority.Authority, opts apiserver.Options, port func() *dirserver.Server) *apiserver.Server {
+	opts.TLS = a.ServerConfig([]string{apiserver.ProtocolFrames, apiserver.ProtocolHTTP})
+	opts.Issue = func(m lonja.Member) (apiserver.Certificate, error) { return issue(a, m) }
+	opts.Classic = o.classic == switchOn
+	opts.Journal = journal{port}
+	if name, err := os.Hostname(); err == nil {
+		opts.Node = name
+	}
+	return apiserver.New(opts)
+}
+
+// issue makes the certificate of a member.
+func issue(a *authority.Authority, m lonja.Member) (apiserver.Certificate, error) {
+	der, err := a.Issue(m, authority.DefaultLifetime)
+	if err != nil {
+		return apiserver.Certificate{}, fmt.Errorf("issue a certificate: %w", err)
+	}
+	now := time.Now()
+	return apiserver.Certificate{Chain: [][]byte{der}, NotBefore: now, NotAfter: now.Add(authority.DefaultLifetime)}, nil
+}
+
+// A journal writes to that of a server that comes later.
+type journal struct{ to func() *dirserver.Server }
+
+func (j journal) Announce(operation string, user lonja.UserName, timestamp string) {
+	j.to().Announce(operation, user, timestamp)
+}
+
+func (j journal) Failed(operation string, err error) { j.to().Failed(operation, err) }
+
+func (j journal) Refused(reason limits.Reason, from net.Addr) { j.to().Refused(reason, from) }
