@@ -48,6 +48,7 @@ type Index struct {
 	online    order           // connected accounts, by incarnation
 	reachable *roaring.Bitmap // documents whose base has a connected owner
 	ranked    order           // bases, the first to show first; made when loading ends
+	fronts    [frontCount]front
 	loading   bool
 	orphans   []Orphan   // publications that came before their accounts
 	fresh     []Document // whose words were not given to AddWords yet
