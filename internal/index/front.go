@@ -16,12 +16,16 @@ const (
 	// frontSteps is how far a front is moved towards its size with each change
 	// of the ranks: further than one change puts it out.
 	frontSteps = 2
+	// largeBase is from how many documents on a base has these in all fronts,
+	// wherever it is ranked: with each change of its rank it would take too long
+	// to move them.
+	largeBase = 32
 )
 
 // A front is the bases that are ranked before its end.
 type front struct {
 	bases int
-	docs  *roaring.Bitmap // of these bases
+	docs  *roaring.Bitmap // of these bases, and of all large ones
 	end   *bound          // nil: it has all bases
 }
 
@@ -47,9 +51,11 @@ func (x *Index) makeFronts(sorted []uint32) {
 		f := &x.fronts[i]
 		f.bases = x.frontSize(i)
 		var docs []uint32
-		for _, base := range sorted[:f.bases] {
+		for n, base := range sorted {
 			var alone [1]uint32
-			docs = append(docs, x.documents(base, &alone)...)
+			if some := x.documents(base, &alone); n < f.bases || len(some) > largeBase {
+				docs = append(docs, some...)
+			}
 		}
 		f.docs = roaring.BitmapOf(docs...)
 		f.end = nil
@@ -87,18 +93,24 @@ func (x *Index) moveFronts(base uint32, was, is inFronts) {
 }
 
 func (x *Index) setInFront(f *front, base uint32, in bool) {
+	if in {
+		f.bases++
+	} else {
+		f.bases--
+	}
 	var alone [1]uint32
-	for _, doc := range x.documents(base, &alone) {
+	if docs := x.documents(base, &alone); len(docs) <= largeBase {
+		f.set(docs, in)
+	}
+}
+
+func (f *front) set(docs []uint32, in bool) {
+	for _, doc := range docs {
 		if in {
 			f.docs.Add(doc)
 		} else {
 			f.docs.Remove(doc)
 		}
-	}
-	if in {
-		f.bases++
-	} else {
-		f.bases--
 	}
 }
 
@@ -133,25 +145,50 @@ func (x *Index) frontEnd(f *front) position {
 	return x.ranked.search(x.before(f.end.standing))
 }
 
-// addToFronts adds a document of a base to the fronts that the base is in.
-func (x *Index) addToFronts(doc, base uint32) {
-	if x.loading || x.bases.at(base).listings == 0 {
-		return // it is not ranked
+// frontsWith returns the fronts that are to have the documents of a base.
+func (x *Index) frontsWith(base uint32, docs int) inFronts {
+	switch {
+	case docs > largeBase:
+		return 1<<frontCount - 1
+	case x.bases.at(base).listings == 0:
+		return 0 // it is not ranked
+	default:
+		return x.frontsOf(base)
 	}
-	in := x.frontsOf(base)
+}
+
+// addToFronts tells the fronts of a new document, the last of its base.
+func (x *Index) addToFronts(base uint32) {
+	if x.loading {
+		return // there are none yet
+	}
+	var alone [1]uint32
+	docs := x.documents(base, &alone)
+	in, added := x.frontsWith(base, len(docs)), docs[len(docs)-1:]
+	if len(docs) == largeBase+1 {
+		added = docs // it has become large
+	}
 	for i := range x.fronts {
 		if in&(1<<i) != 0 {
-			x.fronts[i].docs.Add(doc)
+			x.fronts[i].set(added, true)
 		}
 	}
 }
 
-func (x *Index) removeFromFronts(doc uint32) {
+// removeFromFronts tells the fronts that a document is not its base's any more.
+func (x *Index) removeFromFronts(doc, base uint32) {
 	if x.loading {
-		return // there are none yet
+		return
 	}
+	var alone [1]uint32
+	docs := x.documents(base, &alone)
+	in := x.frontsWith(base, len(docs))
 	for i := range x.fronts {
-		x.fronts[i].docs.Remove(doc)
+		f := &x.fronts[i]
+		f.docs.Remove(doc)
+		if len(docs) == largeBase && in&(1<<i) == 0 {
+			f.set(docs, false) // it is not large any more
+		}
 	}
 }
 
@@ -170,7 +207,7 @@ func (s *search) lookInFronts() bool {
 			estimate = n << share
 			continue
 		}
-		if s.gather(docs); s.hits.full() {
+		if s.gather(docs, f.end); s.hits.full() {
 			s.matches = docs // all that there are of the bases in the front
 			return true
 		}

@@ -287,13 +287,14 @@ func (x *Index) Peers(peers []lonja.Peer, older Place, n int) (_ []lonja.Peer, n
 	if older != (Place{}) {
 		end = x.online.search(x.olderThan(older))
 	}
+	var names nameArena
 	for number := range x.online.backward(end) {
 		if n == 0 {
 			return peers, next
 		}
 		n--
 		a := x.accounts.at(number)
-		peers = append(peers, lonja.Peer{User: lonja.UserName(x.texts.str(a.user)), At: a.endpoint(), Reach: x.secure.reach[number]})
+		peers = append(peers, lonja.Peer{User: lonja.UserName(names.add(x.texts.bytes(a.user))), At: a.endpoint(), Reach: x.secure.reach[number]})
 		next = Place{a.incarnation, number}
 	}
 	return peers, Place{}

@@ -207,12 +207,12 @@ func (x *Index) linkDocument(doc, base uint32) {
 	if x.bases.at(base).online > 0 {
 		x.reachable.Add(doc)
 	}
-	x.addToFronts(doc, base)
+	x.addToFronts(base)
 }
 
 func (x *Index) unlinkDocument(doc, base uint32) {
 	x.reachable.Remove(doc)
-	x.removeFromFronts(doc)
+	defer x.removeFromFronts(doc, base)
 	docs := x.docsOf.at(base)
 	if *docs&severalDocs == 0 {
 		*docs = 0

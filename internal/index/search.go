@@ -201,7 +201,7 @@ func (s *search) look() {
 			return
 		}
 	}
-	s.gather(reachable)
+	s.gather(reachable, nil)
 	if !s.hits.full() && !s.q.OnlineOnly && reachable.GetCardinality() < all {
 		s.skipReachable()
 		s.walk()
@@ -270,10 +270,11 @@ func (s *search) lookAtOwner() {
 // gatherAtOnce is how many documents gather looks at together.
 const gatherAtOnce = 256
 
-// gather looks at documents whose words match. What it needs of each is
+// gather looks at documents whose words match, and whose bases are ranked before
+// end if that is not nil. What it needs of each is
 // somewhere else in memory, so it asks for that of many before it decides about
 // any: the processor then waits for all of it at once.
-func (s *search) gather(docs *roaring.Bitmap) {
+func (s *search) gather(docs *roaring.Bitmap, end *bound) {
 	var batch, bases [gatherAtOnce]uint32
 	var ranks [gatherAtOnce]uint64
 	for it := docs.ManyIterator(); ; {
@@ -288,7 +289,7 @@ func (s *search) gather(docs *roaring.Bitmap) {
 			ranks[i] = *s.x.ranks.at(base)
 		}
 		for i, rank := range ranks[:n] {
-			if s.hits.mayKeep(rank) && s.passes(batch[i]) {
+			if s.hits.mayKeep(rank) && (end == nil || s.x.compareBase(bases[i], end) < 0) && s.passes(batch[i]) {
 				s.hits.add(hit{base: bases[i], doc: batch[i]})
 			}
 		}

@@ -193,7 +193,7 @@ func (s *search) trySeen() {
 // lookPlainly is look where a rank does not say everything.
 func (s *search) lookPlainly() {
 	if s.fewOf(s.matches.GetCardinality(), s.x.docs.len()) {
-		s.gather(s.matches)
+		s.gather(s.matches, nil)
 		return
 	}
 	s.walk()
