@@ -27,8 +27,8 @@ const (
 	shortBegin = 2
 )
 
-// beginning returns the first letters of w, and whether it has so many.
-func beginning(w string, letters int) (string, bool) {
+// firstLetters returns the first letters of w, and whether it has so many.
+func firstLetters(w string, letters int) (string, bool) {
 	end := 0
 	for range letters {
 		if end == len(w) {
@@ -49,7 +49,7 @@ func (v *vocabulary) addBegins(w string, doc uint32, isNew bool) {
 		return
 	}
 	for letters := 1; ; letters++ {
-		start, long := beginning(w, letters)
+		start, long := firstLetters(w, letters)
 		if !long {
 			return
 		}
@@ -82,7 +82,7 @@ func (v *vocabulary) removeBegins(w string, doc uint32, isGone bool) {
 		return
 	}
 	for letters := 1; ; letters++ {
-		start, long := beginning(w, letters)
+		start, long := firstLetters(w, letters)
 		b := v.begins[start]
 		if !long || b == nil {
 			return
@@ -126,7 +126,7 @@ func (v *vocabulary) gatherBegins(sorted []uint32, start string) *roaring.Bitmap
 			rest = rest[1:]
 			continue
 		}
-		longer, long := beginning(w, letters)
+		longer, long := firstLetters(w, letters)
 		if !long {
 			few = v.gatherWords(rest[:1], all, few)
 			rest = rest[1:]

@@ -120,3 +120,29 @@ func BenchmarkConnect(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkPeers lists a hundred thousand connected users, a page after the
+// other.
+func BenchmarkPeers(b *testing.B) {
+	const users = 100_000
+	x := New()
+	x.Complete()
+	for n := range users {
+		user := lonja.UserName(fmt.Sprintf("person%06d", n))
+		x.SetAccount(user, uint64(n+1), 1)
+		x.SetPublication(user, uint64(n+1), 1, lonja.Listing{Name: lonja.FileName(fmt.Sprintf("/home/%s/file", user))})
+		x.Connect(user, somewhere)
+		for x.Settle(100) {
+		}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		peers, next := x.Peers(make([]lonja.Peer, 0, users), Place{}, 1024)
+		for next != (Place{}) {
+			peers, next = x.Peers(peers, next, 1024)
+		}
+		if len(peers) != users {
+			b.Fatalf("got %d users, want %d", len(peers), users)
+		}
+	}
+}

@@ -25,11 +25,16 @@ type hits struct {
 	view  *view  // how the viewer sees bases otherwise than all do, or nil
 	after *bound // better ones were on earlier pages; nil: there are none
 	most  int
-	worst worstFirst
+	worst []hit // of a bound only the rank is set, until known asks
 }
 
 // full reports whether a base has to be better than another to be kept.
 func (h *hits) full() bool { return len(h.worst) == h.most }
+
+// mayKeep reports whether add might keep a base of that rank.
+func (h *hits) mayKeep(rank uint64) bool {
+	return (h.after == nil || rank >= h.after.rank) && (!h.full() || rank <= h.worst[0].rank)
+}
 
 // add keeps the hit if it is among the best. A base counts once.
 func (h *hits) add(new hit) {
@@ -37,49 +42,67 @@ func (h *hits) add(new hit) {
 		h.addSeen(new, s)
 		return
 	}
-	if h.after != nil && h.x.compareBase(new.base, h.after) <= 0 ||
-		h.full() && h.x.compareBase(new.base, &h.worst[0].bound) >= 0 ||
+	new.rank = *h.x.ranks.at(new.base)
+	if !h.mayKeep(new.rank) ||
+		h.after != nil && h.x.compareBase(new.base, h.after) <= 0 ||
+		h.full() && new.rank == h.worst[0].rank && h.x.compareBase(new.base, h.x.known(&h.worst[0])) >= 0 ||
 		slices.ContainsFunc(h.worst, func(o hit) bool { return o.base == new.base }) {
 		return
 	}
-	new.bound = *newBound(h.x.standing(new.base))
 	h.put(new)
 }
 
 func (h *hits) put(new hit) {
 	if !h.full() {
-		heap.Push(&h.worst, new)
+		heap.Push(h, new)
 		return
 	}
 	h.worst[0] = new
-	heap.Fix(&h.worst, 0)
+	heap.Fix(h, 0)
+}
+
+// known returns the standing of a hit, of which add has noted the rank only:
+// the rest is elsewhere in memory, and most hits are replaced by better ones
+// before anybody asks.
+func (x *Index) known(h *hit) *bound {
+	if h.name == nil {
+		h.bound = *newBound(x.standing(h.base))
+	}
+	return &h.bound
 }
 
 // sorted returns the hits, the best first.
 func (h *hits) sorted() []hit {
+	for i := range h.worst {
+		h.x.known(&h.worst[i])
+	}
 	slices.SortFunc(h.worst, func(a, b hit) int { return a.compare(&b.standing) })
 	return h.worst
 }
 
-// WorstFirst is a heap with the hit to show last on top.
-type worstFirst []hit
+// Hits are a heap with the one to show last on top.
+func (h *hits) Len() int { return len(h.worst) }
 
-func (w worstFirst) Len() int { return len(w) }
-
-func (w worstFirst) Less(i, j int) bool {
-	if w[i].rank != w[j].rank {
-		return w[i].rank > w[j].rank
+// Less implements heap.Interface.
+func (h *hits) Less(i, j int) bool {
+	a, b := &h.worst[i], &h.worst[j]
+	if a.rank != b.rank {
+		return a.rank > b.rank
 	}
-	return w[i].compare(&w[j].standing) > 0
+	return h.x.known(a).compare(&h.x.known(b).standing) > 0
 }
 
-func (w worstFirst) Swap(i, j int) { w[i], w[j] = w[j], w[i] }
-func (w *worstFirst) Push(v any)   { *w = append(*w, v.(hit)) }
+// Swap implements heap.Interface.
+func (h *hits) Swap(i, j int) { h.worst[i], h.worst[j] = h.worst[j], h.worst[i] }
 
-func (w *worstFirst) Pop() any {
-	last := len(*w) - 1
-	v := (*w)[last]
-	*w = (*w)[:last]
+// Push implements heap.Interface.
+func (h *hits) Push(v any) { h.worst = append(h.worst, v.(hit)) }
+
+// Pop implements heap.Interface.
+func (h *hits) Pop() any {
+	last := len(h.worst) - 1
+	v := h.worst[last]
+	h.worst = h.worst[:last]
 	return v
 }
 

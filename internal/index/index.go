@@ -48,6 +48,7 @@ type Index struct {
 	online    order           // connected accounts, by incarnation
 	reachable *roaring.Bitmap // documents whose base has a connected owner
 	ranked    order           // bases, the first to show first; made when loading ends
+	fronts    [frontCount]front
 	loading   bool
 	orphans   []Orphan   // publications that came before their accounts
 	fresh     []Document // whose words were not given to AddWords yet
@@ -286,13 +287,14 @@ func (x *Index) Peers(peers []lonja.Peer, older Place, n int) (_ []lonja.Peer, n
 	if older != (Place{}) {
 		end = x.online.search(x.olderThan(older))
 	}
+	var names nameArena
 	for number := range x.online.backward(end) {
 		if n == 0 {
 			return peers, next
 		}
 		n--
 		a := x.accounts.at(number)
-		peers = append(peers, lonja.Peer{User: lonja.UserName(x.texts.str(a.user)), At: a.endpoint(), Reach: x.secure.reach[number]})
+		peers = append(peers, lonja.Peer{User: lonja.UserName(names.add(x.texts.bytes(a.user))), At: a.endpoint(), Reach: x.secure.reach[number]})
 		next = Place{a.incarnation, number}
 	}
 	return peers, Place{}

@@ -43,13 +43,13 @@ func (x *Index) count(number uint32, l *listing, online bool, by int) {
 	d := x.docs.at(l.doc)
 	base := *x.baseOf.at(l.doc)
 	b := x.bases.at(base)
-	x.unrank(base)
+	was := x.unrank(base)
 	b.listings += uint32(by)
 	d.listings += uint32(by)
 	if online {
 		x.addOnline(d, base, uint32(by))
 	}
-	x.rank(base)
+	x.rank(base, was)
 	switch {
 	case by > 0:
 		d.latest = number
@@ -143,7 +143,7 @@ func (x *Index) recount(number uint32, l *listing, online bool) {
 	d := x.docs.at(l.doc)
 	base := *x.baseOf.at(l.doc)
 	b := x.bases.at(base)
-	x.unrank(base)
+	was := x.unrank(base)
 	x.unlinkBase(l, b.head(l.online))
 	l.online = online
 	x.linkBase(number, l, b.head(online))
@@ -152,7 +152,7 @@ func (x *Index) recount(number uint32, l *listing, online bool) {
 		by = ^uint32(0) // less one
 	}
 	x.addOnline(d, base, by)
-	x.rank(base)
+	x.rank(base, was)
 }
 
 func (x *Index) addOnline(d *document, base, by uint32) {
@@ -207,10 +207,12 @@ func (x *Index) linkDocument(doc, base uint32) {
 	if x.bases.at(base).online > 0 {
 		x.reachable.Add(doc)
 	}
+	x.addToFronts(base)
 }
 
 func (x *Index) unlinkDocument(doc, base uint32) {
 	x.reachable.Remove(doc)
+	defer x.removeFromFronts(doc, base)
 	docs := x.docsOf.at(base)
 	if *docs&severalDocs == 0 {
 		*docs = 0

@@ -246,7 +246,7 @@ func TestAgainstModel(t *testing.T) {
 			s.m.remove(a.name)
 		}
 		s.compare(t)
-		left := []int{len(s.x.large), s.x.texts.count, s.x.words.texts.count, s.x.docs.len(), s.x.bases.len(), s.x.listings.len(), s.x.accounts.len(), len(s.x.words.begins), s.x.ranked.count, s.x.words.sorted.count, int(s.x.reachable.GetCardinality())}
+		left := []int{len(s.x.large), s.x.texts.count, s.x.words.texts.count, s.x.docs.len(), s.x.bases.len(), s.x.listings.len(), s.x.accounts.len(), len(s.x.words.begins), s.x.ranked.count, s.x.fronts[0].bases, int(s.x.fronts[0].docs.GetCardinality()), s.x.words.sorted.count, int(s.x.reachable.GetCardinality())}
 		left = append(left, s.x.secure.left()...)
 		if slices.Max(left) > 0 {
 			t.Fatalf("an empty index still holds %v", left)

@@ -67,22 +67,30 @@ func (x *Index) before(s standing) func(uint32) bool {
 	return func(number uint32) bool { return x.compareBase(number, b) < 0 }
 }
 
-// rank puts a base that has listings in its place, once its counts are right.
-func (x *Index) rank(number uint32) {
-	if x.loading || x.bases.at(number).listings == 0 {
+// rank puts a base that has listings in its place, once its counts are right;
+// was is what unrank has returned.
+func (x *Index) rank(number uint32, was inFronts) {
+	if x.loading {
 		return
 	}
-	s := x.standing(number)
-	*x.ranks.at(number) = s.rank()
-	x.ranked.insert(number, x.before(s))
+	var is inFronts
+	if x.bases.at(number).listings > 0 {
+		s := x.standing(number)
+		*x.ranks.at(number) = s.rank()
+		x.ranked.insert(number, x.before(s))
+		is = x.frontsOf(number)
+	}
+	x.moveFronts(number, was, is)
 }
 
 // unrank takes a base that has listings from its place before its counts
-// change.
-func (x *Index) unrank(number uint32) {
-	if !x.loading && x.bases.at(number).listings > 0 {
-		x.ranked.remove(x.before(x.standing(number)))
+// change, and returns in which fronts it was.
+func (x *Index) unrank(number uint32) (was inFronts) {
+	if x.loading || x.bases.at(number).listings == 0 {
+		return 0
 	}
+	x.ranked.remove(x.before(x.standing(number)))
+	return x.frontsOf(number)
 }
 
 // NewDocuments returns what was published, while loading, since it was called
@@ -119,7 +127,9 @@ func (x *Index) AdoptOrphans() {
 func (x *Index) CompletePublications() []Orphan {
 	orphans := x.orphans
 	x.orphans = nil
-	x.ranked = newOrder(x.sortBases())
+	sorted := x.sortBases()
+	x.ranked = newOrder(sorted)
+	x.makeFronts(sorted)
 	return orphans
 }
 

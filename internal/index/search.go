@@ -16,7 +16,10 @@ import (
 const (
 	// gatherCost is what it costs to gather a document, in the cost of trying
 	// one, as measured with a million publications.
-	gatherCost = 2
+	gatherCost = 32
+	// togetherMore is how many times as often as by chance two words come
+	// together.
+	togetherMore = 4
 	// maxTried bounds the documents that are tried for one page, and so the
 	// time that a search takes. A page may be short by it.
 	maxTried = 32768
@@ -49,6 +52,7 @@ func (x *Index) SearchFor(v Viewer, q *lonja.Query) (lonja.FoundPage, error) {
 	case q.Owner != "":
 		s.lookAtOwner()
 	case q.Base != "":
+		s.match()
 		s.try(s.base)
 	default:
 		s.look()
@@ -66,8 +70,11 @@ type search struct {
 
 	base    uint32          // to which the search is bound, or 0
 	owner   uint32          // whose documents matches are, or 0: everybody's
-	exact   []*posting      // of the words but the last, and of the extension
-	matches *roaring.Bitmap // documents that have all words; nil: there are no words
+	exact   []*posting      // of the words but the last, and of the extension, the rarest first
+	last    *beginning      // of the words that the last one begins; nil: there is none
+	open    bool            // closed documents do not match any more
+	matched bool            // match was called
+	matches *roaring.Bitmap // then: documents that have all words; nil: there are no words
 	dense   []uint64        // matches again, a bit for each document, while walking
 	filters bool
 
@@ -96,10 +103,11 @@ func (s *search) prepare() bool {
 			return false
 		}
 	}
-	s.match()
 	if last != "" {
-		s.matches = s.x.words.beginning(last, s.matches)
+		b := s.x.words.beginning(last)
+		s.last = &b
 	}
+	slices.SortFunc(s.exact, func(a, b *posting) int { return cmp.Compare(a.len(), b.len()) })
 	return true
 }
 
@@ -111,9 +119,12 @@ func (s *search) must(word string) bool {
 	return p != nil
 }
 
-// match brings together what each word but the last matches, the rarest first.
+// match brings together what all words match, unless that is done already.
 func (s *search) match() {
-	slices.SortFunc(s.exact, func(a, b *posting) int { return cmp.Compare(a.len(), b.len()) })
+	if s.matched {
+		return
+	}
+	s.matched = true
 	for _, p := range s.exact {
 		if s.matches == nil {
 			s.matches = p.asBitmap()
@@ -121,12 +132,59 @@ func (s *search) match() {
 			s.matches = roaring.And(s.matches, p.asBitmap())
 		}
 	}
+	if s.last != nil {
+		s.matches = s.last.within(s.matches)
+	}
+	if s.open {
+		s.leaveClosed()
+	}
+}
+
+// matchIn returns what all words match among docs.
+func (s *search) matchIn(docs *roaring.Bitmap) *roaring.Bitmap {
+	if s.matched {
+		return roaring.And(docs, s.matches)
+	}
+	for _, p := range s.exact {
+		docs = roaring.And(docs, p.asBitmap())
+	}
+	if s.last != nil {
+		docs = s.last.within(docs)
+	}
+	return docs
+}
+
+// mayMatch estimates how many documents match; 0 if there are no words. Words
+// of one name are seen together more often than by chance.
+func (s *search) mayMatch() uint64 {
+	if s.matched && s.matches != nil {
+		return s.matches.GetCardinality()
+	}
+	all := float64(s.x.docs.len())
+	estimate, most := togetherMore*all, 0.
+	take := func(docs int) {
+		estimate *= float64(docs) / all
+		if most == 0 || float64(docs) < most {
+			most = float64(docs)
+		}
+	}
+	for _, p := range s.exact {
+		take(p.len())
+	}
+	if s.last != nil {
+		take(s.last.atMost())
+	}
+	return uint64(min(estimate, most))
 }
 
 // look finds the best of what matches everywhere. What somebody connected has
 // comes first, and is mostly enough.
 func (s *search) look() {
+	if s.hits.view == nil && s.lookInFronts() {
+		return
+	}
 	s.trySeen()
+	s.match()
 	if s.matches == nil {
 		s.walk()
 		return
@@ -143,7 +201,7 @@ func (s *search) look() {
 			return
 		}
 	}
-	s.gather(reachable)
+	s.gather(reachable, nil)
 	if !s.hits.full() && !s.q.OnlineOnly && reachable.GetCardinality() < all {
 		s.skipReachable()
 		s.walk()
@@ -193,6 +251,7 @@ func (s *search) lookAtOwner() {
 	if a == nil || s.q.OnlineOnly && !a.online {
 		return
 	}
+	s.match()
 	if docs := s.x.large[owner]; docs != nil {
 		if s.owner = owner; s.matches != nil {
 			docs = roaring.And(docs, s.matches)
@@ -208,11 +267,31 @@ func (s *search) lookAtOwner() {
 	}
 }
 
-// gather looks at documents whose words match.
-func (s *search) gather(docs *roaring.Bitmap) {
-	for it := docs.Iterator(); it.HasNext(); {
-		if doc := it.Next(); s.passes(doc) {
-			s.hits.add(hit{base: *s.x.baseOf.at(doc), doc: doc})
+// gatherAtOnce is how many documents gather looks at together.
+const gatherAtOnce = 256
+
+// gather looks at documents whose words match, and whose bases are ranked before
+// end if that is not nil. What it needs of each is
+// somewhere else in memory, so it asks for that of many before it decides about
+// any: the processor then waits for all of it at once.
+func (s *search) gather(docs *roaring.Bitmap, end *bound) {
+	var batch, bases [gatherAtOnce]uint32
+	var ranks [gatherAtOnce]uint64
+	for it := docs.ManyIterator(); ; {
+		n := it.NextMany(batch[:])
+		if n == 0 {
+			return
+		}
+		for i, doc := range batch[:n] {
+			bases[i] = *s.x.baseOf.at(doc)
+		}
+		for i, base := range bases[:n] {
+			ranks[i] = *s.x.ranks.at(base)
+		}
+		for i, rank := range ranks[:n] {
+			if s.hits.mayKeep(rank) && (end == nil || s.x.compareBase(bases[i], end) < 0) && s.passes(batch[i]) {
+				s.hits.add(hit{base: bases[i], doc: batch[i]})
+			}
 		}
 	}
 }
@@ -299,7 +378,7 @@ func (s *search) example(h hit) uint32 {
 	if h.online > 0 && s.x.docs.at(doc).online == 0 {
 		var alone [1]uint32
 		docs := s.x.documents(h.base, &alone)
-		if i := slices.IndexFunc(docs, func(o uint32) bool { return s.x.docs.at(o).online > 0 && s.fits(o) }); i >= 0 {
+		if i := slices.IndexFunc(docs, func(o uint32) bool { return s.fits(o) && s.x.docs.at(o).online > 0 }); i >= 0 {
 			doc = docs[i]
 		}
 	}

@@ -1,6 +1,9 @@
 package index
 
-import "hash/maphash"
+import (
+	"hash/maphash"
+	"strings"
+)
 
 // Texts keeps each different text once, and counts in its tag how many hold it.
 // A text is known by its place in the arena.
@@ -42,4 +45,23 @@ func (t *texts) release(text uint32) {
 		t.places.remove(maphash.Bytes(t.seed, t.bytes(text)), text)
 		t.drop(text)
 	}
+}
+
+// A nameArena makes strings of texts that are told together, many in one
+// allocation: one for each is half of what it costs to list all users.
+type nameArena struct{ strings.Builder }
+
+// nameChunk is the size of an allocation, which is kept as long as one of its
+// names is.
+const nameChunk = 4096
+
+// add returns a copy of a text.
+func (a *nameArena) add(text []byte) string {
+	if a.Len()+len(text) > a.Cap() {
+		a.Reset()
+		a.Grow(nameChunk)
+	}
+	start := a.Len()
+	a.Write(text)
+	return a.String()[start:]
 }

@@ -62,7 +62,7 @@ func (b *bound) against(o *bound) int {
 func (h *hits) addSeen(new hit, s standing) {
 	new.bound = *newBound(s)
 	if h.after != nil && new.against(h.after) <= 0 ||
-		h.full() && new.against(&h.worst[0].bound) >= 0 ||
+		h.full() && new.against(h.x.known(&h.worst[0])) >= 0 ||
 		slices.ContainsFunc(h.worst, func(o hit) bool { return o.base == new.base }) {
 		return
 	}
@@ -72,7 +72,7 @@ func (h *hits) addSeen(new hit, s standing) {
 // enough reports whether no base from number on, as they are ranked, can be
 // among the best, once those that the viewer sees otherwise were tried.
 func (h *hits) enough(number uint32) bool {
-	return h.full() && (h.view == nil || h.x.compareBase(number, &h.worst[0].bound) >= 0)
+	return h.full() && (h.view == nil || h.x.compareBase(number, h.x.known(&h.worst[0])) >= 0)
 }
 
 // lookAtClosed makes the view of this search, and finds the closed listings that
@@ -86,11 +86,20 @@ func (s *search) lookAtClosed() {
 	} else {
 		s.seeClosed()
 	}
-	if s.matches != nil && !closed.closedDocs.IsEmpty() {
-		s.matches = roaring.AndNot(s.matches, closed.closedDocs)
+	s.open = true
+	if s.matched {
+		s.leaveClosed()
 	}
 	if s.hits.view != nil {
+		s.match()
 		s.addClosed()
+	}
+}
+
+// leaveClosed takes documents that not everybody sees out of what matches.
+func (s *search) leaveClosed() {
+	if closed := s.x.secure.closedDocs; s.matches != nil && !closed.IsEmpty() {
+		s.matches = roaring.AndNot(s.matches, closed)
 	}
 }
 
@@ -109,6 +118,7 @@ func (s *search) seeClosed() {
 		if bases == nil {
 			bases = make(map[uint32]*seen)
 		}
+		s.match()
 		of := bases[base]
 		if of == nil {
 			of = new(seen)
@@ -183,7 +193,7 @@ func (s *search) trySeen() {
 // lookPlainly is look where a rank does not say everything.
 func (s *search) lookPlainly() {
 	if s.fewOf(s.matches.GetCardinality(), s.x.docs.len()) {
-		s.gather(s.matches)
+		s.gather(s.matches, nil)
 		return
 	}
 	s.walk()

@@ -95,10 +95,42 @@ func (v *vocabulary) exactly(word string) *posting {
 	return v.lists.at(v.texts.tag(text))
 }
 
-// beginning returns the documents with a word that begins so, of those in
-// within if that is not nil; the caller must not change them.
-func (v *vocabulary) beginning(start string, within *roaring.Bitmap) *roaring.Bitmap {
-	if b := v.begins[start]; b != nil && b.docs != nil {
+// A beginning is what is known of the words that begin alike.
+type beginning struct {
+	docs  *roaring.Bitmap // the documents that have one of them, if begins has these
+	words []*posting      // or else the words
+}
+
+// beginning looks up the words that begin so.
+func (v *vocabulary) beginning(start string) (b beginning) {
+	if known := v.begins[start]; known != nil && known.docs != nil {
+		b.docs = known.docs
+		return b
+	}
+	for text := range v.sorted.from(v.sorted.search(v.before(start))) {
+		if !bytes.HasPrefix(v.texts.bytes(text), []byte(start)) {
+			break
+		}
+		b.words = append(b.words, v.lists.at(v.texts.tag(text)))
+	}
+	return b
+}
+
+// atMost returns how many documents have one of the words, if none has two.
+func (b *beginning) atMost() (n int) {
+	if b.docs != nil {
+		return int(b.docs.GetCardinality())
+	}
+	for _, p := range b.words {
+		n += p.len()
+	}
+	return n
+}
+
+// within returns the documents that have one of the words, of those in within
+// if that is not nil; the caller must not change them.
+func (b *beginning) within(within *roaring.Bitmap) *roaring.Bitmap {
+	if b.docs != nil {
 		if within == nil {
 			return b.docs
 		}
@@ -106,11 +138,8 @@ func (v *vocabulary) beginning(start string, within *roaring.Bitmap) *roaring.Bi
 	}
 	var few []uint32 // of the words with few documents, which are many
 	all := roaring.New()
-	for text := range v.sorted.from(v.sorted.search(v.before(start))) {
-		if !bytes.HasPrefix(v.texts.bytes(text), []byte(start)) {
-			break
-		}
-		switch p := v.lists.at(v.texts.tag(text)); {
+	for _, p := range b.words {
+		switch {
 		case p.more == nil:
 			few = append(few, p.only)
 		case p.more.bitmap == nil:

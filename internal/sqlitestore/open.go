@@ -168,8 +168,13 @@ func (s *Store) openDatabase(ctx context.Context) (err error) {
 	if s.statements, err = prepare(ctx, s.writer); err != nil {
 		return err
 	}
-	s.reader, err = sql.Open("sqlite", name+"&mode=ro")
-	return err
+	if s.reader, err = sql.Open("sqlite", name+"&mode=ro"); err != nil {
+		return err
+	}
+	// Whoever reads all records wants to know what is in the file: not what a
+	// connection has remembered of it since before it was damaged.
+	s.reader.SetMaxIdleConns(-1)
+	return nil
 }
 
 // named adds to an error of SQLite's what it does not say: which files it is
