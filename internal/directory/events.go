@@ -18,8 +18,11 @@ const (
 )
 
 // Events are what has happened last. To note one costs the same however many
-// watch: each watcher looks at them by itself, and who is slow is overtaken.
+// watch: they are woken by a goroutine of its own, each looks at the events by
+// itself, and who is slow is overtaken.
 type events struct {
+	wake chan struct{} // holds one token while somebody is to be woken
+
 	mu       sync.Mutex // guards all below; never held while calling out
 	ring     []*happened
 	next     uint64 // the number of the next event; the ring has those before it
@@ -37,7 +40,7 @@ type happened struct {
 }
 
 func newEvents() *events {
-	return &events{files: make(map[lonja.FileID]int), news: make(chan struct{})}
+	return &events{wake: make(chan struct{}, 1), files: make(map[lonja.FileID]int), news: make(chan struct{})}
 }
 
 // watched reports whether anybody watches.
@@ -66,7 +69,7 @@ func (v *events) note(h *happened) {
 	}
 	v.ring[v.next%eventsKept] = h
 	v.next++
-	v.tell()
+	remind(v.wake)
 }
 
 // anew has everybody look at everything anew.
@@ -75,13 +78,24 @@ func (v *events) anew() {
 	defer v.mu.Unlock()
 	v.next++
 	v.lost = v.next
-	v.tell()
+	remind(v.wake)
 }
 
-// tell wakes who watches. The caller holds mu.
-func (v *events) tell() {
-	close(v.news)
-	v.news = make(chan struct{})
+// run wakes those who watch when something has happened, until ctx ends. Waking
+// thousands takes a while, during which nobody who changes something waits.
+func (v *events) run(ctx context.Context) error {
+	for {
+		select {
+		case <-v.wake:
+		case <-ctx.Done():
+			return nil
+		}
+		v.mu.Lock()
+		told := v.news
+		v.news = make(chan struct{})
+		v.mu.Unlock()
+		close(told)
+	}
 }
 
 // join begins a watch, from what happens next on.

@@ -14,7 +14,7 @@ var eventCases = []memberCase{
 	{"events: presence", "who comes, goes, and is reached otherwise", MemberOptions{}, testPresenceEvents},
 	{"events: holders", "who has a content that is watched", MemberOptions{}, testHolderEvents},
 	{"events: revoked", "revocations are always told", MemberOptions{}, testRevokedEvents},
-	{"events: checks and ends", "Watch ends with its context, with told's error, and for who is not connected", MemberOptions{}, testWatchEnds},
+	{"events: checks and ends", "Watch ends with its context, and with told's error", MemberOptions{}, testWatchEnds},
 }
 
 // patience is how long a test waits for what must come.
@@ -147,8 +147,6 @@ func testWatchEnds(m *members) {
 	ana := m.member("ana")
 	told := func(lonja.Event) error { return nil }
 	m.is(ana.dir.Watch(ctx, "nobody", lonja.EventFilter{}, told), lonja.NoSuchUser)
-	m.is(ana.dir.Watch(ctx, "ana", lonja.EventFilter{}, told), lonja.NotConnected)
-	ana.connect(4000)
 	m.is(ana.dir.Watch(ctx, "ana", lonja.EventFilter{Holders: make([]lonja.FileID, lonja.MaxWatched+1)}, told), lonja.Invalid)
 	m.is(ana.dir.Watch(ctx, "ana", lonja.EventFilter{Matching: &lonja.Query{MinSize: -1}}, told), lonja.Invalid)
 	stop := fmt.Errorf("that is enough")

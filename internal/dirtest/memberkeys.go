@@ -257,6 +257,7 @@ func testUnregisterMember(m *members) {
 
 var sessionCases = []memberCase{
 	{"session", "ConnectMember announces where a node is reached; Disconnect ends it", MemberOptions{}, testSession},
+	{"session: not needed", "a member asks and publishes without being connected; a name without a key does not", MemberOptions{}, testWithoutSession},
 	{"session: taken over", "the same key takes its session over, another one does not", MemberOptions{}, testTakenOver},
 	{"session: renewed", "RenewMember keeps a session, and says where the node is now", MemberOptions{}, testRenewed},
 	{"session: refuse", "at most MaxWays, each a place", MemberOptions{}, testWays},
@@ -273,11 +274,36 @@ func testSession(m *members) {
 	m.ok(err)
 	m.same("users", peers, []lonja.Peer{{User: "old", At: m.way(4009)}, ana.peer(4000, 4001)})
 	m.ok(ana.dir.Disconnect(ctx, "ana"))
-	_, err = ana.dir.ListUsers(ctx, "ana")
-	m.is(err, lonja.NotConnected)
 	m.is(ana.dir.RenewMember(ctx, ana.Member, nil), lonja.NotConnected)
+	m.is(ana.dir.Disconnect(ctx, "ana"), lonja.NotConnected)
+	peers, err = ana.dir.ListUsers(ctx, "ana") // a member need not be connected to ask
+	m.ok(err)
+	m.same("users without ana", peers, []lonja.Peer{{User: "old", At: m.way(4009)}})
 	nobody := m.node("nobody", "nobody")
 	m.is(nobody.dir.ConnectMember(ctx, nobody.Member, nil), lonja.NoSuchUser)
+}
+
+func testWithoutSession(m *members) {
+	ctx := m.Context()
+	ana, eva := m.member("ana"), m.online("eva")[0]
+	l := ana.publish("file")
+	m.same("what eva learns", eva.names("ana"), []lonja.FileName{"file"})
+	m.same("what ana finds", m.foundBy(ana.dir, "ana", lonja.Query{}), []string{"file of ana 0/1"})
+	holders, _, err := ana.dir.HoldersPage(ctx, "ana", lonja.Wanted{File: l.Proof.File}, "", 0)
+	m.ok(err)
+	m.same("holders", len(holders), 0)
+	m.ok(ana.dir.Delete(ctx, "ana", "file"))
+	m.ok(m.Classic.Register(ctx, "open"))
+	open := m.node("open", "open")
+	_, err = open.dir.ListUsers(ctx, "open")
+	m.is(err, lonja.NotConnected)
+	_, _, err = open.dir.UsersPage(ctx, "open", "", 0)
+	m.is(err, lonja.NotConnected)
+	_, _, err = open.dir.ContentPage(ctx, "open", "ana", "", 0)
+	m.is(err, lonja.NotConnected)
+	_, _, err = open.dir.HoldersPage(ctx, "open", lonja.Wanted{Name: "file"}, "", 0)
+	m.is(err, lonja.NotConnected)
+	m.is(open.dir.Watch(ctx, "open", lonja.EventFilter{}, func(lonja.Event) error { return nil }), lonja.NotConnected)
 }
 
 func testTakenOver(m *members) {

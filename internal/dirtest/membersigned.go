@@ -96,8 +96,6 @@ func testPublishRefuses(m *members) {
 	if err == nil || !strings.Contains(err.Error(), "nobody") {
 		m.Errorf("got error %v, want one that names who does not exist", err)
 	}
-	m.ok(ana.dir.Disconnect(ctx, "ana"))
-	m.is(ana.dir.Publish(ctx, "ana", good), lonja.NotConnected)
 	m.is(ana.dir.Publish(ctx, "nobody", good), lonja.NoSuchUser)
 }
 
@@ -400,10 +398,6 @@ func testPageChecks(m *members) {
 		_, _, holders := ana.dir.HoldersPage(ctx, "ana", lonja.Wanted{Name: "f"}, after, limit)
 		return [3]error{users, content, holders}
 	}
-	for _, err := range ask("", 0) {
-		m.is(err, lonja.NotConnected)
-	}
-	ana.connect(4000)
 	for _, err := range ask("", lonja.MaxPage) {
 		m.ok(err)
 	}
