@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
 
 	"lonja/internal/directory"
 	"lonja/internal/memstore"
@@ -72,6 +74,7 @@ type APIResult struct {
 	Load  APILoad `json:"load"`
 	Round int     `json:"round"`
 	Rate  float64 `json:"per_s"`
+	CPU   Seconds `json:"cpu_seconds"` // of clients and server, for one
 }
 
 // An APIReport is what RunAPI measured.
@@ -132,23 +135,27 @@ func (o *APIOptions) run(ctx context.Context, stage *apiStage) (*APIReport, erro
 		if o.Progress != nil {
 			o.Progress(i, len(plan))
 		}
-		rate, err := o.measure(ctx, stage, t.of)
+		result, err := o.measure(ctx, stage, t)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", t.of, err)
 		}
-		report.Results = append(report.Results, APIResult{t.of, t.round, rate})
+		report.Results = append(report.Results, *result)
 	}
 	if o.Progress != nil {
 		o.Progress(len(plan), len(plan))
 	}
 	for _, l := range loads {
-		var rates []float64
+		var of []APIResult
 		for _, r := range report.Results {
 			if r.Load == l {
-				rates = append(rates, r.Rate)
+				of = append(of, r)
 			}
 		}
-		report.Points = append(report.Points, APIResult{Load: l, Rate: median(rates)})
+		report.Points = append(report.Points, APIResult{
+			Load: l,
+			Rate: medianOver(of, func(r APIResult) float64 { return r.Rate }),
+			CPU:  Seconds(medianOver(of, func(r APIResult) float64 { return float64(r.CPU) })),
+		})
 	}
 	return report, nil
 }
@@ -156,43 +163,71 @@ func (o *APIOptions) run(ctx context.Context, stage *apiStage) (*APIReport, erro
 // handshakers is how many clients shake hands at once.
 const handshakers = 16
 
-// measure has all clients do one load for a while, and returns how often a
-// second.
-func (o *APIOptions) measure(ctx context.Context, stage *apiStage, l APILoad) (float64, error) {
+// measure has all clients do one load for a while, and counts what is done
+// after the warmup.
+func (o *APIOptions) measure(ctx context.Context, stage *apiStage, t turn[APILoad]) (*APIResult, error) {
 	clients := o.Nodes
-	if l == BareHandshakes || l == Handshakes {
+	if t.of == BareHandshakes || t.of == Handshakes {
 		clients = handshakers
 	}
-	ask, end, err := stage.clients(l, clients)
+	ask, end, err := stage.clients(t.of, clients)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer end()
+	var first errgroup.Group // connects
+	for i := range clients {
+		first.Go(func() error { return ask(ctx, i) })
+	}
+	if err := first.Wait(); err != nil {
+		return nil, err
+	}
 	runtime.GC()
-	begin := time.Now().Add(o.Warmup)
-	until := begin.Add(o.Duration)
-	counts := make([]int, clients)
-	group, ctx := errgroup.WithContext(ctx)
+	var count atomic.Int64
+	working, stop := context.WithCancel(ctx)
+	defer stop()
+	group, working := errgroup.WithContext(working)
+	var ended atomic.Bool
 	for i := range clients {
 		group.Go(func() error {
-			for {
-				if err := ask(ctx, i); err != nil {
+			for !ended.Load() {
+				if err := ask(working, i); err != nil {
 					return err
 				}
-				now := time.Now()
-				if now.After(until) {
-					return nil
-				}
-				if now.After(begin) {
-					counts[i]++
-				}
+				count.Add(1)
 			}
+			return nil
 		})
 	}
-	err = group.Wait()
-	total := 0
-	for _, n := range counts {
-		total += n
+	pass(working, o.Warmup)
+	began, done, spent := time.Now(), count.Load(), ownCPU()
+	pass(working, o.Duration)
+	took, n, cpu := time.Since(began), count.Load()-done, ownCPU()-spent
+	ended.Store(true)
+	if err := group.Wait(); err != nil {
+		return nil, err
 	}
-	return float64(total) / o.Duration.Seconds(), err
+	if n == 0 {
+		return nil, invalid("%s: nothing was done in %v", t.of, took)
+	}
+	return &APIResult{t.of, t.round, float64(n) / took.Seconds(), Seconds(cpu / time.Duration(n))}, nil
+}
+
+// ownCPU is the time that this process has spent on processors.
+func ownCPU() time.Duration {
+	var usage unix.Rusage
+	if unix.Getrusage(unix.RUSAGE_SELF, &usage) != nil {
+		return 0
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+// pass lets a time pass, or less if ctx ends.
+func pass(ctx context.Context, length time.Duration) {
+	timer := time.NewTimer(length)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }

@@ -17,14 +17,14 @@ loopback, clients and server in one process. Each figure is the median of %d rou
 
 `, r.Machine, r.Nodes, handshakers, r.Rounds, time.Duration(r.Duration))
 	t := newTabWriter(&b)
-	fmt.Fprintln(t, "load\tper second\tof its limit\t")
+	fmt.Fprintln(t, "load\tper second\tof its limit\tCPU us each\t")
 	limits := map[APILoad]APILoad{FrameReads: BareFrames, ConnectReads: BareConnect, Handshakes: BareHandshakes}
 	for _, p := range r.Points {
 		share := ""
 		if limit, ok := limits[p.Load]; ok && r.rate(limit) > 0 {
 			share = fmt.Sprintf("%.2f", p.Rate/r.rate(limit))
 		}
-		fmt.Fprintf(t, "%s\t%.0f\t%s\t\n", p.Load, p.Rate, share)
+		fmt.Fprintf(t, "%s\t%.0f\t%s\t%.1f\t\n", p.Load, p.Rate, share, float64(p.CPU)/float64(time.Microsecond))
 	}
 	_ = t.Flush() // to memory
 	if classic := r.rate(ClassicReads); classic > 0 {
