@@ -60,7 +60,12 @@ func FromPeer(p *lonja.Peer) *Peer {
 	if p.User == "" {
 		return nil
 	}
-	return &Peer{User: Text(p.User), At: EndpointText(p.At), Reach: FromReach(p.Reach)}
+	return new(Peer).set(p)
+}
+
+func (m *Peer) set(p *lonja.Peer) *Peer {
+	m.User, m.At, m.Reach = Text(p.User), EndpointText(p.At), FromReach(p.Reach)
+	return m
 }
 
 // FromProof makes a message; nil gives nil.
@@ -80,15 +85,42 @@ func FromListing(l *lonja.Listing) *Listing {
 	if l.Name == "" {
 		return nil
 	}
-	return &Listing{Name: Text(l.Name), Description: Text(l.Description), Size: l.Size, Proof: FromProof(l.Proof)}
+	return new(Listing).set(l)
+}
+
+func (m *Listing) set(l *lonja.Listing) *Listing {
+	m.Name, m.Description, m.Size, m.Proof = Text(l.Name), Text(l.Description), l.Size, FromProof(l.Proof)
+	return m
 }
 
 // FromHolder makes a message.
-func FromHolder(h *lonja.Holder) *Holder {
-	return &Holder{
-		User: Text(h.User), At: EndpointText(h.At), Name: Text(h.Name),
-		Reach: FromReach(h.Reach), Proof: FromProof(h.Proof),
+func FromHolder(h *lonja.Holder) *Holder { return new(Holder).set(h) }
+
+func (m *Holder) set(h *lonja.Holder) *Holder {
+	m.User, m.At, m.Name = Text(h.User), EndpointText(h.At), Text(h.Name)
+	m.Reach, m.Proof = FromReach(h.Reach), FromProof(h.Proof)
+	return m
+}
+
+// FromHolders makes a message of each, all in one piece of memory.
+func FromHolders(holders []lonja.Holder) []*Holder {
+	return together(holders, (*Holder).set)
+}
+
+// FromPeers makes a message of each, all in one piece of memory.
+func FromPeers(peers []lonja.Peer) []*Peer { return together(peers, (*Peer).set) }
+
+// FromListings makes a message of each, all in one piece of memory.
+func FromListings(listings []lonja.Listing) []*Listing {
+	return together(listings, (*Listing).set)
+}
+
+func together[W, M any](words []W, set func(*M, *W) *M) []*M {
+	messages, list := make([]M, len(words)), make([]*M, len(words))
+	for i := range words {
+		list[i] = set(&messages[i], &words[i])
 	}
+	return list
 }
 
 // FromQuery makes a message of all but the page.

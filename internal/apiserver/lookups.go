@@ -59,11 +59,7 @@ func (s *Server) Users(ctx context.Context, m *api.UsersRequest) (*api.UsersAnsw
 		}
 		return fitting(limit, lonja.DefaultPage, func(limit int) (*api.UsersAnswer, error) {
 			peers, next, err := s.opts.Directory.UsersPage(ctx, member.User, after, limit)
-			answer := &api.UsersAnswer{Next: api.Text(next), Peers: make([]*api.Peer, len(peers))}
-			for i := range peers {
-				answer.Peers[i] = api.FromPeer(&peers[i])
-			}
-			return answer, err
+			return &api.UsersAnswer{Next: api.Text(next), Peers: api.FromPeers(peers)}, err
 		})
 	})
 }
@@ -82,11 +78,7 @@ func (s *Server) Content(ctx context.Context, m *api.ContentRequest) (*api.Conte
 		}
 		return fitting(limit, lonja.DefaultPage, func(limit int) (*api.ContentAnswer, error) {
 			listings, next, err := s.opts.Directory.ContentPage(ctx, member.User, owner, after, limit)
-			answer := &api.ContentAnswer{Next: api.Text(next), Listings: make([]*api.Listing, len(listings))}
-			for i := range listings {
-				answer.Listings[i] = api.FromListing(&listings[i])
-			}
-			return answer, err
+			return &api.ContentAnswer{Next: api.Text(next), Listings: api.FromListings(listings)}, err
 		})
 	})
 }
@@ -105,11 +97,7 @@ func (s *Server) Holders(ctx context.Context, m *api.HoldersRequest) (*api.Holde
 		}
 		return fitting(limit, lonja.DefaultPage, func(limit int) (*api.HoldersAnswer, error) {
 			holders, next, err := s.opts.Directory.HoldersPage(ctx, member.User, wanted, after, limit)
-			answer := &api.HoldersAnswer{Next: api.Text(next), Holders: make([]*api.Holder, len(holders))}
-			for i := range holders {
-				answer.Holders[i] = api.FromHolder(&holders[i])
-			}
-			return answer, err
+			return &api.HoldersAnswer{Next: api.Text(next), Holders: api.FromHolders(holders)}, err
 		})
 	})
 }
