@@ -127,6 +127,9 @@ func runServer(cmd *cobra.Command, opts serverOptions) error {
 		return unlessStopped(cmd.Context(), err)
 	}
 	defer dir.Close()
+	if err := opts.dialect.shareAuthority(cmd.Context(), dir, authority); err != nil {
+		return unlessStopped(cmd.Context(), err)
+	}
 	debug.FreeOSMemory() // what the making of the index left behind
 	ln, err := listen(opts.host, opts.port)
 	if err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -23,6 +24,7 @@ import (
 type dialectOptions struct {
 	classic      string
 	registration string
+	newAuthority bool
 }
 
 // What --classic may be.
@@ -41,6 +43,8 @@ var registrations = map[string]directory.Registration{
 func (o *dialectOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.classic, "classic", switchOn, "`on`: speak the classic protocol too, which is not encrypted and proves nothing; off: TLS only")
 	f.StringVar(&o.registration, "registration", "open", "who may register: open for everybody, `invitation` for whom \"lonja admin invite\" invites, closed for nobody")
+	f.BoolVar(&o.newAuthority, "new-authority", false, "with --store: have this node's authority be the directory's from now on, whatever it was")
+	notSettings(f, "new-authority")
 }
 
 func (o *dialectOptions) check() error {
@@ -85,6 +89,19 @@ func openAuthority(ctx context.Context, dir string, log *slog.Logger) (*authorit
 		<-followed
 		end()
 	}, nil
+}
+
+// shareAuthority sees to it that all nodes of a cluster have one authority.
+func (o *dialectOptions) shareAuthority(ctx context.Context, dir *directory.Directory, a *authority.Authority) error {
+	var earlier []lonja.PeerID
+	for _, e := range a.Set().Earlier(time.Now()) {
+		earlier = append(earlier, e.ID)
+	}
+	err := dir.ShareAuthority(ctx, a.Fingerprint(), earlier, o.newAuthority)
+	if errors.Is(err, lonja.Untrusted) {
+		err = fmt.Errorf(`%w; copy it from a node that members know ("lonja server ca export" there, "lonja server ca import --force" here), or give the directory this one with --new-authority`, err)
+	}
+	return err
 }
 
 // secure returns what serves the secure dialect on the port that port serves.

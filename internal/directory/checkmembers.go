@@ -35,11 +35,14 @@ func (c *check) compareLedger(name recordName, e store.Event) {
 		return
 	}
 	what, there, same := "an invitation", false, false
-	if name.kind == invitationRecord {
+	switch name.kind {
+	case authorityRecord:
+		what, there, same = "the authority", d.ledger.authority.rev != 0, d.ledger.authority == want.authority
+	case invitationRecord:
 		var got heldInvitation
 		got, there = d.ledger.invitations[name.invitation]
 		same = got == want.invitations[name.invitation]
-	} else {
+	default:
 		what = "a revocation"
 		var place int
 		if place, there = d.ledger.findRevocation(&want.revocations[0]); there {

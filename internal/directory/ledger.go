@@ -22,6 +22,7 @@ func hashInvitation(secret lonja.Invitation) invitationHash {
 type ledger struct {
 	invitations map[invitationHash]heldInvitation
 	revocations []heldRevocation // by when they came
+	authority   heldAuthority
 }
 
 type heldInvitation struct {
@@ -32,6 +33,11 @@ type heldInvitation struct {
 type heldRevocation struct {
 	lonja.Revocation
 	at  int64 // by the directory's clock
+	rev uint64
+}
+
+type heldAuthority struct {
+	id  lonja.PeerID // zero: the store is not shared, or no node has begun yet
 	rev uint64
 }
 
@@ -47,6 +53,11 @@ func (l *ledger) findRevocation(r *heldRevocation) (int, bool) {
 
 // set takes in a record, which is gone if its value is nil.
 func (l *ledger) set(name recordName, value []byte, rev uint64) error {
+	if name.kind == authorityRecord {
+		id, err := parseAuthority(value)
+		l.authority = heldAuthority{id, rev}
+		return err
+	}
 	if name.kind == invitationRecord {
 		if value == nil {
 			delete(l.invitations, name.invitation)

@@ -55,6 +55,8 @@ func parseMemberKey(parts []string) (name recordName, known bool, err error) {
 		if err == nil {
 			err = parseHex(name.key[:], parts[3])
 		}
+	case strings.Join(parts, "/") == authorityKey:
+		name.kind = authorityRecord
 	default:
 		return name, false, nil
 	}

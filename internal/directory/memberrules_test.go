@@ -600,6 +600,12 @@ func readRecord(name recordName, value []byte) (said any, again []byte, err erro
 	case invitationRecord:
 		i, err := parseInvitation(name.invitation, value)
 		return i, appendInvitation(nil, i), err
+	case authorityRecord:
+		id, err := parseAuthority(value)
+		if len(value) == 0 {
+			return id, nil, err // it is gone
+		}
+		return id, appendAuthority(nil, id), err
 	}
 	r, err := parseRevocation(name, value)
 	return r, appendRevocation(nil, r), err

@@ -19,6 +19,7 @@ import (
 //	k/<user>/<incarnation>/keys   the keys of that account
 //	i/<secret>                    an invitation, by the hash of its secret
 //	r/<time>/<user>/<key>         a key that was taken back
+//	a/authority                   whose certificates members have, on a shared store
 //
 // The parts are store segments of the names; the time is in seconds since 1970,
 // with twelve digits. The keys that an account is made with are in its own
@@ -34,6 +35,7 @@ const (
 	keysPrefix       = "k/"
 	invitationPrefix = "i/"
 	revocationPrefix = "r/"
+	authorityKey     = "a/authority"
 )
 
 func userKey(user lonja.UserName) store.Key {
@@ -58,6 +60,7 @@ const (
 	keysRecord
 	invitationRecord
 	revocationRecord
+	authorityRecord
 )
 
 // A recordName is a parsed key.

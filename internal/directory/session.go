@@ -64,10 +64,30 @@ func (d *Directory) session(op string, m lonja.Member, ways []lonja.Endpoint) (a
 		}
 		r.Ways = append(r.Ways, lonja.EndpointFrom(way.Addr().WithZone(""), way.Port()))
 	}
-	if len(ways) > 0 {
-		at = r.Ways[0]
+	return classicWay(r.Ways), presence.Session{Length: d.opts.sessionLease(), Detail: string(appendReach(nil, &r))}, nil
+}
+
+// classicWay returns which of several ways is shown in the classic dialect, which
+// has one for each user and knows IPv4 best: a public one, as it may be looked at
+// from anywhere.
+func classicWay(ways []lonja.Endpoint) (at lonja.Endpoint) {
+	worth := func(e lonja.Endpoint) int {
+		switch addr := e.Addr(); {
+		case !e.IsValid():
+			return 0
+		case !addr.Is4():
+			return 1
+		case addr.IsPrivate() || addr.IsLoopback() || addr.IsLinkLocalUnicast():
+			return 2
+		}
+		return 3
 	}
-	return at, presence.Session{Length: d.opts.sessionLease(), Detail: string(appendReach(nil, &r))}, nil
+	for _, way := range ways {
+		if worth(way) > worth(at) {
+			at = way
+		}
+	}
+	return at
 }
 
 // ConnectMember implements lonja.Members. Of two nodes of one user at once, the
