@@ -364,3 +364,37 @@ func TestNothingIsResumed(t *testing.T) {
 		t.Errorf("another one is pinned by now: got error %v", m.clientErr)
 	}
 }
+
+// TestConfigurationRemembers: a node that runs for months keeps to whom it has
+// accepted, and comes along when that one rotates.
+func TestConfigurationRemembers(t *testing.T) {
+	c := newClock()
+	a, mallory := open(t, c), open(t, c)
+	stolen := &Authority{opts: a.opts, serverKey: a.serverKey} // the first key, in other hands later
+	stolen.now.Store(a.now.Load())
+	asked, rotated := 0, 0
+	o := node(t, c)
+	o.FirstContact = func(lonja.PeerID) error { asked++; return nil }
+	o.Rotated = func(Rotation) { rotated++ }
+	config := DirectoryClientConfig(o)
+	connect := func(to *Authority) error { return meet(t, to.ServerConfig(protocols), config).clientErr }
+	if err := errors.Join(connect(a), connect(a)); err != nil || asked != 1 {
+		t.Errorf("asked %d times, %v", asked, err)
+	}
+	if err := connect(mallory); !errors.Is(err, lonja.Untrusted) || asked != 1 {
+		t.Errorf("another one: asked %d times, %v", asked, err)
+	}
+	if err := a.Rotate(time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(connect(a), connect(a), connect(stolen)); err != nil || rotated != 1 {
+		t.Errorf("within the overlap: told %d times, %v", rotated, err)
+	}
+	c.set(epoch.Add(2 * time.Hour))
+	if err := connect(a); err != nil {
+		t.Errorf("after the overlap: %v", err)
+	}
+	if err := connect(stolen); !errors.Is(err, lonja.Untrusted) || asked != 1 {
+		t.Errorf("the first key after the overlap: asked %d times, %v", asked, err)
+	}
+}

@@ -5,6 +5,8 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"time"
 
 	"lonja"
@@ -60,7 +62,9 @@ func leafOf(cs tls.ConnectionState) (*x509.Certificate, error) {
 // DirectoryOptions say how a node knows its directory.
 type DirectoryOptions struct {
 	// Pinned are the fingerprints of which one must be the directory's, or lead
-	// to it by the proof of a rotation.
+	// to it by the proof of a rotation. What a connection has accepted beside
+	// them, by FirstContact or by a proof, is pinned for the next ones of the
+	// same configuration.
 	Pinned []lonja.PeerID
 	// FirstContact is called when nothing is pinned, with the fingerprint that
 	// the directory has proved; an error ends the connection. Nil stands for one
@@ -86,11 +90,48 @@ func DirectoryClientConfig(o DirectoryOptions) *tls.Config {
 	c := base(o.Protocols, o.Clock)
 	c.Certificates = []tls.Certificate{o.Certificate}
 	c.InsecureSkipVerify = true // it looks for the names of hosts; VerifyConnection does all that counts
-	c.VerifyConnection = o.verify
+	known := &acquaintance{pinned: slices.Clone(o.Pinned), until: make(map[lonja.PeerID]time.Time)}
+	c.VerifyConnection = func(cs tls.ConnectionState) error { return o.verify(cs, known) }
 	return c
 }
 
-func (o DirectoryOptions) verify(cs tls.ConnectionState) error {
+// An acquaintance is what a configuration knows of its directory: what was
+// pinned when it was made, and what its connections have accepted since.
+type acquaintance struct {
+	mu     sync.Mutex
+	pinned []lonja.PeerID
+	until  map[lonja.PeerID]time.Time // of those that a rotation has replaced
+}
+
+// at returns what is pinned at now.
+func (a *acquaintance) at(now time.Time) []lonja.PeerID {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.pinned = slices.DeleteFunc(a.pinned, func(id lonja.PeerID) bool {
+		end, ends := a.until[id]
+		return ends && now.After(end)
+	})
+	return slices.Clone(a.pinned)
+}
+
+func (a *acquaintance) pin(id lonja.PeerID) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !slices.Contains(a.pinned, id) {
+		a.pinned = append(a.pinned, id)
+	}
+}
+
+func (a *acquaintance) rotate(r Rotation) {
+	a.pin(r.To)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if end, ends := a.until[r.From]; !ends || r.Until.Before(end) {
+		a.until[r.From] = r.Until
+	}
+}
+
+func (o DirectoryOptions) verify(cs tls.ConnectionState, known *acquaintance) error {
 	leaf, err := leafOf(cs)
 	if err != nil {
 		return err
@@ -108,14 +149,23 @@ func (o DirectoryOptions) verify(cs tls.ConnectionState) error {
 	if err := peercert.CheckDirectory(leaf); err != nil {
 		return err
 	}
-	if len(o.Pinned) == 0 && o.FirstContact != nil {
-		return o.FirstContact(set.Fingerprint())
+	pinned := known.at(o.Clock())
+	if len(pinned) == 0 && o.FirstContact != nil {
+		if err := o.FirstContact(set.Fingerprint()); err != nil {
+			return err
+		}
+		known.pin(set.Fingerprint())
+		return nil
 	}
-	rotation, err := set.FollowsFrom(o.Pinned, o.Clock())
-	if err == nil && rotation != nil && o.Rotated != nil {
+	rotation, err := set.FollowsFrom(pinned, o.Clock())
+	if err != nil || rotation == nil {
+		return err
+	}
+	known.rotate(*rotation)
+	if o.Rotated != nil {
 		o.Rotated(*rotation)
 	}
-	return err
+	return nil
 }
 
 // SetOf returns the Set that a directory has shown in the handshake of a
