@@ -16,11 +16,13 @@ import (
 // such bases there are.
 type view struct {
 	classic bool
-	seen    map[uint32]*seen // by base
+	seen    []seen
+	of      map[uint32]uint32 // by base: the number in seen
 }
 
 // Seen is the closed listings of one base that a viewer may know of.
 type seen struct {
+	base             uint32
 	online, listings uint32
 	fits             uint32 // one that fits the query, of a connected owner if there is one
 }
@@ -31,21 +33,21 @@ func (v *view) standing(x *Index, base uint32) (standing, bool) {
 	if v == nil {
 		return standing{}, false
 	}
-	s := x.standing(base)
 	if v.classic {
 		b := x.bases.at(base)
 		if b.extra == 0 {
-			return s, false
+			return standing{}, false
 		}
-		e := x.secure.extras.at(b.extra)
+		e, s := x.secure.extras.at(b.extra), x.standing(base)
 		s.online -= e.blankOnline
 		s.listings -= e.blank
 		return s, e.blank > 0
 	}
-	more := v.seen[base]
-	if more == nil {
-		return s, false
+	number, otherwise := v.of[base]
+	if !otherwise {
+		return standing{}, false
 	}
+	more, s := &v.seen[number], x.standing(base)
 	s.online += more.online
 	s.listings += more.listings
 	return s, true
@@ -106,7 +108,7 @@ func (s *search) leaveClosed() {
 // seeClosed gathers what the viewer may know of beside what everybody does.
 func (s *search) seeClosed() {
 	x := s.x
-	var bases map[uint32]*seen
+	v := &view{of: make(map[uint32]uint32)}
 	owner, _ := x.account(s.q.Owner)
 	x.closedFor(s.viewer, func(number uint32) {
 		l := x.listings.at(number)
@@ -115,15 +117,14 @@ func (s *search) seeClosed() {
 			return // not settled yet
 		}
 		base := *x.baseOf.at(l.doc)
-		if bases == nil {
-			bases = make(map[uint32]*seen)
-		}
 		s.match()
-		of := bases[base]
-		if of == nil {
-			of = new(seen)
-			bases[base] = of
+		place, there := v.of[base]
+		if !there {
+			place = uint32(len(v.seen))
+			v.of[base] = place
+			v.seen = append(v.seen, seen{base: base})
 		}
+		of := &v.seen[place]
 		of.listings++
 		if l.online {
 			of.online++
@@ -134,21 +135,22 @@ func (s *search) seeClosed() {
 			of.fits = number
 		}
 	})
-	if bases != nil {
-		s.hits.view = &view{seen: bases}
+	if len(v.seen) > 0 {
+		s.hits.view = v
 	}
 }
 
 // addClosed adds the bases of which a closed listing fits.
 func (s *search) addClosed() {
-	for base, of := range s.hits.view.seen {
+	for i := range s.hits.view.seen {
+		of := &s.hits.view.seen[i]
 		if of.fits == 0 {
 			continue
 		}
-		h := hit{base: base, listing: of.fits}
+		h := hit{base: of.base, listing: of.fits}
 		if !s.x.listings.at(of.fits).online && s.q.Owner == "" {
-			if doc := s.openFit(base); doc != 0 && s.x.docs.at(doc).online > 0 {
-				h = hit{base: base, doc: doc}
+			if doc := s.openFit(of.base); doc != 0 && s.x.docs.at(doc).online > 0 {
+				h = hit{base: of.base, doc: doc}
 			}
 		}
 		s.hits.add(h)
@@ -185,8 +187,8 @@ func (s *search) trySeen() {
 		}
 		return
 	}
-	for base := range s.hits.view.seen {
-		try(base)
+	for i := range s.hits.view.seen {
+		try(s.hits.view.seen[i].base)
 	}
 }
 

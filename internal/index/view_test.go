@@ -104,3 +104,29 @@ func compareViews(t *testing.T, x *Index, m *model, asker lonja.UserName, q lonj
 		}
 	}
 }
+
+// BenchmarkSearchClosed: the same searches by somebody who may see no closed
+// listing, or so many.
+func BenchmarkSearchClosed(b *testing.B) {
+	for _, closed := range []int{0, 1000, 10_000} {
+		b.Run(fmt.Sprint(closed), func(b *testing.B) {
+			c := newCorpus(7, 0)
+			x := c.load(100_000)
+			x.SetAccount("eva", 1<<40, 1<<40)
+			x.SetKeys("eva", 1<<40, 0, []byte("keys"), nil)
+			x.SetAccount("luis", 1<<41, 1<<41)
+			for n := range closed {
+				p := c.publication("luis", n)
+				p.Proof = &lonja.Proof{File: lonja.FileID{byte(n), byte(n >> 8)}, Audience: []lonja.UserName{"eva"}}
+				x.SetPublication("luis", 1<<41, uint64(n+1), p)
+			}
+			v := x.Viewer("eva")
+			for b.Loop() {
+				q := c.query(x)
+				if _, err := x.SearchFor(v, &q); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
