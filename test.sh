@@ -9,7 +9,7 @@ set -uo pipefail
 cd "$(dirname "$0")"
 
 packages=(gcc libc6-dev rpcbind rpcsvc-proto libtirpc-dev pkg-config tshark
-	python3 python3-zeep python3-pysimplesoap gsoap libgsoap-dev iproute2 util-linux e2fsprogs prometheus
+	python3 python3-zeep python3-pysimplesoap gsoap libgsoap-dev curl protobuf-compiler iproute2 util-linux e2fsprogs prometheus
 	miniupnpd nftables)
 
 passed=0 failed=0
