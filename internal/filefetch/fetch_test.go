@@ -218,13 +218,15 @@ func TestAnswersThatAreNone(t *testing.T) {
 		handler http.HandlerFunc
 		kind    lonja.Kind
 	}{
-		"not found": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "", 404) }, lonja.NoSuchFile},
-		"forbidden": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "", 403) }, lonja.Forbidden},
-		"changed":   {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "", 409) }, lonja.Conflict},
-		"gone":      {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "", 410) }, lonja.Conflict},
-		"too many":  {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "", 503) }, lonja.Limited},
-		"trouble":   {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "", 500) }, lonja.Refused},
-		"elsewhere": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://localhost/", 302) }, lonja.Refused},
+		"not found": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "", http.StatusNotFound) }, lonja.NoSuchFile},
+		"forbidden": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "", http.StatusForbidden) }, lonja.Forbidden},
+		"changed":   {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "", http.StatusConflict) }, lonja.Conflict},
+		"gone":      {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "", http.StatusGone) }, lonja.Conflict},
+		"too many":  {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "", http.StatusServiceUnavailable) }, lonja.Limited},
+		"trouble":   {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "", http.StatusInternalServerError) }, lonja.Refused},
+		"elsewhere": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://localhost/", http.StatusFound)
+		}, lonja.Refused},
 		"another range": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Range", "bytes 5-9/3145728")
 			w.WriteHeader(206)

@@ -46,10 +46,10 @@ func endless(conn net.Conn, b string) {
 }
 
 func TestHugeRequests(t *testing.T) {
-	r := start(t, Options{RequestTimeout: 500 * time.Millisecond})
+	r := start(t, Options{RequestTimeout: time.Second})
 	id := r.shelf.add(t, content(100))
 	path := fileapi.Path(id)
-	for name, tc := range map[string]struct{ head, more string }{
+	cases := map[string]struct{ head, more string }{
 		"endless header line":  {"GET " + path + " HTTP/1.1\r\nHost: x\r\nX: ", strings.Repeat("a", 1000)},
 		"endless header lines": {"GET " + path + " HTTP/1.1\r\nHost: x\r\n", "X: a\r\n"},
 		"endless path":         {"GET /", strings.Repeat("a", 1000)},
@@ -57,20 +57,24 @@ func TestHugeRequests(t *testing.T) {
 		"endless chunks":       {"GET " + path + " HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\na\r\n"},
 		"endless post":         {"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\na\r\n"},
 		"no HTTP":              {"", "\x00\xff\x16\x03"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			conn := r.dial(t, "ana")
-			done := make(chan struct{})
-			go func() {
-				defer close(done)
-				_, _ = io.WriteString(conn, tc.head)
-				endless(conn, tc.more)
-			}()
-			wantClosed(t, conn)
-			_ = conn.Close()
-			<-done
-		})
 	}
+	t.Run("all at once", func(t *testing.T) {
+		for name, tc := range cases {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				conn := r.dial(t, "ana")
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					_, _ = io.WriteString(conn, tc.head)
+					endless(conn, tc.more)
+				}()
+				wantClosed(t, conn)
+				_ = conn.Close()
+				<-done
+			})
+		}
+	})
 	if resp, body := r.ask(t, r.client(t, "ana"), "GET", path); resp.StatusCode != 200 || len(body) != 100 {
 		t.Errorf("afterwards: %s", resp.Status)
 	}
@@ -78,7 +82,7 @@ func TestHugeRequests(t *testing.T) {
 
 // Whoever connects and does not speak, or not to the end, is let go.
 func TestSlowRequests(t *testing.T) {
-	r := start(t, Options{RequestTimeout: 200 * time.Millisecond, IdleTimeout: 200 * time.Millisecond})
+	r := start(t, Options{RequestTimeout: time.Second, IdleTimeout: time.Second})
 	id := r.shelf.add(t, content(100))
 	for name, begin := range map[string]func() net.Conn{
 		"no handshake": func() net.Conn {
@@ -171,24 +175,23 @@ func TestConnectionsAreBounded(t *testing.T) {
 		t.Errorf("the third connection of a member: %d, want 503", got)
 	}
 	wantClosed(t, third)
-	eventually(t, "luis is served", func() bool {
-		conn, err := tls.Dial("tcp", r.addr, r.ca.Config(t, "luis"))
-		if err != nil {
-			return false
+	served := func(user lonja.UserName) func() bool {
+		return func() bool {
+			conn, err := tls.Dial("tcp", r.addr, r.ca.Config(t, user))
+			if err != nil {
+				return false
+			}
+			defer conn.Close()
+			if _, err := io.WriteString(conn, get); err != nil {
+				return false
+			}
+			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			return err == nil && resp.StatusCode == 200
 		}
-		defer conn.Close()
-		_, err = io.WriteString(conn, get)
-		resp, readErr := http.ReadResponse(bufio.NewReader(conn), nil)
-		return err == nil && readErr == nil && resp.StatusCode == 200
-	})
+	}
+	eventually(t, "luis is served", served("luis"))
 	_ = first.Close()
-	eventually(t, "ana has a place again", func() bool {
-		conn := r.dial(t, "ana")
-		defer conn.Close()
-		_, err := io.WriteString(conn, get)
-		resp, readErr := http.ReadResponse(bufio.NewReader(conn), nil)
-		return err == nil && readErr == nil && resp.StatusCode == 200
-	})
+	eventually(t, "ana has a place again", served("ana"))
 }
 
 func eventually(t testing.TB, what string, is func() bool) {

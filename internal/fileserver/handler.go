@@ -55,8 +55,7 @@ func (s *Server) identify(r *http.Request) (lonja.Member, error) {
 }
 
 // refuse answers with the status that stands for err. The peer learns the kind
-// only. A connection on which something else than the end of a file's road was
-// met is not worth keeping.
+// only. The connection is kept if all that is wrong is the file.
 func refuse(w http.ResponseWriter, log *slog.Logger, err error) {
 	kind := lonja.KindOf(err)
 	log.Debug("transfer refused", "error", err)

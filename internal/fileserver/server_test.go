@@ -134,8 +134,11 @@ func (r *rig) ask(t testing.TB, client *http.Client, method, path string, header
 
 func content(n int) []byte {
 	b := make([]byte, n)
-	for i := range b {
-		b[i] = byte(i % 251)
+	for i := range min(n, 251) {
+		b[i] = byte(i)
+	}
+	for have := 251; have < n; have *= 2 {
+		copy(b[have:], b[:have])
 	}
 	return b
 }

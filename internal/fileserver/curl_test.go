@@ -1,0 +1,50 @@
+//go:build interop
+
+package fileserver
+
+import (
+	"bytes"
+	"net"
+	"os/exec"
+	"testing"
+
+	"lonja/internal/fileapi"
+)
+
+// curl, with a member's certificate, fetches a file and a part of it, goes on
+// where it broke off, and gets nothing without the certificate.
+func TestCurl(t *testing.T) {
+	r := start(t, Options{})
+	whole := content(3_000_001)
+	id := r.shelf.add(t, whole)
+	cert, key, ca := r.ca.WritePEM(t, "ana", t.TempDir())
+	_, port, err := net.SplitHostPort(r.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	curl := func(args ...string) ([]byte, error) {
+		args = append(args, "--silent", "--fail", "--cacert", ca, "--connect-to", "node:"+port+":"+r.addr,
+			"https://node:"+port+fileapi.Path(id))
+		return exec.Command("curl", args...).Output()
+	}
+	member := []string{"--cert", cert, "--key", key}
+	for name, tc := range map[string]struct {
+		args []string
+		want []byte
+	}{
+		"whole":       {nil, whole},
+		"a range":     {[]string{"--range", "1000-1999"}, whole[1000:2000]},
+		"the end":     {[]string{"--range", "-10"}, whole[len(whole)-10:]},
+		"from a byte": {[]string{"--continue-at", "2999000"}, whole[2_999_000:]},
+		"TLS 1.3":     {[]string{"--tlsv1.3"}, whole},
+		"if HTTP/2":   {[]string{"--http2"}, whole},
+	} {
+		got, err := curl(append(tc.args, member...)...)
+		if err != nil || !bytes.Equal(got, tc.want) {
+			t.Errorf("%s: %d bytes (%v), want %d", name, len(got), err, len(tc.want))
+		}
+	}
+	if got, err := curl(); err == nil || len(got) > 0 {
+		t.Errorf("without a certificate: %d bytes (%v)", len(got), err)
+	}
+}
