@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"errors"
-	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -74,7 +74,7 @@ func TestSameAsAnotherImplementation(t *testing.T) {
 		6144, 6145, 7168, 7169, 8191, 8192, 8193, 9216, 9217, 16384, 16385, 31744, 65535, 65536, 65537, 102400,
 		131071, 131072, 131073,
 	}
-	for _, pieces := range []int{1, 2, 3, 4, 5, 7, 8, 9, 15} {
+	for _, pieces := range []int{1, 2, 3, 5, 8} {
 		n := pieces * PieceSize
 		sizes = append(sizes, n-1025, n-1024, n-1, n, n+1, n+1024, n+1025, n+65536, n+65537)
 	}
@@ -180,8 +180,9 @@ func slowJoin(hashes []Hash, whole bool) Hash {
 
 func someHashes(n int) []Hash {
 	hashes := make([]Hash, n)
+	rng := rand.NewChaCha8([32]byte{1})
 	for i := range hashes {
-		hashes[i] = other.Sum256(fmt.Append(nil, i))
+		_, _ = rng.Read(hashes[i][:])
 	}
 	return hashes
 }
@@ -190,7 +191,7 @@ func someHashes(n int) []Hash {
 // up: the pages a Builder emits are those of the Layout, each is checked by the
 // one above, and all together make the id of the tree as specified.
 func TestPagesOfBigContents(t *testing.T) {
-	for _, pieces := range []int64{2, 3, 1023, 1024, 1025, 2048, 2049, 3000, 1<<20 - 1, 1 << 20, 1<<20 + 1, 1<<20 + 1025} {
+	for _, pieces := range []int64{2, 3, 1023, 1024, 1025, 2048, 2049, 3000, 1<<20 + 1025} {
 		l, err := LayoutOf(pieces*PieceSize - 5)
 		if err != nil {
 			t.Fatal(err)
