@@ -108,6 +108,9 @@ func (s *search) leaveClosed() {
 // seeClosed gathers what the viewer may know of beside what everybody does.
 func (s *search) seeClosed() {
 	x := s.x
+	if s.viewer.user == 0 || x.firstReader(s.viewer.user) == 0 {
+		return
+	}
 	v := &view{of: make(map[uint32]uint32)}
 	owner, _ := x.account(s.q.Owner)
 	x.closedFor(s.viewer, func(number uint32) {
