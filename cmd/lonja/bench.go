@@ -56,7 +56,7 @@ func newBenchCommand() *cobra.Command {
 		Args:  cobra.ArbitraryArgs,
 		RunE:  runGroup,
 	}
-	cmd.AddCommand(newBenchDirectoryCommand(), newBenchStoreCommand(), newBenchIndexCommand(), newBenchPresenceCommand(), newBenchAPICommand(), newBenchLimitCommand())
+	cmd.AddCommand(newBenchDirectoryCommand(), newBenchStoreCommand(), newBenchIndexCommand(), newBenchPresenceCommand(), newBenchAPICommand(), newBenchSessionsCommand(), newBenchLimitCommand())
 	return cmd
 }
 
