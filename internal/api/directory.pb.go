@@ -18,12 +18,11 @@
 package api
 
 import (
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
+	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
-
-	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
-	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 )
 
 const (
@@ -2353,63 +2352,60 @@ func file_lonja_v1_directory_proto_rawDescGZIP() []byte {
 	return file_lonja_v1_directory_proto_rawDescData
 }
 
-var (
-	file_lonja_v1_directory_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-	file_lonja_v1_directory_proto_msgTypes  = make([]protoimpl.MessageInfo, 40)
-	file_lonja_v1_directory_proto_goTypes   = []any{
-		Method(0),                    // 0: lonja.v1.Method
-		(*RegisterRequest)(nil),      // 1: lonja.v1.RegisterRequest
-		(*RegisterAnswer)(nil),       // 2: lonja.v1.RegisterAnswer
-		(*UnregisterRequest)(nil),    // 3: lonja.v1.UnregisterRequest
-		(*UnregisterAnswer)(nil),     // 4: lonja.v1.UnregisterAnswer
-		(*ClaimRequest)(nil),         // 5: lonja.v1.ClaimRequest
-		(*ClaimAnswer)(nil),          // 6: lonja.v1.ClaimAnswer
-		(*AuthorizeRequest)(nil),     // 7: lonja.v1.AuthorizeRequest
-		(*AuthorizeAnswer)(nil),      // 8: lonja.v1.AuthorizeAnswer
-		(*KeysRequest)(nil),          // 9: lonja.v1.KeysRequest
-		(*KeysAnswer)(nil),           // 10: lonja.v1.KeysAnswer
-		(*AddKeyRequest)(nil),        // 11: lonja.v1.AddKeyRequest
-		(*AddKeyAnswer)(nil),         // 12: lonja.v1.AddKeyAnswer
-		(*RevokeKeyRequest)(nil),     // 13: lonja.v1.RevokeKeyRequest
-		(*RevokeKeyAnswer)(nil),      // 14: lonja.v1.RevokeKeyAnswer
-		(*RevocationsRequest)(nil),   // 15: lonja.v1.RevocationsRequest
-		(*RevocationsAnswer)(nil),    // 16: lonja.v1.RevocationsAnswer
-		(*ConnectRequest)(nil),       // 17: lonja.v1.ConnectRequest
-		(*ConnectAnswer)(nil),        // 18: lonja.v1.ConnectAnswer
-		(*RenewRequest)(nil),         // 19: lonja.v1.RenewRequest
-		(*RenewAnswer)(nil),          // 20: lonja.v1.RenewAnswer
-		(*Session)(nil),              // 21: lonja.v1.Session
-		(*Certificate)(nil),          // 22: lonja.v1.Certificate
-		(*DisconnectRequest)(nil),    // 23: lonja.v1.DisconnectRequest
-		(*DisconnectAnswer)(nil),     // 24: lonja.v1.DisconnectAnswer
-		(*PublishRequest)(nil),       // 25: lonja.v1.PublishRequest
-		(*PublishAnswer)(nil),        // 26: lonja.v1.PublishAnswer
-		(*DeleteRequest)(nil),        // 27: lonja.v1.DeleteRequest
-		(*DeleteAnswer)(nil),         // 28: lonja.v1.DeleteAnswer
-		(*ContentDigestRequest)(nil), // 29: lonja.v1.ContentDigestRequest
-		(*ContentDigestAnswer)(nil),  // 30: lonja.v1.ContentDigestAnswer
-		(*UsersRequest)(nil),         // 31: lonja.v1.UsersRequest
-		(*UsersAnswer)(nil),          // 32: lonja.v1.UsersAnswer
-		(*ContentRequest)(nil),       // 33: lonja.v1.ContentRequest
-		(*ContentAnswer)(nil),        // 34: lonja.v1.ContentAnswer
-		(*HoldersRequest)(nil),       // 35: lonja.v1.HoldersRequest
-		(*HoldersAnswer)(nil),        // 36: lonja.v1.HoldersAnswer
-		(*SearchRequest)(nil),        // 37: lonja.v1.SearchRequest
-		(*SearchAnswer)(nil),         // 38: lonja.v1.SearchAnswer
-		(*WatchRequest)(nil),         // 39: lonja.v1.WatchRequest
-		(*WatchAnswer)(nil),          // 40: lonja.v1.WatchAnswer
-		(*KeyRecord)(nil),            // 41: lonja.v1.KeyRecord
-		(*Endorsement)(nil),          // 42: lonja.v1.Endorsement
-		(*Revocation)(nil),           // 43: lonja.v1.Revocation
-		(*Listing)(nil),              // 44: lonja.v1.Listing
-		(*Peer)(nil),                 // 45: lonja.v1.Peer
-		(*Holder)(nil),               // 46: lonja.v1.Holder
-		(*Query)(nil),                // 47: lonja.v1.Query
-		(*Found)(nil),                // 48: lonja.v1.Found
-		EventKind(0),                 // 49: lonja.v1.EventKind
-	}
-)
-
+var file_lonja_v1_directory_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_lonja_v1_directory_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
+var file_lonja_v1_directory_proto_goTypes = []any{
+	(Method)(0),                  // 0: lonja.v1.Method
+	(*RegisterRequest)(nil),      // 1: lonja.v1.RegisterRequest
+	(*RegisterAnswer)(nil),       // 2: lonja.v1.RegisterAnswer
+	(*UnregisterRequest)(nil),    // 3: lonja.v1.UnregisterRequest
+	(*UnregisterAnswer)(nil),     // 4: lonja.v1.UnregisterAnswer
+	(*ClaimRequest)(nil),         // 5: lonja.v1.ClaimRequest
+	(*ClaimAnswer)(nil),          // 6: lonja.v1.ClaimAnswer
+	(*AuthorizeRequest)(nil),     // 7: lonja.v1.AuthorizeRequest
+	(*AuthorizeAnswer)(nil),      // 8: lonja.v1.AuthorizeAnswer
+	(*KeysRequest)(nil),          // 9: lonja.v1.KeysRequest
+	(*KeysAnswer)(nil),           // 10: lonja.v1.KeysAnswer
+	(*AddKeyRequest)(nil),        // 11: lonja.v1.AddKeyRequest
+	(*AddKeyAnswer)(nil),         // 12: lonja.v1.AddKeyAnswer
+	(*RevokeKeyRequest)(nil),     // 13: lonja.v1.RevokeKeyRequest
+	(*RevokeKeyAnswer)(nil),      // 14: lonja.v1.RevokeKeyAnswer
+	(*RevocationsRequest)(nil),   // 15: lonja.v1.RevocationsRequest
+	(*RevocationsAnswer)(nil),    // 16: lonja.v1.RevocationsAnswer
+	(*ConnectRequest)(nil),       // 17: lonja.v1.ConnectRequest
+	(*ConnectAnswer)(nil),        // 18: lonja.v1.ConnectAnswer
+	(*RenewRequest)(nil),         // 19: lonja.v1.RenewRequest
+	(*RenewAnswer)(nil),          // 20: lonja.v1.RenewAnswer
+	(*Session)(nil),              // 21: lonja.v1.Session
+	(*Certificate)(nil),          // 22: lonja.v1.Certificate
+	(*DisconnectRequest)(nil),    // 23: lonja.v1.DisconnectRequest
+	(*DisconnectAnswer)(nil),     // 24: lonja.v1.DisconnectAnswer
+	(*PublishRequest)(nil),       // 25: lonja.v1.PublishRequest
+	(*PublishAnswer)(nil),        // 26: lonja.v1.PublishAnswer
+	(*DeleteRequest)(nil),        // 27: lonja.v1.DeleteRequest
+	(*DeleteAnswer)(nil),         // 28: lonja.v1.DeleteAnswer
+	(*ContentDigestRequest)(nil), // 29: lonja.v1.ContentDigestRequest
+	(*ContentDigestAnswer)(nil),  // 30: lonja.v1.ContentDigestAnswer
+	(*UsersRequest)(nil),         // 31: lonja.v1.UsersRequest
+	(*UsersAnswer)(nil),          // 32: lonja.v1.UsersAnswer
+	(*ContentRequest)(nil),       // 33: lonja.v1.ContentRequest
+	(*ContentAnswer)(nil),        // 34: lonja.v1.ContentAnswer
+	(*HoldersRequest)(nil),       // 35: lonja.v1.HoldersRequest
+	(*HoldersAnswer)(nil),        // 36: lonja.v1.HoldersAnswer
+	(*SearchRequest)(nil),        // 37: lonja.v1.SearchRequest
+	(*SearchAnswer)(nil),         // 38: lonja.v1.SearchAnswer
+	(*WatchRequest)(nil),         // 39: lonja.v1.WatchRequest
+	(*WatchAnswer)(nil),          // 40: lonja.v1.WatchAnswer
+	(*KeyRecord)(nil),            // 41: lonja.v1.KeyRecord
+	(*Endorsement)(nil),          // 42: lonja.v1.Endorsement
+	(*Revocation)(nil),           // 43: lonja.v1.Revocation
+	(*Listing)(nil),              // 44: lonja.v1.Listing
+	(*Peer)(nil),                 // 45: lonja.v1.Peer
+	(*Holder)(nil),               // 46: lonja.v1.Holder
+	(*Query)(nil),                // 47: lonja.v1.Query
+	(*Found)(nil),                // 48: lonja.v1.Found
+	(EventKind)(0),               // 49: lonja.v1.EventKind
+}
 var file_lonja_v1_directory_proto_depIdxs = []int32{
 	41, // 0: lonja.v1.KeysAnswer.keys:type_name -> lonja.v1.KeyRecord
 	42, // 1: lonja.v1.AddKeyRequest.endorsement:type_name -> lonja.v1.Endorsement

@@ -6,10 +6,9 @@ package api
 
 import (
 	fmt "fmt"
-	io "io"
-
 	protohelpers "github.com/planetscale/vtprotobuf/protohelpers"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	io "io"
 )
 
 const (
@@ -2752,7 +2751,6 @@ func (m *RegisterRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *RegisterAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -2804,7 +2802,6 @@ func (m *RegisterAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *UnregisterRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -2888,7 +2885,6 @@ func (m *UnregisterRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *UnregisterAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -2940,7 +2936,6 @@ func (m *UnregisterAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *ClaimRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -3024,7 +3019,6 @@ func (m *ClaimRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *ClaimAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -3076,7 +3070,6 @@ func (m *ClaimAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *AuthorizeRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -3160,7 +3153,6 @@ func (m *AuthorizeRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *AuthorizeAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -3212,7 +3204,6 @@ func (m *AuthorizeAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *KeysRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -3296,7 +3287,6 @@ func (m *KeysRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *KeysAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -3382,7 +3372,6 @@ func (m *KeysAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *AddKeyRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -3502,7 +3491,6 @@ func (m *AddKeyRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *AddKeyAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -3554,7 +3542,6 @@ func (m *AddKeyAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *RevokeKeyRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -3674,7 +3661,6 @@ func (m *RevokeKeyRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *RevokeKeyAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -3726,7 +3712,6 @@ func (m *RevokeKeyAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *RevocationsRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -3829,7 +3814,6 @@ func (m *RevocationsRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *RevocationsAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -3947,7 +3931,6 @@ func (m *RevocationsAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *ConnectRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -4083,7 +4066,6 @@ func (m *ConnectRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *ConnectAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -4171,7 +4153,6 @@ func (m *ConnectAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *RenewRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -4307,7 +4288,6 @@ func (m *RenewRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *RenewAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -4395,7 +4375,6 @@ func (m *RenewAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *Session) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -4567,7 +4546,6 @@ func (m *Session) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *Certificate) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -4721,7 +4699,6 @@ func (m *Certificate) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *DisconnectRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -4805,7 +4782,6 @@ func (m *DisconnectRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *DisconnectAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -4857,7 +4833,6 @@ func (m *DisconnectAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *PublishRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -4977,7 +4952,6 @@ func (m *PublishRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *PublishAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -5029,7 +5003,6 @@ func (m *PublishAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *DeleteRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -5145,7 +5118,6 @@ func (m *DeleteRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *DeleteAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -5197,7 +5169,6 @@ func (m *DeleteAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *ContentDigestRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -5281,7 +5252,6 @@ func (m *ContentDigestRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *ContentDigestAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -5386,7 +5356,6 @@ func (m *ContentDigestAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *UsersRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -5521,7 +5490,6 @@ func (m *UsersRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *UsersAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -5639,7 +5607,6 @@ func (m *UsersAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *ContentRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -5806,7 +5773,6 @@ func (m *ContentRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *ContentAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -5924,7 +5890,6 @@ func (m *ContentAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *HoldersRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -6125,7 +6090,6 @@ func (m *HoldersRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *HoldersAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -6243,7 +6207,6 @@ func (m *HoldersAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *SearchRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -6414,7 +6377,6 @@ func (m *SearchRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *SearchAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -6532,7 +6494,6 @@ func (m *SearchAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *WatchRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -6704,7 +6665,6 @@ func (m *WatchRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *WatchAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
