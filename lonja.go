@@ -52,6 +52,15 @@ type Holder struct {
 	Name  FileName
 	Reach *Reach // as in Peer
 	Proof *Proof // as in Listing
+	// Description and Size are as in Listing, and told with a Proof only: without
+	// them nobody could check it.
+	Description Description
+	Size        int64
+}
+
+// Publication returns what the holder has published, as its owner signed it.
+func (h Holder) Publication() Publication {
+	return Publication{h.User, Listing{h.Name, h.Description, h.Size, h.Proof}}
 }
 
 // Accounts are the operations on names and on presence.

@@ -118,7 +118,7 @@ func TestWordsOverTheWire(t *testing.T) {
 	roundTrip(t, "peer", peer, FromPeer, PeerOf)
 	roundTrip(t, "classic peer", lonja.Peer{User: "ana", At: at}, FromPeer, PeerOf)
 	roundTrip(t, "listing", listing, FromListing, ListingOf)
-	roundTrip(t, "holder", lonja.Holder{User: "ana", At: at, Name: "f", Reach: reach, Proof: &sampleProof}, FromHolder, HolderOf)
+	roundTrip(t, "holder", lonja.Holder{User: "ana", At: at, Name: "f", Reach: reach, Proof: &sampleProof, Description: "d", Size: 7}, FromHolder, HolderOf)
 	roundTrip(t, "query", query, FromQuery, QueryOf)
 	roundTrip(t, "found", lonja.Found{Owner: "ana", Listing: listing, Online: 1, Holders: 2}, FromFound, FoundOf)
 	roundTrip(t, "endorsement", signed, FromEndorsement, EndorsementOf)

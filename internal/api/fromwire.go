@@ -188,6 +188,12 @@ func HolderOf(m *Holder) (h lonja.Holder, err error) {
 	if h.Reach, err = ReachOf(m.Reach); err != nil {
 		return h, err
 	}
+	if h.Description, err = lonja.ParseDescription(Bytes(m.Description)); err != nil {
+		return h, err
+	}
+	if h.Size = m.Size; h.Size < lonja.UnknownSize {
+		return h, invalid("a size of %d bytes", h.Size)
+	}
 	h.Proof, err = ProofOf(m.Proof)
 	return h, err
 }

@@ -99,6 +99,7 @@ func FromHolder(h *lonja.Holder) *Holder { return new(Holder).set(h) }
 func (m *Holder) set(h *lonja.Holder) *Holder {
 	m.User, m.At, m.Name = Text(h.User), EndpointText(h.At), Text(h.Name)
 	m.Reach, m.Proof = FromReach(h.Reach), FromProof(h.Proof)
+	m.Description, m.Size = Text(h.Description), h.Size
 	return m
 }
 

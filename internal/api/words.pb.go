@@ -533,8 +533,10 @@ type Holder struct {
 	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
 	At            string                 `protobuf:"bytes,2,opt,name=at,proto3" json:"at,omitempty"` // as in Peer
 	Name          string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
-	Reach         *Reach                 `protobuf:"bytes,4,opt,name=reach,proto3" json:"reach,omitempty"` // as in Peer
-	Proof         *Proof                 `protobuf:"bytes,5,opt,name=proof,proto3" json:"proof,omitempty"` // as in Listing
+	Reach         *Reach                 `protobuf:"bytes,4,opt,name=reach,proto3" json:"reach,omitempty"`             // as in Peer
+	Proof         *Proof                 `protobuf:"bytes,5,opt,name=proof,proto3" json:"proof,omitempty"`             // as in Listing
+	Description   string                 `protobuf:"bytes,6,opt,name=description,proto3" json:"description,omitempty"` // as in Listing, and told with a proof only: without it and the size nobody could check that
+	Size          int64                  `protobuf:"zigzag64,7,opt,name=size,proto3" json:"size,omitempty"`            // likewise
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -602,6 +604,20 @@ func (x *Holder) GetProof() *Proof {
 		return x.Proof
 	}
 	return nil
+}
+
+func (x *Holder) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *Holder) GetSize() int64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
 }
 
 // A query says what to look for among all publications. What is set must all
@@ -1007,13 +1023,15 @@ const file_lonja_v1_words_proto_rawDesc = "" +
 	"\x04date\x18\x02 \x01(\x03R\x04date\x12\x1a\n" +
 	"\baudience\x18\x03 \x03(\tR\baudience\x12\x10\n" +
 	"\x03key\x18\x04 \x01(\fR\x03key\x12\x1c\n" +
-	"\tsignature\x18\x05 \x01(\fR\tsignature\"\x8e\x01\n" +
+	"\tsignature\x18\x05 \x01(\fR\tsignature\"\xc4\x01\n" +
 	"\x06Holder\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\tR\x04user\x12\x0e\n" +
 	"\x02at\x18\x02 \x01(\tR\x02at\x12\x12\n" +
 	"\x04name\x18\x03 \x01(\tR\x04name\x12%\n" +
 	"\x05reach\x18\x04 \x01(\v2\x0f.lonja.v1.ReachR\x05reach\x12%\n" +
-	"\x05proof\x18\x05 \x01(\v2\x0f.lonja.v1.ProofR\x05proof\"\xbc\x01\n" +
+	"\x05proof\x18\x05 \x01(\v2\x0f.lonja.v1.ProofR\x05proof\x12 \n" +
+	"\vdescription\x18\x06 \x01(\tR\vdescription\x12\x12\n" +
+	"\x04size\x18\a \x01(\x12R\x04size\"\xbc\x01\n" +
 	"\x05Query\x12\x14\n" +
 	"\x05words\x18\x01 \x01(\tR\x05words\x12\x12\n" +
 	"\x04base\x18\x02 \x01(\tR\x04base\x12\x1c\n" +

@@ -29,7 +29,7 @@ func testPublishSigned(m *members) {
 	page, err := eva.dir.Search(ctx, "eva", lonja.Query{Words: "mandias"})
 	m.ok(err)
 	m.same("search", page.Found, []lonja.Found{{Owner: "ana", Listing: l, Online: 1, Holders: 1}})
-	want := []lonja.Holder{{User: "ana", At: ana.way(4000), Name: l.Name, Reach: ana.reach(4000), Proof: l.Proof}}
+	want := []lonja.Holder{{User: "ana", At: ana.way(4000), Name: l.Name, Reach: ana.reach(4000), Proof: l.Proof, Description: l.Description, Size: l.Size}}
 	holders, err := eva.dir.Holders(ctx, "eva", "ozy mandias.txt")
 	m.ok(err)
 	m.same("holders", holders, want)

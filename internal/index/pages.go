@@ -142,11 +142,16 @@ func (x *Index) FilePage(p *HolderPage, v Viewer, file lonja.FileID, n, steps in
 func (x *Index) holder(number uint32) lonja.Holder {
 	l := x.listings.at(number)
 	a := x.accounts.at(l.owner)
-	return lonja.Holder{
+	d := x.docs.at(l.doc)
+	h := lonja.Holder{
 		User: lonja.UserName(x.texts.str(a.user)), At: a.endpoint(),
-		Name:  lonja.FileName(x.texts.str(x.docs.at(l.doc).name)),
+		Name:  lonja.FileName(x.texts.str(d.name)),
 		Reach: x.secure.reach[l.owner], Proof: x.proof(l),
 	}
+	if h.Proof != nil {
+		h.Description, h.Size = lonja.Description(x.texts.str(d.description)), d.size
+	}
+	return h
 }
 
 // holdersOf calls tell with the listings, of connected users, with that base

@@ -70,7 +70,11 @@ func (a *modelAccount) reach() *lonja.Reach {
 }
 
 func (f *modelFile) holder() lonja.Holder {
-	return lonja.Holder{User: f.owner.name, At: somewhere, Name: f.Name, Reach: f.owner.reach(), Proof: f.Proof}
+	h := lonja.Holder{User: f.owner.name, At: somewhere, Name: f.Name, Reach: f.owner.reach(), Proof: f.Proof}
+	if f.Proof != nil {
+		h.Description, h.Size = f.Description, f.Size
+	}
+	return h
 }
 
 func sameListing(a, b lonja.Listing) bool { return reflect.DeepEqual(a, b) }

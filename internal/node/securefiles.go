@@ -206,7 +206,7 @@ func (d *secureDialect) fetchFrom(ctx context.Context, s *stay, h lonja.Holder, 
 		return err
 	}
 	ways := transport.Order(h.Reach.Ways, s.keeps.networks())
-	_, err = filefetch.Fetch(ctx, filefetch.File{ID: h.Proof.File, Size: lonja.UnknownSize, Owner: h.User, Name: h.Name}, f.local, filefetch.Options{
+	_, err = filefetch.Fetch(ctx, filefetch.File{ID: h.Proof.File, Size: h.Size, Owner: h.User, Name: h.Name}, f.local, filefetch.Options{
 		Dial: func(ctx context.Context) (net.Conn, error) {
 			conn, err := d.dialer.Dial(ctx, ways, config)
 			if err != nil {
@@ -227,6 +227,12 @@ func (d *secureDialect) trusted(ctx context.Context, s *stay, h lonja.Holder) (*
 		return nil, &lonja.Error{
 			Kind: lonja.Untrusted, Op: opFetchFile, User: h.User, File: h.Name,
 			Err: errors.New("it is published in the classic protocol: nothing proves whose it is, and it would come unencrypted; with --classic you can have it all the same"),
+		}
+	}
+	if err := statement.VerifyPublication(h.Publication()); err != nil {
+		return nil, &lonja.Error{
+			Kind: lonja.Untrusted, Op: opFetchFile, User: h.User, File: h.Name,
+			Err: fmt.Errorf("its owner has not signed what the directory says of it: %w", err),
 		}
 	}
 	ring, err := d.Directory.Keys(ctx, h.User)
