@@ -59,7 +59,7 @@ func TestWrongUseIsOneClearLine(t *testing.T) {
 		{"client -s localhost -p 0", 2, "port 0 is not between 1 and 65535"},
 		{"client -s localhost --input-file /nonexistent", 2, "no such file"},
 		{"client -s localhost --listen nowhere", 2, "--listen"},
-		{"client -s localhost --datetime gopher://x", 2, "--datetime"},
+		{"client --classic -s localhost --datetime gopher://x", 2, "--datetime"},
 		{"bench directory --clients none", 2, "none"},
 		{"fly", 2, "has no command"},
 	} {
@@ -87,6 +87,7 @@ func TestNoRightToListen(t *testing.T) {
 		}
 	}
 	cmd := exec.Command(public, "server", "-p", "80")
+	cmd.Env = apart(filepath.Dir(public))
 	if os.Getuid() == 0 {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 	}
@@ -126,15 +127,17 @@ func TestExitStatuses(t *testing.T) {
 	}
 }
 
-// TestServerEndsCleanly: by either signal, with nothing said on standard error.
+// TestServerEndsCleanly: by either signal, with nothing said on standard error
+// but how the directory is known.
 func TestServerEndsCleanly(t *testing.T) {
 	for _, signal := range []os.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		p := start(t, nil, "server", "-p", "0")
 		if line := p.firstLine(); !strings.HasPrefix(line, "s> init server ") {
 			t.Errorf("got %q first", line)
 		}
-		if status := p.end(signal); status != 0 || p.stderr.String() != "" {
-			t.Errorf("%v: got status %d and %q", signal, status, p.stderr.String())
+		status := p.end(signal)
+		if said := p.stderr.String(); status != 0 || strings.Count(said, "\n") != 1 || !strings.Contains(said, "fingerprint") {
+			t.Errorf("%v: got status %d and %q", signal, status, said)
 		}
 	}
 }
@@ -188,7 +191,7 @@ func TestInputFile(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	args := []string{"client", "-s", "127.0.0.1", "-p", port, "--datetime", "http://127.0.0.1:1", "--input-file", commands}
+	args := []string{"client", "--classic", "-s", "127.0.0.1", "-p", port, "--datetime", "http://127.0.0.1:1", "--input-file", commands}
 
 	write("register ana\n\nconnect ana\r\npublish " + commands + " words and words")
 	stays := start(t, nil, args...)
@@ -206,7 +209,7 @@ func TestInputFile(t *testing.T) {
 	if status := stays.end(syscall.SIGTERM); status != 0 || stays.output() != want+"\n+++ FINISHED +++\n" {
 		t.Errorf("got status %d and\n%q", status, stays.output())
 	}
-	status, out, _ := runToEnd(t, "client", "-s", "127.0.0.1", "-p", port, "--datetime", "http://127.0.0.1:1")
+	status, out, _ := runToEnd(t, "client", "--classic", "-s", "127.0.0.1", "-p", port, "--datetime", "http://127.0.0.1:1")
 	if status != 0 || out != "c> \n+++ FINISHED +++\n" {
 		t.Errorf("no input: got status %d and %q", status, out)
 	}
@@ -217,7 +220,7 @@ func TestSignalDisconnects(t *testing.T) {
 	server := start(t, nil, "server", "--host", "127.0.0.1", "-p", "0")
 	line := server.firstLine()
 	port := line[strings.LastIndexByte(line, ':')+1:]
-	client := start(t, nil, "client", "-s", "127.0.0.1", "-p", port, "--datetime", "http://127.0.0.1:1")
+	client := start(t, nil, "client", "--classic", "-s", "127.0.0.1", "-p", port, "--datetime", "http://127.0.0.1:1")
 	if _, err := fmt.Fprint(client.stdin, "register ana\nconnect ana\n"); err != nil {
 		t.Fatal(err)
 	}
@@ -236,7 +239,7 @@ func TestReadersMayGo(t *testing.T) {
 		t.Fatal(err)
 	}
 	server := exec.Command(binary, "server", "--host", "127.0.0.1", "-p", "0")
-	server.Stdout = theirs
+	server.Env, server.Stdout = apart(t.TempDir()), theirs
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -249,8 +252,8 @@ func TestReadersMayGo(t *testing.T) {
 	_ = ours.Close() // nobody reads from here on
 	port := strings.TrimSpace(line[strings.LastIndexByte(line, ':')+1:])
 
-	client := exec.Command(binary, "client", "-s", "127.0.0.1", "-p", port, "--datetime", "http://127.0.0.1:1")
-	client.Env = append(os.Environ(), "XDG_STATE_HOME="+t.TempDir())
+	client := exec.Command(binary, "client", "--classic", "-s", "127.0.0.1", "-p", port, "--datetime", "http://127.0.0.1:1")
+	client.Env = apart(t.TempDir())
 	gone, write, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)

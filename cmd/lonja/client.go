@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -98,6 +97,11 @@ func runClient(cmd *cobra.Command, opts clientOptions) error {
 	if err := opts.check(); err != nil {
 		return err
 	}
+	input, err := opts.input()
+	if err != nil {
+		return err
+	}
+	defer input.Close()
 	n, closeNode, err := opts.node(cmd)
 	if err != nil {
 		return err
@@ -108,7 +112,19 @@ func runClient(cmd *cobra.Command, opts clientOptions) error {
 		return err
 	}
 	log := telemetry.NewLog(os.Stderr, logLevel(slog.LevelWarn, opts.verbose))
-	return runConsole(cmd.Context(), opts, n, stateDir, log)
+	return opts.runConsole(cmd.Context(), n, input, stateDir, log)
+}
+
+// input opens what commands are read from.
+func (o *clientOptions) input() (*os.File, error) {
+	if o.inputFile == "" {
+		return os.Stdin, nil
+	}
+	file, err := os.Open(o.inputFile)
+	if err != nil {
+		return nil, usagef("--input-file: %w", err)
+	}
+	return file, nil
 }
 
 // node returns a node that speaks the dialect of the options, and what closes it.
@@ -182,20 +198,14 @@ func checkListen(address string) error {
 }
 
 // runConsole gives the node the right kind of console.
-func runConsole(ctx context.Context, opts clientOptions, n *node.Node, stateDir string, log *slog.Logger) error {
+func (o *clientOptions) runConsole(ctx context.Context, n *node.Node, in *os.File, stateDir string, log *slog.Logger) error {
 	shown := console.Options{Node: n, Out: os.Stdout, Explain: os.Stderr}
 	if telemetry.IsTerminal(os.Stderr) {
 		shown.Progress = telemetry.NewTransferBar(os.Stderr)
 	}
-	var in io.Reader = os.Stdin
 	switch {
-	case opts.inputFile != "":
-		file, err := os.Open(opts.inputFile)
-		if err != nil {
-			return usagef("--input-file: %w", err)
-		}
-		defer file.Close()
-		in, shown.Echo, shown.StayAtEnd = file, true, true
+	case o.inputFile != "":
+		shown.Echo, shown.StayAtEnd = true, true
 	case telemetry.IsTerminal(os.Stdin) && telemetry.IsTerminal(os.Stdout) && canEdit(os.Getenv("TERM")):
 		terminal, err := console.NewTerminal(historyFile(stateDir, log), console.CompleteFor(ctx, n))
 		if err != nil {

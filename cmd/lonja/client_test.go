@@ -18,7 +18,7 @@ func TestClientPorts(t *testing.T) {
 			t.Errorf("%s: got %v", listen, err)
 		}
 	}
-	status, out, explained := runToEnd(t, "client", "-s", "localhost", "--listen", ":900")
+	status, out, explained := runToEnd(t, "client", "--classic", "-s", "localhost", "--listen", ":900")
 	if status != exitUsage || out != "" || !strings.Contains(explained, "port 900 is not between 1024 and 65535") {
 		t.Errorf("got status %d, %q and %q", status, out, explained)
 	}
@@ -42,7 +42,7 @@ func TestClientExplains(t *testing.T) {
 	if err := os.WriteFile(commands, []byte("register ana\nconnect ana\nlist_content ana\nquit\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	status, out, explained := runToEnd(t, "client", "-s", "[::1]", "-p", port, "--datetime", "http://127.0.0.1:1",
+	status, out, explained := runToEnd(t, "client", "--classic", "-s", "[::1]", "-p", port, "--datetime", "http://127.0.0.1:1",
 		"--state-dir", filepath.Join(notADir, "state"), "--input-file", commands)
 	if status != 0 || !strings.Contains(out, "CONNECT OK") || !strings.Contains(out, "LIST_CONTENT OK") {
 		t.Errorf("got status %d and %q", status, out)

@@ -129,7 +129,7 @@ type clusterWorker struct {
 
 // newClusterWorkers returns some whose users are registered and connected, each
 // at its node.
-func newClusterWorkers(s *site) []*clusterWorker {
+func newClusterWorkers(s *clusterSite) []*clusterWorker {
 	var workers []*clusterWorker
 	for i, w := range newCrashWorkers() {
 		w.mayRefuse = true // a node without its cluster does
@@ -142,7 +142,7 @@ func newClusterWorkers(s *site) []*clusterWorker {
 }
 
 // enrol registers and connects a user at the node of machine i.
-func (s *site) enrol(i int, user lonja.UserName) {
+func (s *clusterSite) enrol(i int, user lonja.UserName) {
 	s.Helper()
 	dir := s.nodes[i].dir
 	if err := errors.Join(dir.Register(s.Context(), user), dir.Connect(s.Context(), user, somewhere)); err != nil {
@@ -151,7 +151,7 @@ func (s *site) enrol(i int, user lonja.UserName) {
 }
 
 // work does operations until ctx ends.
-func (w *clusterWorker) work(ctx context.Context, s *site) {
+func (w *clusterWorker) work(ctx context.Context, s *clusterSite) {
 	for ctx.Err() == nil {
 		if w.at != w.home && s.nodes[w.home].there() {
 			w.move(ctx, s, w.home)
@@ -171,7 +171,7 @@ func (w *clusterWorker) work(ctx context.Context, s *site) {
 // move goes to another node, and waits until that one shows all that others
 // have acknowledged: reading one's own writes at once is promised by the node
 // that acknowledged them only.
-func (w *clusterWorker) move(ctx context.Context, s *site, to int) {
+func (w *clusterWorker) move(ctx context.Context, s *clusterSite, to int) {
 	w.at = to
 	n := s.nodes[to]
 	at := n.stay()
@@ -224,7 +224,7 @@ const readPace = 20 * time.Millisecond
 
 // read lists the users at the node of machine i until ctx ends. While the node
 // is there it answers, and shows everybody who is connected, also at others.
-func (s *site) read(ctx context.Context, i int, everybody []lonja.UserName) {
+func (s *clusterSite) read(ctx context.Context, i int, everybody []lonja.UserName) {
 	n, user := s.nodes[i], readerName(i)
 	for tick := time.NewTicker(readPace); ; {
 		select {

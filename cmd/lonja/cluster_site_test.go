@@ -25,9 +25,9 @@ const machines = 3
 // siteStream is the name of the directory, and so of its stream.
 const siteStream = "site"
 
-// A site is three machines in a room, with a nats-server and a directory node
+// A clusterSite is three machines in a room, with a nats-server and a directory node
 // on each.
-type site struct {
+type clusterSite struct {
 	*testing.T
 	nats  *natscluster.Cluster
 	nodes [machines]*seat
@@ -81,7 +81,7 @@ func (n *seat) stay() stay {
 func (n *seat) there() bool { return n.stay().ctx.Err() == nil }
 
 // newSite starts everything, on a network that is made for it.
-func newSite(t *testing.T) *site {
+func newSite(t *testing.T) *clusterSite {
 	layCables(t, machines)
 	options := natscluster.Options{Dir: t.TempDir()}
 	for i := range machines {
@@ -92,7 +92,7 @@ func newSite(t *testing.T) *site {
 	if options.Server, err = natscluster.Build(t.Context(), t.TempDir()); err != nil {
 		t.Fatal(err)
 	}
-	s := &site{T: t}
+	s := &clusterSite{T: t}
 	if s.nats, err = natscluster.Start(t.Context(), options); err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func newSeat(t *testing.T, i int) *seat {
 }
 
 // launch starts the directory node of machine i.
-func (s *site) launch(i int) {
+func (s *clusterSite) launch(i int) {
 	s.Helper()
 	n := s.nodes[i]
 	n.process = start(s.T, func(c *exec.Cmd) { prefix(c, inMachine(i)) },
@@ -141,7 +141,7 @@ func prefix(c *exec.Cmd, words []string) {
 
 // waitReady waits until the node of machine i says that it can do everything,
 // and counts it in again.
-func (s *site) waitReady(i int) {
+func (s *clusterSite) waitReady(i int) {
 	s.Helper()
 	s.waitHealth(i, http.StatusOK)
 	s.nodes[i].enter()
@@ -149,7 +149,7 @@ func (s *site) waitReady(i int) {
 
 // waitHealth waits until the node of machine i answers so when it is asked
 // whether it can do everything. That takes no network.
-func (s *site) waitHealth(i, status int) {
+func (s *clusterSite) waitHealth(i, status int) {
 	s.Helper()
 	n := s.nodes[i]
 	s.until(fmt.Sprintf("%s answers %d at /readyz", n, status), func() bool {
@@ -168,21 +168,21 @@ func (s *site) waitHealth(i, status int) {
 }
 
 // stopNode ends the directory node of machine i by a signal.
-func (s *site) stopNode(i int, signal syscall.Signal) {
+func (s *clusterSite) stopNode(i int, signal syscall.Signal) {
 	s.Helper()
 	s.nodes[i].leave()
 	s.nodes[i].end(signal)
 }
 
 // startNode starts it again.
-func (s *site) startNode(i int) {
+func (s *clusterSite) startNode(i int) {
 	s.Helper()
 	s.launch(i)
 	s.waitReady(i)
 }
 
 // leader returns the machine whose nats-server leads the stream.
-func (s *site) leader() int {
+func (s *clusterSite) leader() int {
 	s.Helper()
 	i, err := s.nats.Leader(s.Context(), siteStream)
 	if err != nil {
@@ -193,7 +193,7 @@ func (s *site) leader() int {
 
 // restartNats starts the nats-server of machine i again and waits until the
 // cluster is whole.
-func (s *site) restartNats(i int) {
+func (s *clusterSite) restartNats(i int) {
 	s.Helper()
 	if err := s.nats.Restart(i); err != nil {
 		s.Fatal(err)
@@ -201,7 +201,7 @@ func (s *site) restartNats(i int) {
 	s.natsWhole()
 }
 
-func (s *site) natsWhole() {
+func (s *clusterSite) natsWhole() {
 	s.Helper()
 	if err := s.nats.WaitReady(s.Context()); err != nil {
 		s.Fatal(err)
@@ -212,13 +212,13 @@ func (s *site) natsWhole() {
 }
 
 // admin runs lonja admin on the node of machine i and returns its output.
-func (s *site) admin(i int, args ...string) string {
+func (s *clusterSite) admin(i int, args ...string) string {
 	s.Helper()
 	ctx, cancel := context.WithTimeout(s.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary, append([]string{"admin", "--admin", unixScheme + s.nodes[i].socket}, args...)...)
 	var complaints strings.Builder
-	cmd.Stderr = &complaints
+	cmd.Env, cmd.Stderr = apart(s.TempDir()), &complaints
 	out, err := cmd.Output()
 	if err != nil {
 		s.Errorf("%s: lonja admin %v: %v\n%s%s", s.nodes[i], args, err, out, complaints.String())
@@ -227,7 +227,7 @@ func (s *site) admin(i int, args ...string) string {
 }
 
 // until waits until something holds that gives no signal.
-func (s *site) until(what string, holds func() bool) {
+func (s *clusterSite) until(what string, holds func() bool) {
 	s.Helper()
 	late := time.After(2 * patience)
 	for tick := time.NewTicker(5 * time.Millisecond); !holds(); {

@@ -53,8 +53,8 @@ const (
 // A disaster befalls a site, and is over when mend returns.
 type disaster struct {
 	name   string
-	strike func(*site)
-	mend   func(*site)
+	strike func(*clusterSite)
+	mend   func(*clusterSite)
 	// elects says that a new leader is elected. The servers wait for 4 to 9
 	// seconds before they do, each as long as it likes, and the first of two
 	// survivors counts: in one of 25 elections both wait for more than
@@ -101,35 +101,35 @@ func disasters() []disaster {
 	return []disaster{
 		{
 			"leader killed",
-			func(s *site) { victim = s.leader(); s.nats.Kill(victim) },
-			func(s *site) { s.restartNats(victim) }, true,
+			func(s *clusterSite) { victim = s.leader(); s.nats.Kill(victim) },
+			func(s *clusterSite) { s.restartNats(victim) }, true,
 		},
 		{
 			"follower killed",
-			func(s *site) { victim = (s.leader() + 1) % machines; s.nats.Kill(victim) },
-			func(s *site) { s.restartNats(victim) }, false,
+			func(s *clusterSite) { victim = (s.leader() + 1) % machines; s.nats.Kill(victim) },
+			func(s *clusterSite) { s.restartNats(victim) }, false,
 		},
 		{
 			"directory node killed",
-			func(s *site) { victim = (victim + 1) % machines; s.stopNode(victim, syscall.SIGKILL) },
-			func(s *site) { s.startNode(victim) }, false,
+			func(s *clusterSite) { victim = (victim + 1) % machines; s.stopNode(victim, syscall.SIGKILL) },
+			func(s *clusterSite) { s.startNode(victim) }, false,
 		},
 		{
 			"leader's machine cut off",
-			func(s *site) { victim = s.leader(); s.nodes[victim].leave(); cut(s.T, victim) },
-			func(s *site) {
+			func(s *clusterSite) { victim = s.leader(); s.nodes[victim].leave(); cut(s.T, victim) },
+			func(s *clusterSite) {
 				s.waitHealth(victim, http.StatusServiceUnavailable) // it has noticed
 				join(s.T, victim)
 				s.natsWhole()
 				s.waitReady(victim)
 			}, true,
 		},
-		{"rolling restart", restartAll, func(*site) {}, true},
+		{"rolling restart", restartAll, func(*clusterSite) {}, true},
 	}
 }
 
 // restartAll restarts all programs, one after the other, as an operator does.
-func restartAll(s *site) {
+func restartAll(s *clusterSite) {
 	for i := range machines {
 		s.stopNode(i, syscall.SIGTERM)
 		s.startNode(i)
@@ -142,7 +142,7 @@ func restartAll(s *site) {
 // suffer brings a disaster over the site while clients are at work, and looks
 // at what is left after it. It reports false if writes were away for too long,
 // which is a failure only where no second try is due.
-func (s *site) suffer(d disaster, workers []*clusterWorker, everybody []lonja.UserName) bool {
+func (s *clusterSite) suffer(d disaster, workers []*clusterWorker, everybody []lonja.UserName) bool {
 	s.Helper()
 	stop := s.load(workers, everybody)
 	s.goesOn()
@@ -176,7 +176,7 @@ func (s *site) suffer(d disaster, workers []*clusterWorker, everybody []lonja.Us
 
 // load sets workers and readers to work, until stop is called, which waits for
 // them.
-func (s *site) load(workers []*clusterWorker, everybody []lonja.UserName) (stop func()) {
+func (s *clusterSite) load(workers []*clusterWorker, everybody []lonja.UserName) (stop func()) {
 	ctx, cancel := context.WithCancel(s.Context())
 	var busy sync.WaitGroup
 	for i, n := range s.nodes {
@@ -194,7 +194,7 @@ func (s *site) load(workers []*clusterWorker, everybody []lonja.UserName) (stop 
 }
 
 // goesOn waits until each node that is there has acknowledged some more writes.
-func (s *site) goesOn() {
+func (s *clusterSite) goesOn() {
 	s.Helper()
 	var goals [machines]int
 	for i, n := range s.nodes {
@@ -213,7 +213,7 @@ func (s *site) goesOn() {
 
 // verify: every node shows what was acknowledged by any, and no name was given
 // to two.
-func (s *site) verify(workers []*clusterWorker) {
+func (s *clusterSite) verify(workers []*clusterWorker) {
 	s.Helper()
 	var rivals []*crashWorker
 	for _, w := range workers {
@@ -233,7 +233,7 @@ func (s *site) verify(workers []*clusterWorker) {
 
 // compareNodes: all nodes give the same answers to everything, the names that
 // were given are there, and nothing is wrong by their own account.
-func (s *site) compareNodes(workers []*clusterWorker) {
+func (s *clusterSite) compareNodes(workers []*clusterWorker) {
 	s.Helper()
 	var users [machines]string
 	s.until("all nodes have the same accounts, connected alike", func() bool {
@@ -271,7 +271,7 @@ func (s *site) compareNodes(workers []*clusterWorker) {
 }
 
 // answers asks the node of machine i for everything that can be read.
-func (s *site) answers(i int, users []lonja.UserName) map[string]any {
+func (s *clusterSite) answers(i int, users []lonja.UserName) map[string]any {
 	s.Helper()
 	dir, who := s.nodes[i].dir, readerName(0)
 	peers, err := dir.ListUsers(s.Context(), who)

@@ -139,6 +139,7 @@ func TestFindWithoutReader(t *testing.T) {
 		s.publish("ana", lonja.FileName(fmt.Sprintf("/f%d", i)), "")
 	}
 	find := exec.Command(binary, "find", "-s", "127.0.0.1", "-p", s.port, "--datetime", noClock, "--all")
+	find.Env = apart(t.TempDir())
 	out, err := find.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -204,7 +204,7 @@ func (s *scene) startClient(name string) {
 		c.Dir = s.work
 		c.Env = append(c.Env, "LONJA_DATETIME="+s.datetime,
 			"XDG_STATE_HOME="+filepath.Join(s.state, "of-"+name))
-	}, "client", "-s", "127.0.0.1", "-p", s.port)
+	}, "client", "--classic", "-s", "127.0.0.1", "-p", s.port)
 	s.clients[name] = &client{p, before}
 	p.waitOutput("the prompt", func(out []byte) bool { return string(out) == "c> " })
 }

@@ -53,12 +53,21 @@ type process struct {
 	exited chan struct{}
 }
 
+// apart returns the environment of a lonja that knows of this machine's user only
+// what is in home, and leaves the router alone.
+func apart(home string) []string {
+	return append(os.Environ(), "HOME="+home,
+		"XDG_CONFIG_HOME="+filepath.Join(home, ".config"), "XDG_DATA_HOME="+filepath.Join(home, ".local", "share"),
+		"XDG_STATE_HOME="+filepath.Join(home, ".local", "state"), "XDG_CACHE_HOME="+filepath.Join(home, ".cache"),
+		"XDG_RUNTIME_DIR="+home, "LONJA_ADMIN=off", "LONJA_PORT_MAPPING=off")
+}
+
 // start runs lonja with args; set changes the command before it starts.
 func start(t *testing.T, set func(*exec.Cmd), args ...string) *process {
 	t.Helper()
 	p := &process{t: t, cmd: exec.Command(binary, args...), exited: make(chan struct{})}
 	p.grew = sync.NewCond(&p.mu)
-	p.cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "LONJA_ADMIN=off")
+	p.cmd.Env = apart(t.TempDir())
 	if set != nil {
 		set(p.cmd)
 	}

@@ -31,7 +31,7 @@ func startQuitter(t *testing.T, args ...string) (q *quitter, temporary string) {
 	}
 	temporary = t.TempDir()
 	q = &quitter{cmd: exec.Command(binary, args...), out: bufio.NewReader(ours), close: ours.Close}
-	q.cmd.Env = append(os.Environ(), "TMPDIR="+temporary)
+	q.cmd.Env = append(apart(t.TempDir()), "TMPDIR="+temporary)
 	q.cmd.Stdout, q.cmd.Stderr = theirs, &q.stderr
 	if err := q.cmd.Start(); err != nil {
 		t.Fatal(err)

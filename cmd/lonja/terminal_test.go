@@ -38,7 +38,7 @@ func openTerminalOf(t *testing.T, kind string, answers bool, dir string, args ..
 	t.Helper()
 	cmd := exec.Command(binary, args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_STATE_HOME="+filepath.Join(dir, "state"), "TERM="+kind)
+	cmd.Env = append(apart(dir), "XDG_STATE_HOME="+filepath.Join(dir, "state"), "TERM="+kind)
 	file, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 40, Cols: 120})
 	if err != nil {
 		t.Fatal(err)
@@ -128,7 +128,7 @@ func TestTerminal(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "unmistakable.txt"), []byte("content"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"client", "-s", "127.0.0.1", "-p", port, "--datetime", "http://127.0.0.1:1"}
+	args := []string{"client", "--classic", "-s", "127.0.0.1", "-p", port, "--datetime", "http://127.0.0.1:1"}
 	term := openTerminal(t, dir, args...)
 	term.waitFor("c> ")
 	const left, up, end = "\x1b[D", "\x1b[A", "\x05"
@@ -167,7 +167,7 @@ func TestTerminal(t *testing.T) {
 func TestPoorTerminals(t *testing.T) {
 	for _, kind := range []string{"xterm", "dumb", ""} {
 		t.Run("TERM="+kind, func(t *testing.T) {
-			term := openTerminalOf(t, kind, false, t.TempDir(), "client", "-s", "127.0.0.1", "-p", "1")
+			term := openTerminalOf(t, kind, false, t.TempDir(), "client", "--classic", "-s", "127.0.0.1", "-p", "1")
 			term.waitFor("c> ")
 			for range 2 {
 				if _, err := term.file.WriteString("help\r"); err != nil {

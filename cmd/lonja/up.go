@@ -78,7 +78,7 @@ func runUp(ctx context.Context, out io.Writer, once bool) (err error) {
 
 func invite(out io.Writer, network *localnet.Network) {
 	host, port := network.Directory.Addr().String(), strconv.Itoa(int(network.Directory.Port()))
-	command := fmt.Sprintf("%s client -s %s -p %s", os.Args[0], host, port)
+	command := fmt.Sprintf("%s client --classic -s %s -p %s", os.Args[0], host, port)
 	if network.DatetimeURL != "http://"+net.JoinHostPort(host, strconv.Itoa(upDatetimePort)) {
 		command += " --datetime " + network.DatetimeURL
 	}

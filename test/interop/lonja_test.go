@@ -59,7 +59,10 @@ func lonja(t *testing.T, args ...string) program {
 	home := t.TempDir()
 	return program{
 		argv: append([]string{path}, args...),
-		env:  []string{"LOG_RPC_IP=", "LONJA_DATETIME=" + noDateTime, "HOME=" + home, "XDG_STATE_HOME=" + home},
+		env: []string{
+			"LOG_RPC_IP=", "LONJA_DATETIME=" + noDateTime, "LONJA_ADMIN=off", "LONJA_PORT_MAPPING=off", "HOME=" + home,
+			"XDG_CONFIG_HOME=" + home, "XDG_DATA_HOME=" + home, "XDG_STATE_HOME=" + home, "XDG_CACHE_HOME=" + home,
+		},
 	}
 }
 
@@ -112,7 +115,7 @@ func startConsole(t *testing.T, directory netip.AddrPort, options ...string) *co
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { keys.Close() })
-	args := append([]string{"client", "--listen", "127.0.0.1:0"}, atDirectory(directory)...)
+	args := append([]string{"client", "--classic", "--listen", "127.0.0.1:0"}, atDirectory(directory)...)
 	prog := lonja(t, append(args, options...)...)
 	prog.dir, prog.stdin = t.TempDir(), in
 	c := &console{start(t, prog), keys, prog.dir}
