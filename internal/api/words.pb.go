@@ -16,12 +16,11 @@
 package api
 
 import (
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
+	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
-
-	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
-	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 )
 
 const (
@@ -1095,26 +1094,23 @@ func file_lonja_v1_words_proto_rawDescGZIP() []byte {
 	return file_lonja_v1_words_proto_rawDescData
 }
 
-var (
-	file_lonja_v1_words_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-	file_lonja_v1_words_proto_msgTypes  = make([]protoimpl.MessageInfo, 11)
-	file_lonja_v1_words_proto_goTypes   = []any{
-		Kind(0),             // 0: lonja.v1.Kind
-		EventKind(0),        // 1: lonja.v1.EventKind
-		(*Failure)(nil),     // 2: lonja.v1.Failure
-		(*Peer)(nil),        // 3: lonja.v1.Peer
-		(*Reach)(nil),       // 4: lonja.v1.Reach
-		(*Listing)(nil),     // 5: lonja.v1.Listing
-		(*Proof)(nil),       // 6: lonja.v1.Proof
-		(*Holder)(nil),      // 7: lonja.v1.Holder
-		(*Query)(nil),       // 8: lonja.v1.Query
-		(*Found)(nil),       // 9: lonja.v1.Found
-		(*Endorsement)(nil), // 10: lonja.v1.Endorsement
-		(*KeyRecord)(nil),   // 11: lonja.v1.KeyRecord
-		(*Revocation)(nil),  // 12: lonja.v1.Revocation
-	}
-)
-
+var file_lonja_v1_words_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_lonja_v1_words_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_lonja_v1_words_proto_goTypes = []any{
+	(Kind)(0),           // 0: lonja.v1.Kind
+	(EventKind)(0),      // 1: lonja.v1.EventKind
+	(*Failure)(nil),     // 2: lonja.v1.Failure
+	(*Peer)(nil),        // 3: lonja.v1.Peer
+	(*Reach)(nil),       // 4: lonja.v1.Reach
+	(*Listing)(nil),     // 5: lonja.v1.Listing
+	(*Proof)(nil),       // 6: lonja.v1.Proof
+	(*Holder)(nil),      // 7: lonja.v1.Holder
+	(*Query)(nil),       // 8: lonja.v1.Query
+	(*Found)(nil),       // 9: lonja.v1.Found
+	(*Endorsement)(nil), // 10: lonja.v1.Endorsement
+	(*KeyRecord)(nil),   // 11: lonja.v1.KeyRecord
+	(*Revocation)(nil),  // 12: lonja.v1.Revocation
+}
 var file_lonja_v1_words_proto_depIdxs = []int32{
 	0,  // 0: lonja.v1.Failure.kind:type_name -> lonja.v1.Kind
 	4,  // 1: lonja.v1.Peer.reach:type_name -> lonja.v1.Reach

@@ -6,10 +6,9 @@ package api
 
 import (
 	fmt "fmt"
-	io "io"
-
 	protohelpers "github.com/planetscale/vtprotobuf/protohelpers"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	io "io"
 )
 
 const (
@@ -1087,7 +1086,6 @@ func (m *Failure) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *Peer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -1239,7 +1237,6 @@ func (m *Peer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *Reach) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -1357,7 +1354,6 @@ func (m *Reach) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *Listing) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -1530,7 +1526,6 @@ func (m *Listing) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *Proof) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -1735,7 +1730,6 @@ func (m *Proof) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *Holder) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -1955,7 +1949,6 @@ func (m *Holder) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *Query) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -2193,7 +2186,6 @@ func (m *Query) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *Found) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -2351,7 +2343,6 @@ func (m *Found) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *Endorsement) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -2588,7 +2579,6 @@ func (m *Endorsement) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *KeyRecord) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -2695,7 +2685,6 @@ func (m *KeyRecord) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *Revocation) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
