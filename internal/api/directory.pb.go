@@ -57,6 +57,7 @@ const (
 	Method_METHOD_HOLDERS        Method = 17
 	Method_METHOD_SEARCH         Method = 18
 	Method_METHOD_WATCH          Method = 19
+	Method_METHOD_CERTIFICATE    Method = 20
 )
 
 // Enum value maps for Method.
@@ -82,6 +83,7 @@ var (
 		17: "METHOD_HOLDERS",
 		18: "METHOD_SEARCH",
 		19: "METHOD_WATCH",
+		20: "METHOD_CERTIFICATE",
 	}
 	Method_value = map[string]int32{
 		"METHOD_NONE":           0,
@@ -104,6 +106,7 @@ var (
 		"METHOD_HOLDERS":        17,
 		"METHOD_SEARCH":         18,
 		"METHOD_WATCH":          19,
+		"METHOD_CERTIFICATE":    20,
 	}
 )
 
@@ -470,6 +473,102 @@ func (*AuthorizeAnswer) Descriptor() ([]byte, []int) {
 	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{7}
 }
 
+type CertificateRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CertificateRequest) Reset() {
+	*x = CertificateRequest{}
+	mi := &file_lonja_v1_directory_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CertificateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CertificateRequest) ProtoMessage() {}
+
+func (x *CertificateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lonja_v1_directory_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CertificateRequest.ProtoReflect.Descriptor instead.
+func (*CertificateRequest) Descriptor() ([]byte, []int) {
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *CertificateRequest) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+type CertificateAnswer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Certificate   *Certificate           `protobuf:"bytes,1,opt,name=certificate,proto3" json:"certificate,omitempty"`
+	Observed      string                 `protobuf:"bytes,2,opt,name=observed,proto3" json:"observed,omitempty"` // the address and port that the directory sees the caller at
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CertificateAnswer) Reset() {
+	*x = CertificateAnswer{}
+	mi := &file_lonja_v1_directory_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CertificateAnswer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CertificateAnswer) ProtoMessage() {}
+
+func (x *CertificateAnswer) ProtoReflect() protoreflect.Message {
+	mi := &file_lonja_v1_directory_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CertificateAnswer.ProtoReflect.Descriptor instead.
+func (*CertificateAnswer) Descriptor() ([]byte, []int) {
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *CertificateAnswer) GetCertificate() *Certificate {
+	if x != nil {
+		return x.Certificate
+	}
+	return nil
+}
+
+func (x *CertificateAnswer) GetObserved() string {
+	if x != nil {
+		return x.Observed
+	}
+	return ""
+}
+
 type KeysRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Owner         string                 `protobuf:"bytes,1,opt,name=owner,proto3" json:"owner,omitempty"` // whose keys; any user's
@@ -479,7 +578,7 @@ type KeysRequest struct {
 
 func (x *KeysRequest) Reset() {
 	*x = KeysRequest{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[8]
+	mi := &file_lonja_v1_directory_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -491,7 +590,7 @@ func (x *KeysRequest) String() string {
 func (*KeysRequest) ProtoMessage() {}
 
 func (x *KeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[8]
+	mi := &file_lonja_v1_directory_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -504,7 +603,7 @@ func (x *KeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeysRequest.ProtoReflect.Descriptor instead.
 func (*KeysRequest) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{8}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *KeysRequest) GetOwner() string {
@@ -523,7 +622,7 @@ type KeysAnswer struct {
 
 func (x *KeysAnswer) Reset() {
 	*x = KeysAnswer{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[9]
+	mi := &file_lonja_v1_directory_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -535,7 +634,7 @@ func (x *KeysAnswer) String() string {
 func (*KeysAnswer) ProtoMessage() {}
 
 func (x *KeysAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[9]
+	mi := &file_lonja_v1_directory_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -548,7 +647,7 @@ func (x *KeysAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeysAnswer.ProtoReflect.Descriptor instead.
 func (*KeysAnswer) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{9}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *KeysAnswer) GetKeys() []*KeyRecord {
@@ -568,7 +667,7 @@ type AddKeyRequest struct {
 
 func (x *AddKeyRequest) Reset() {
 	*x = AddKeyRequest{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[10]
+	mi := &file_lonja_v1_directory_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -580,7 +679,7 @@ func (x *AddKeyRequest) String() string {
 func (*AddKeyRequest) ProtoMessage() {}
 
 func (x *AddKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[10]
+	mi := &file_lonja_v1_directory_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -593,7 +692,7 @@ func (x *AddKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddKeyRequest.ProtoReflect.Descriptor instead.
 func (*AddKeyRequest) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{10}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *AddKeyRequest) GetUser() string {
@@ -618,7 +717,7 @@ type AddKeyAnswer struct {
 
 func (x *AddKeyAnswer) Reset() {
 	*x = AddKeyAnswer{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[11]
+	mi := &file_lonja_v1_directory_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -630,7 +729,7 @@ func (x *AddKeyAnswer) String() string {
 func (*AddKeyAnswer) ProtoMessage() {}
 
 func (x *AddKeyAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[11]
+	mi := &file_lonja_v1_directory_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -643,7 +742,7 @@ func (x *AddKeyAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddKeyAnswer.ProtoReflect.Descriptor instead.
 func (*AddKeyAnswer) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{11}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{13}
 }
 
 type RevokeKeyRequest struct {
@@ -656,7 +755,7 @@ type RevokeKeyRequest struct {
 
 func (x *RevokeKeyRequest) Reset() {
 	*x = RevokeKeyRequest{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[12]
+	mi := &file_lonja_v1_directory_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -668,7 +767,7 @@ func (x *RevokeKeyRequest) String() string {
 func (*RevokeKeyRequest) ProtoMessage() {}
 
 func (x *RevokeKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[12]
+	mi := &file_lonja_v1_directory_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -681,7 +780,7 @@ func (x *RevokeKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeKeyRequest.ProtoReflect.Descriptor instead.
 func (*RevokeKeyRequest) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{12}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *RevokeKeyRequest) GetUser() string {
@@ -706,7 +805,7 @@ type RevokeKeyAnswer struct {
 
 func (x *RevokeKeyAnswer) Reset() {
 	*x = RevokeKeyAnswer{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[13]
+	mi := &file_lonja_v1_directory_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -718,7 +817,7 @@ func (x *RevokeKeyAnswer) String() string {
 func (*RevokeKeyAnswer) ProtoMessage() {}
 
 func (x *RevokeKeyAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[13]
+	mi := &file_lonja_v1_directory_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -731,7 +830,7 @@ func (x *RevokeKeyAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeKeyAnswer.ProtoReflect.Descriptor instead.
 func (*RevokeKeyAnswer) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{13}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{15}
 }
 
 type RevocationsRequest struct {
@@ -744,7 +843,7 @@ type RevocationsRequest struct {
 
 func (x *RevocationsRequest) Reset() {
 	*x = RevocationsRequest{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[14]
+	mi := &file_lonja_v1_directory_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -756,7 +855,7 @@ func (x *RevocationsRequest) String() string {
 func (*RevocationsRequest) ProtoMessage() {}
 
 func (x *RevocationsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[14]
+	mi := &file_lonja_v1_directory_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -769,7 +868,7 @@ func (x *RevocationsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevocationsRequest.ProtoReflect.Descriptor instead.
 func (*RevocationsRequest) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{14}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *RevocationsRequest) GetSince() int64 {
@@ -796,7 +895,7 @@ type RevocationsAnswer struct {
 
 func (x *RevocationsAnswer) Reset() {
 	*x = RevocationsAnswer{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[15]
+	mi := &file_lonja_v1_directory_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -808,7 +907,7 @@ func (x *RevocationsAnswer) String() string {
 func (*RevocationsAnswer) ProtoMessage() {}
 
 func (x *RevocationsAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[15]
+	mi := &file_lonja_v1_directory_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -821,7 +920,7 @@ func (x *RevocationsAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevocationsAnswer.ProtoReflect.Descriptor instead.
 func (*RevocationsAnswer) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{15}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RevocationsAnswer) GetRevocations() []*Revocation {
@@ -853,7 +952,7 @@ type ConnectRequest struct {
 
 func (x *ConnectRequest) Reset() {
 	*x = ConnectRequest{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[16]
+	mi := &file_lonja_v1_directory_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -865,7 +964,7 @@ func (x *ConnectRequest) String() string {
 func (*ConnectRequest) ProtoMessage() {}
 
 func (x *ConnectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[16]
+	mi := &file_lonja_v1_directory_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -878,7 +977,7 @@ func (x *ConnectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConnectRequest.ProtoReflect.Descriptor instead.
 func (*ConnectRequest) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{16}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ConnectRequest) GetUser() string {
@@ -911,7 +1010,7 @@ type ConnectAnswer struct {
 
 func (x *ConnectAnswer) Reset() {
 	*x = ConnectAnswer{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[17]
+	mi := &file_lonja_v1_directory_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -923,7 +1022,7 @@ func (x *ConnectAnswer) String() string {
 func (*ConnectAnswer) ProtoMessage() {}
 
 func (x *ConnectAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[17]
+	mi := &file_lonja_v1_directory_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -936,7 +1035,7 @@ func (x *ConnectAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConnectAnswer.ProtoReflect.Descriptor instead.
 func (*ConnectAnswer) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{17}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ConnectAnswer) GetSession() *Session {
@@ -957,7 +1056,7 @@ type RenewRequest struct {
 
 func (x *RenewRequest) Reset() {
 	*x = RenewRequest{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[18]
+	mi := &file_lonja_v1_directory_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -969,7 +1068,7 @@ func (x *RenewRequest) String() string {
 func (*RenewRequest) ProtoMessage() {}
 
 func (x *RenewRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[18]
+	mi := &file_lonja_v1_directory_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -982,7 +1081,7 @@ func (x *RenewRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewRequest.ProtoReflect.Descriptor instead.
 func (*RenewRequest) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{18}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RenewRequest) GetUser() string {
@@ -1015,7 +1114,7 @@ type RenewAnswer struct {
 
 func (x *RenewAnswer) Reset() {
 	*x = RenewAnswer{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[19]
+	mi := &file_lonja_v1_directory_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1027,7 +1126,7 @@ func (x *RenewAnswer) String() string {
 func (*RenewAnswer) ProtoMessage() {}
 
 func (x *RenewAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[19]
+	mi := &file_lonja_v1_directory_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1040,7 +1139,7 @@ func (x *RenewAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewAnswer.ProtoReflect.Descriptor instead.
 func (*RenewAnswer) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{19}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *RenewAnswer) GetSession() *Session {
@@ -1063,7 +1162,7 @@ type Session struct {
 
 func (x *Session) Reset() {
 	*x = Session{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[20]
+	mi := &file_lonja_v1_directory_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1075,7 +1174,7 @@ func (x *Session) String() string {
 func (*Session) ProtoMessage() {}
 
 func (x *Session) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[20]
+	mi := &file_lonja_v1_directory_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1088,7 +1187,7 @@ func (x *Session) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Session.ProtoReflect.Descriptor instead.
 func (*Session) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{20}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Session) GetCertificate() *Certificate {
@@ -1132,7 +1231,7 @@ type Certificate struct {
 
 func (x *Certificate) Reset() {
 	*x = Certificate{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[21]
+	mi := &file_lonja_v1_directory_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1144,7 +1243,7 @@ func (x *Certificate) String() string {
 func (*Certificate) ProtoMessage() {}
 
 func (x *Certificate) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[21]
+	mi := &file_lonja_v1_directory_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1157,7 +1256,7 @@ func (x *Certificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Certificate.ProtoReflect.Descriptor instead.
 func (*Certificate) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{21}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Certificate) GetChain() [][]byte {
@@ -1197,7 +1296,7 @@ type DisconnectRequest struct {
 
 func (x *DisconnectRequest) Reset() {
 	*x = DisconnectRequest{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[22]
+	mi := &file_lonja_v1_directory_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1209,7 +1308,7 @@ func (x *DisconnectRequest) String() string {
 func (*DisconnectRequest) ProtoMessage() {}
 
 func (x *DisconnectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[22]
+	mi := &file_lonja_v1_directory_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1222,7 +1321,7 @@ func (x *DisconnectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisconnectRequest.ProtoReflect.Descriptor instead.
 func (*DisconnectRequest) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{22}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *DisconnectRequest) GetUser() string {
@@ -1240,7 +1339,7 @@ type DisconnectAnswer struct {
 
 func (x *DisconnectAnswer) Reset() {
 	*x = DisconnectAnswer{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[23]
+	mi := &file_lonja_v1_directory_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1252,7 +1351,7 @@ func (x *DisconnectAnswer) String() string {
 func (*DisconnectAnswer) ProtoMessage() {}
 
 func (x *DisconnectAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[23]
+	mi := &file_lonja_v1_directory_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1265,7 +1364,7 @@ func (x *DisconnectAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisconnectAnswer.ProtoReflect.Descriptor instead.
 func (*DisconnectAnswer) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{23}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{25}
 }
 
 type PublishRequest struct {
@@ -1278,7 +1377,7 @@ type PublishRequest struct {
 
 func (x *PublishRequest) Reset() {
 	*x = PublishRequest{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[24]
+	mi := &file_lonja_v1_directory_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1290,7 +1389,7 @@ func (x *PublishRequest) String() string {
 func (*PublishRequest) ProtoMessage() {}
 
 func (x *PublishRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[24]
+	mi := &file_lonja_v1_directory_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1303,7 +1402,7 @@ func (x *PublishRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishRequest.ProtoReflect.Descriptor instead.
 func (*PublishRequest) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{24}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *PublishRequest) GetUser() string {
@@ -1328,7 +1427,7 @@ type PublishAnswer struct {
 
 func (x *PublishAnswer) Reset() {
 	*x = PublishAnswer{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[25]
+	mi := &file_lonja_v1_directory_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1340,7 +1439,7 @@ func (x *PublishAnswer) String() string {
 func (*PublishAnswer) ProtoMessage() {}
 
 func (x *PublishAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[25]
+	mi := &file_lonja_v1_directory_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1353,7 +1452,7 @@ func (x *PublishAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishAnswer.ProtoReflect.Descriptor instead.
 func (*PublishAnswer) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{25}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{27}
 }
 
 type DeleteRequest struct {
@@ -1366,7 +1465,7 @@ type DeleteRequest struct {
 
 func (x *DeleteRequest) Reset() {
 	*x = DeleteRequest{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[26]
+	mi := &file_lonja_v1_directory_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1378,7 +1477,7 @@ func (x *DeleteRequest) String() string {
 func (*DeleteRequest) ProtoMessage() {}
 
 func (x *DeleteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[26]
+	mi := &file_lonja_v1_directory_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1391,7 +1490,7 @@ func (x *DeleteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteRequest.ProtoReflect.Descriptor instead.
 func (*DeleteRequest) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{26}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *DeleteRequest) GetUser() string {
@@ -1416,7 +1515,7 @@ type DeleteAnswer struct {
 
 func (x *DeleteAnswer) Reset() {
 	*x = DeleteAnswer{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[27]
+	mi := &file_lonja_v1_directory_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1428,7 +1527,7 @@ func (x *DeleteAnswer) String() string {
 func (*DeleteAnswer) ProtoMessage() {}
 
 func (x *DeleteAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[27]
+	mi := &file_lonja_v1_directory_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1441,7 +1540,7 @@ func (x *DeleteAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteAnswer.ProtoReflect.Descriptor instead.
 func (*DeleteAnswer) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{27}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{29}
 }
 
 type ContentDigestRequest struct {
@@ -1453,7 +1552,7 @@ type ContentDigestRequest struct {
 
 func (x *ContentDigestRequest) Reset() {
 	*x = ContentDigestRequest{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[28]
+	mi := &file_lonja_v1_directory_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1465,7 +1564,7 @@ func (x *ContentDigestRequest) String() string {
 func (*ContentDigestRequest) ProtoMessage() {}
 
 func (x *ContentDigestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[28]
+	mi := &file_lonja_v1_directory_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1478,7 +1577,7 @@ func (x *ContentDigestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContentDigestRequest.ProtoReflect.Descriptor instead.
 func (*ContentDigestRequest) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{28}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ContentDigestRequest) GetUser() string {
@@ -1498,7 +1597,7 @@ type ContentDigestAnswer struct {
 
 func (x *ContentDigestAnswer) Reset() {
 	*x = ContentDigestAnswer{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[29]
+	mi := &file_lonja_v1_directory_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1510,7 +1609,7 @@ func (x *ContentDigestAnswer) String() string {
 func (*ContentDigestAnswer) ProtoMessage() {}
 
 func (x *ContentDigestAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[29]
+	mi := &file_lonja_v1_directory_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1523,7 +1622,7 @@ func (x *ContentDigestAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContentDigestAnswer.ProtoReflect.Descriptor instead.
 func (*ContentDigestAnswer) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{29}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ContentDigestAnswer) GetCount() int64 {
@@ -1555,7 +1654,7 @@ type UsersRequest struct {
 
 func (x *UsersRequest) Reset() {
 	*x = UsersRequest{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[30]
+	mi := &file_lonja_v1_directory_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1567,7 +1666,7 @@ func (x *UsersRequest) String() string {
 func (*UsersRequest) ProtoMessage() {}
 
 func (x *UsersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[30]
+	mi := &file_lonja_v1_directory_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1580,7 +1679,7 @@ func (x *UsersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UsersRequest.ProtoReflect.Descriptor instead.
 func (*UsersRequest) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{30}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *UsersRequest) GetUser() string {
@@ -1614,7 +1713,7 @@ type UsersAnswer struct {
 
 func (x *UsersAnswer) Reset() {
 	*x = UsersAnswer{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[31]
+	mi := &file_lonja_v1_directory_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1626,7 +1725,7 @@ func (x *UsersAnswer) String() string {
 func (*UsersAnswer) ProtoMessage() {}
 
 func (x *UsersAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[31]
+	mi := &file_lonja_v1_directory_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1639,7 +1738,7 @@ func (x *UsersAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UsersAnswer.ProtoReflect.Descriptor instead.
 func (*UsersAnswer) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{31}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *UsersAnswer) GetPeers() []*Peer {
@@ -1668,7 +1767,7 @@ type ContentRequest struct {
 
 func (x *ContentRequest) Reset() {
 	*x = ContentRequest{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[32]
+	mi := &file_lonja_v1_directory_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1680,7 +1779,7 @@ func (x *ContentRequest) String() string {
 func (*ContentRequest) ProtoMessage() {}
 
 func (x *ContentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[32]
+	mi := &file_lonja_v1_directory_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1693,7 +1792,7 @@ func (x *ContentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContentRequest.ProtoReflect.Descriptor instead.
 func (*ContentRequest) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{32}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ContentRequest) GetUser() string {
@@ -1734,7 +1833,7 @@ type ContentAnswer struct {
 
 func (x *ContentAnswer) Reset() {
 	*x = ContentAnswer{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[33]
+	mi := &file_lonja_v1_directory_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1746,7 +1845,7 @@ func (x *ContentAnswer) String() string {
 func (*ContentAnswer) ProtoMessage() {}
 
 func (x *ContentAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[33]
+	mi := &file_lonja_v1_directory_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1759,7 +1858,7 @@ func (x *ContentAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContentAnswer.ProtoReflect.Descriptor instead.
 func (*ContentAnswer) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{33}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ContentAnswer) GetListings() []*Listing {
@@ -1789,7 +1888,7 @@ type HoldersRequest struct {
 
 func (x *HoldersRequest) Reset() {
 	*x = HoldersRequest{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[34]
+	mi := &file_lonja_v1_directory_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1801,7 +1900,7 @@ func (x *HoldersRequest) String() string {
 func (*HoldersRequest) ProtoMessage() {}
 
 func (x *HoldersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[34]
+	mi := &file_lonja_v1_directory_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1814,7 +1913,7 @@ func (x *HoldersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldersRequest.ProtoReflect.Descriptor instead.
 func (*HoldersRequest) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{34}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *HoldersRequest) GetUser() string {
@@ -1862,7 +1961,7 @@ type HoldersAnswer struct {
 
 func (x *HoldersAnswer) Reset() {
 	*x = HoldersAnswer{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[35]
+	mi := &file_lonja_v1_directory_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1874,7 +1973,7 @@ func (x *HoldersAnswer) String() string {
 func (*HoldersAnswer) ProtoMessage() {}
 
 func (x *HoldersAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[35]
+	mi := &file_lonja_v1_directory_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1887,7 +1986,7 @@ func (x *HoldersAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldersAnswer.ProtoReflect.Descriptor instead.
 func (*HoldersAnswer) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{35}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *HoldersAnswer) GetHolders() []*Holder {
@@ -1916,7 +2015,7 @@ type SearchRequest struct {
 
 func (x *SearchRequest) Reset() {
 	*x = SearchRequest{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[36]
+	mi := &file_lonja_v1_directory_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1928,7 +2027,7 @@ func (x *SearchRequest) String() string {
 func (*SearchRequest) ProtoMessage() {}
 
 func (x *SearchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[36]
+	mi := &file_lonja_v1_directory_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1941,7 +2040,7 @@ func (x *SearchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchRequest.ProtoReflect.Descriptor instead.
 func (*SearchRequest) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{36}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *SearchRequest) GetUser() string {
@@ -1982,7 +2081,7 @@ type SearchAnswer struct {
 
 func (x *SearchAnswer) Reset() {
 	*x = SearchAnswer{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[37]
+	mi := &file_lonja_v1_directory_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1994,7 +2093,7 @@ func (x *SearchAnswer) String() string {
 func (*SearchAnswer) ProtoMessage() {}
 
 func (x *SearchAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[37]
+	mi := &file_lonja_v1_directory_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2007,7 +2106,7 @@ func (x *SearchAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchAnswer.ProtoReflect.Descriptor instead.
 func (*SearchAnswer) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{37}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *SearchAnswer) GetFound() []*Found {
@@ -2037,7 +2136,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[38]
+	mi := &file_lonja_v1_directory_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2049,7 +2148,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[38]
+	mi := &file_lonja_v1_directory_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2062,7 +2161,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{38}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *WatchRequest) GetUser() string {
@@ -2106,7 +2205,7 @@ type WatchAnswer struct {
 
 func (x *WatchAnswer) Reset() {
 	*x = WatchAnswer{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[39]
+	mi := &file_lonja_v1_directory_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2118,7 +2217,7 @@ func (x *WatchAnswer) String() string {
 func (*WatchAnswer) ProtoMessage() {}
 
 func (x *WatchAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[39]
+	mi := &file_lonja_v1_directory_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2131,7 +2230,7 @@ func (x *WatchAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchAnswer.ProtoReflect.Descriptor instead.
 func (*WatchAnswer) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{39}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *WatchAnswer) GetKind() EventKind {
@@ -2190,7 +2289,12 @@ const file_lonja_v1_directory_proto_rawDesc = "" +
 	"\vClaimAnswer\"&\n" +
 	"\x10AuthorizeRequest\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\tR\x04user\"\x11\n" +
-	"\x0fAuthorizeAnswer\"#\n" +
+	"\x0fAuthorizeAnswer\"(\n" +
+	"\x12CertificateRequest\x12\x12\n" +
+	"\x04user\x18\x01 \x01(\tR\x04user\"h\n" +
+	"\x11CertificateAnswer\x127\n" +
+	"\vcertificate\x18\x01 \x01(\v2\x15.lonja.v1.CertificateR\vcertificate\x12\x1a\n" +
+	"\bobserved\x18\x02 \x01(\tR\bobserved\"#\n" +
 	"\vKeysRequest\x12\x14\n" +
 	"\x05owner\x18\x01 \x01(\tR\x05owner\"5\n" +
 	"\n" +
@@ -2294,7 +2398,7 @@ const file_lonja_v1_directory_proto_rawDesc = "" +
 	"\x04user\x18\x02 \x01(\tR\x04user\x12\"\n" +
 	"\x04peer\x18\x03 \x01(\v2\x0e.lonja.v1.PeerR\x04peer\x12+\n" +
 	"\alisting\x18\x04 \x01(\v2\x11.lonja.v1.ListingR\alisting\x12\x10\n" +
-	"\x03key\x18\x05 \x01(\fR\x03key*\x9f\x03\n" +
+	"\x03key\x18\x05 \x01(\fR\x03key*\xb7\x03\n" +
 	"\x06Method\x12\x0f\n" +
 	"\vMETHOD_NONE\x10\x00\x12\x13\n" +
 	"\x0fMETHOD_REGISTER\x10\x01\x12\x15\n" +
@@ -2316,13 +2420,16 @@ const file_lonja_v1_directory_proto_rawDesc = "" +
 	"\x0eMETHOD_CONTENT\x10\x10\x12\x12\n" +
 	"\x0eMETHOD_HOLDERS\x10\x11\x12\x11\n" +
 	"\rMETHOD_SEARCH\x10\x12\x12\x10\n" +
-	"\fMETHOD_WATCH\x10\x132\xe4\t\n" +
+	"\fMETHOD_WATCH\x10\x13\x12\x16\n" +
+	"\x12METHOD_CERTIFICATE\x10\x142\xae\n" +
+	"\n" +
 	"\tDirectory\x12?\n" +
 	"\bRegister\x12\x19.lonja.v1.RegisterRequest\x1a\x18.lonja.v1.RegisterAnswer\x12E\n" +
 	"\n" +
 	"Unregister\x12\x1b.lonja.v1.UnregisterRequest\x1a\x1a.lonja.v1.UnregisterAnswer\x126\n" +
 	"\x05Claim\x12\x16.lonja.v1.ClaimRequest\x1a\x15.lonja.v1.ClaimAnswer\x12G\n" +
-	"\tAuthorize\x12\x1a.lonja.v1.AuthorizeRequest\x1a\x19.lonja.v1.AuthorizeAnswer\"\x03\x90\x02\x01\x128\n" +
+	"\tAuthorize\x12\x1a.lonja.v1.AuthorizeRequest\x1a\x19.lonja.v1.AuthorizeAnswer\"\x03\x90\x02\x01\x12H\n" +
+	"\vCertificate\x12\x1c.lonja.v1.CertificateRequest\x1a\x1b.lonja.v1.CertificateAnswer\x128\n" +
 	"\x04Keys\x12\x15.lonja.v1.KeysRequest\x1a\x14.lonja.v1.KeysAnswer\"\x03\x90\x02\x01\x129\n" +
 	"\x06AddKey\x12\x17.lonja.v1.AddKeyRequest\x1a\x16.lonja.v1.AddKeyAnswer\x12B\n" +
 	"\tRevokeKey\x12\x1a.lonja.v1.RevokeKeyRequest\x1a\x19.lonja.v1.RevokeKeyAnswer\x12M\n" +
@@ -2353,7 +2460,7 @@ func file_lonja_v1_directory_proto_rawDescGZIP() []byte {
 }
 
 var file_lonja_v1_directory_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_lonja_v1_directory_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
+var file_lonja_v1_directory_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
 var file_lonja_v1_directory_proto_goTypes = []any{
 	(Method)(0),                  // 0: lonja.v1.Method
 	(*RegisterRequest)(nil),      // 1: lonja.v1.RegisterRequest
@@ -2364,109 +2471,114 @@ var file_lonja_v1_directory_proto_goTypes = []any{
 	(*ClaimAnswer)(nil),          // 6: lonja.v1.ClaimAnswer
 	(*AuthorizeRequest)(nil),     // 7: lonja.v1.AuthorizeRequest
 	(*AuthorizeAnswer)(nil),      // 8: lonja.v1.AuthorizeAnswer
-	(*KeysRequest)(nil),          // 9: lonja.v1.KeysRequest
-	(*KeysAnswer)(nil),           // 10: lonja.v1.KeysAnswer
-	(*AddKeyRequest)(nil),        // 11: lonja.v1.AddKeyRequest
-	(*AddKeyAnswer)(nil),         // 12: lonja.v1.AddKeyAnswer
-	(*RevokeKeyRequest)(nil),     // 13: lonja.v1.RevokeKeyRequest
-	(*RevokeKeyAnswer)(nil),      // 14: lonja.v1.RevokeKeyAnswer
-	(*RevocationsRequest)(nil),   // 15: lonja.v1.RevocationsRequest
-	(*RevocationsAnswer)(nil),    // 16: lonja.v1.RevocationsAnswer
-	(*ConnectRequest)(nil),       // 17: lonja.v1.ConnectRequest
-	(*ConnectAnswer)(nil),        // 18: lonja.v1.ConnectAnswer
-	(*RenewRequest)(nil),         // 19: lonja.v1.RenewRequest
-	(*RenewAnswer)(nil),          // 20: lonja.v1.RenewAnswer
-	(*Session)(nil),              // 21: lonja.v1.Session
-	(*Certificate)(nil),          // 22: lonja.v1.Certificate
-	(*DisconnectRequest)(nil),    // 23: lonja.v1.DisconnectRequest
-	(*DisconnectAnswer)(nil),     // 24: lonja.v1.DisconnectAnswer
-	(*PublishRequest)(nil),       // 25: lonja.v1.PublishRequest
-	(*PublishAnswer)(nil),        // 26: lonja.v1.PublishAnswer
-	(*DeleteRequest)(nil),        // 27: lonja.v1.DeleteRequest
-	(*DeleteAnswer)(nil),         // 28: lonja.v1.DeleteAnswer
-	(*ContentDigestRequest)(nil), // 29: lonja.v1.ContentDigestRequest
-	(*ContentDigestAnswer)(nil),  // 30: lonja.v1.ContentDigestAnswer
-	(*UsersRequest)(nil),         // 31: lonja.v1.UsersRequest
-	(*UsersAnswer)(nil),          // 32: lonja.v1.UsersAnswer
-	(*ContentRequest)(nil),       // 33: lonja.v1.ContentRequest
-	(*ContentAnswer)(nil),        // 34: lonja.v1.ContentAnswer
-	(*HoldersRequest)(nil),       // 35: lonja.v1.HoldersRequest
-	(*HoldersAnswer)(nil),        // 36: lonja.v1.HoldersAnswer
-	(*SearchRequest)(nil),        // 37: lonja.v1.SearchRequest
-	(*SearchAnswer)(nil),         // 38: lonja.v1.SearchAnswer
-	(*WatchRequest)(nil),         // 39: lonja.v1.WatchRequest
-	(*WatchAnswer)(nil),          // 40: lonja.v1.WatchAnswer
-	(*KeyRecord)(nil),            // 41: lonja.v1.KeyRecord
-	(*Endorsement)(nil),          // 42: lonja.v1.Endorsement
-	(*Revocation)(nil),           // 43: lonja.v1.Revocation
-	(*Listing)(nil),              // 44: lonja.v1.Listing
-	(*Peer)(nil),                 // 45: lonja.v1.Peer
-	(*Holder)(nil),               // 46: lonja.v1.Holder
-	(*Query)(nil),                // 47: lonja.v1.Query
-	(*Found)(nil),                // 48: lonja.v1.Found
-	(EventKind)(0),               // 49: lonja.v1.EventKind
+	(*CertificateRequest)(nil),   // 9: lonja.v1.CertificateRequest
+	(*CertificateAnswer)(nil),    // 10: lonja.v1.CertificateAnswer
+	(*KeysRequest)(nil),          // 11: lonja.v1.KeysRequest
+	(*KeysAnswer)(nil),           // 12: lonja.v1.KeysAnswer
+	(*AddKeyRequest)(nil),        // 13: lonja.v1.AddKeyRequest
+	(*AddKeyAnswer)(nil),         // 14: lonja.v1.AddKeyAnswer
+	(*RevokeKeyRequest)(nil),     // 15: lonja.v1.RevokeKeyRequest
+	(*RevokeKeyAnswer)(nil),      // 16: lonja.v1.RevokeKeyAnswer
+	(*RevocationsRequest)(nil),   // 17: lonja.v1.RevocationsRequest
+	(*RevocationsAnswer)(nil),    // 18: lonja.v1.RevocationsAnswer
+	(*ConnectRequest)(nil),       // 19: lonja.v1.ConnectRequest
+	(*ConnectAnswer)(nil),        // 20: lonja.v1.ConnectAnswer
+	(*RenewRequest)(nil),         // 21: lonja.v1.RenewRequest
+	(*RenewAnswer)(nil),          // 22: lonja.v1.RenewAnswer
+	(*Session)(nil),              // 23: lonja.v1.Session
+	(*Certificate)(nil),          // 24: lonja.v1.Certificate
+	(*DisconnectRequest)(nil),    // 25: lonja.v1.DisconnectRequest
+	(*DisconnectAnswer)(nil),     // 26: lonja.v1.DisconnectAnswer
+	(*PublishRequest)(nil),       // 27: lonja.v1.PublishRequest
+	(*PublishAnswer)(nil),        // 28: lonja.v1.PublishAnswer
+	(*DeleteRequest)(nil),        // 29: lonja.v1.DeleteRequest
+	(*DeleteAnswer)(nil),         // 30: lonja.v1.DeleteAnswer
+	(*ContentDigestRequest)(nil), // 31: lonja.v1.ContentDigestRequest
+	(*ContentDigestAnswer)(nil),  // 32: lonja.v1.ContentDigestAnswer
+	(*UsersRequest)(nil),         // 33: lonja.v1.UsersRequest
+	(*UsersAnswer)(nil),          // 34: lonja.v1.UsersAnswer
+	(*ContentRequest)(nil),       // 35: lonja.v1.ContentRequest
+	(*ContentAnswer)(nil),        // 36: lonja.v1.ContentAnswer
+	(*HoldersRequest)(nil),       // 37: lonja.v1.HoldersRequest
+	(*HoldersAnswer)(nil),        // 38: lonja.v1.HoldersAnswer
+	(*SearchRequest)(nil),        // 39: lonja.v1.SearchRequest
+	(*SearchAnswer)(nil),         // 40: lonja.v1.SearchAnswer
+	(*WatchRequest)(nil),         // 41: lonja.v1.WatchRequest
+	(*WatchAnswer)(nil),          // 42: lonja.v1.WatchAnswer
+	(*KeyRecord)(nil),            // 43: lonja.v1.KeyRecord
+	(*Endorsement)(nil),          // 44: lonja.v1.Endorsement
+	(*Revocation)(nil),           // 45: lonja.v1.Revocation
+	(*Listing)(nil),              // 46: lonja.v1.Listing
+	(*Peer)(nil),                 // 47: lonja.v1.Peer
+	(*Holder)(nil),               // 48: lonja.v1.Holder
+	(*Query)(nil),                // 49: lonja.v1.Query
+	(*Found)(nil),                // 50: lonja.v1.Found
+	(EventKind)(0),               // 51: lonja.v1.EventKind
 }
 var file_lonja_v1_directory_proto_depIdxs = []int32{
-	41, // 0: lonja.v1.KeysAnswer.keys:type_name -> lonja.v1.KeyRecord
-	42, // 1: lonja.v1.AddKeyRequest.endorsement:type_name -> lonja.v1.Endorsement
-	43, // 2: lonja.v1.RevokeKeyRequest.revocation:type_name -> lonja.v1.Revocation
-	43, // 3: lonja.v1.RevocationsAnswer.revocations:type_name -> lonja.v1.Revocation
-	21, // 4: lonja.v1.ConnectAnswer.session:type_name -> lonja.v1.Session
-	21, // 5: lonja.v1.RenewAnswer.session:type_name -> lonja.v1.Session
-	22, // 6: lonja.v1.Session.certificate:type_name -> lonja.v1.Certificate
-	44, // 7: lonja.v1.PublishRequest.listing:type_name -> lonja.v1.Listing
-	45, // 8: lonja.v1.UsersAnswer.peers:type_name -> lonja.v1.Peer
-	44, // 9: lonja.v1.ContentAnswer.listings:type_name -> lonja.v1.Listing
-	46, // 10: lonja.v1.HoldersAnswer.holders:type_name -> lonja.v1.Holder
-	47, // 11: lonja.v1.SearchRequest.query:type_name -> lonja.v1.Query
-	48, // 12: lonja.v1.SearchAnswer.found:type_name -> lonja.v1.Found
-	47, // 13: lonja.v1.WatchRequest.matching:type_name -> lonja.v1.Query
-	49, // 14: lonja.v1.WatchAnswer.kind:type_name -> lonja.v1.EventKind
-	45, // 15: lonja.v1.WatchAnswer.peer:type_name -> lonja.v1.Peer
-	44, // 16: lonja.v1.WatchAnswer.listing:type_name -> lonja.v1.Listing
-	1,  // 17: lonja.v1.Directory.Register:input_type -> lonja.v1.RegisterRequest
-	3,  // 18: lonja.v1.Directory.Unregister:input_type -> lonja.v1.UnregisterRequest
-	5,  // 19: lonja.v1.Directory.Claim:input_type -> lonja.v1.ClaimRequest
-	7,  // 20: lonja.v1.Directory.Authorize:input_type -> lonja.v1.AuthorizeRequest
-	9,  // 21: lonja.v1.Directory.Keys:input_type -> lonja.v1.KeysRequest
-	11, // 22: lonja.v1.Directory.AddKey:input_type -> lonja.v1.AddKeyRequest
-	13, // 23: lonja.v1.Directory.RevokeKey:input_type -> lonja.v1.RevokeKeyRequest
-	15, // 24: lonja.v1.Directory.Revocations:input_type -> lonja.v1.RevocationsRequest
-	17, // 25: lonja.v1.Directory.Connect:input_type -> lonja.v1.ConnectRequest
-	19, // 26: lonja.v1.Directory.Renew:input_type -> lonja.v1.RenewRequest
-	23, // 27: lonja.v1.Directory.Disconnect:input_type -> lonja.v1.DisconnectRequest
-	25, // 28: lonja.v1.Directory.Publish:input_type -> lonja.v1.PublishRequest
-	27, // 29: lonja.v1.Directory.Delete:input_type -> lonja.v1.DeleteRequest
-	29, // 30: lonja.v1.Directory.ContentDigest:input_type -> lonja.v1.ContentDigestRequest
-	31, // 31: lonja.v1.Directory.Users:input_type -> lonja.v1.UsersRequest
-	33, // 32: lonja.v1.Directory.Content:input_type -> lonja.v1.ContentRequest
-	35, // 33: lonja.v1.Directory.Holders:input_type -> lonja.v1.HoldersRequest
-	37, // 34: lonja.v1.Directory.Search:input_type -> lonja.v1.SearchRequest
-	39, // 35: lonja.v1.Directory.Watch:input_type -> lonja.v1.WatchRequest
-	2,  // 36: lonja.v1.Directory.Register:output_type -> lonja.v1.RegisterAnswer
-	4,  // 37: lonja.v1.Directory.Unregister:output_type -> lonja.v1.UnregisterAnswer
-	6,  // 38: lonja.v1.Directory.Claim:output_type -> lonja.v1.ClaimAnswer
-	8,  // 39: lonja.v1.Directory.Authorize:output_type -> lonja.v1.AuthorizeAnswer
-	10, // 40: lonja.v1.Directory.Keys:output_type -> lonja.v1.KeysAnswer
-	12, // 41: lonja.v1.Directory.AddKey:output_type -> lonja.v1.AddKeyAnswer
-	14, // 42: lonja.v1.Directory.RevokeKey:output_type -> lonja.v1.RevokeKeyAnswer
-	16, // 43: lonja.v1.Directory.Revocations:output_type -> lonja.v1.RevocationsAnswer
-	18, // 44: lonja.v1.Directory.Connect:output_type -> lonja.v1.ConnectAnswer
-	20, // 45: lonja.v1.Directory.Renew:output_type -> lonja.v1.RenewAnswer
-	24, // 46: lonja.v1.Directory.Disconnect:output_type -> lonja.v1.DisconnectAnswer
-	26, // 47: lonja.v1.Directory.Publish:output_type -> lonja.v1.PublishAnswer
-	28, // 48: lonja.v1.Directory.Delete:output_type -> lonja.v1.DeleteAnswer
-	30, // 49: lonja.v1.Directory.ContentDigest:output_type -> lonja.v1.ContentDigestAnswer
-	32, // 50: lonja.v1.Directory.Users:output_type -> lonja.v1.UsersAnswer
-	34, // 51: lonja.v1.Directory.Content:output_type -> lonja.v1.ContentAnswer
-	36, // 52: lonja.v1.Directory.Holders:output_type -> lonja.v1.HoldersAnswer
-	38, // 53: lonja.v1.Directory.Search:output_type -> lonja.v1.SearchAnswer
-	40, // 54: lonja.v1.Directory.Watch:output_type -> lonja.v1.WatchAnswer
-	36, // [36:55] is the sub-list for method output_type
-	17, // [17:36] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	24, // 0: lonja.v1.CertificateAnswer.certificate:type_name -> lonja.v1.Certificate
+	43, // 1: lonja.v1.KeysAnswer.keys:type_name -> lonja.v1.KeyRecord
+	44, // 2: lonja.v1.AddKeyRequest.endorsement:type_name -> lonja.v1.Endorsement
+	45, // 3: lonja.v1.RevokeKeyRequest.revocation:type_name -> lonja.v1.Revocation
+	45, // 4: lonja.v1.RevocationsAnswer.revocations:type_name -> lonja.v1.Revocation
+	23, // 5: lonja.v1.ConnectAnswer.session:type_name -> lonja.v1.Session
+	23, // 6: lonja.v1.RenewAnswer.session:type_name -> lonja.v1.Session
+	24, // 7: lonja.v1.Session.certificate:type_name -> lonja.v1.Certificate
+	46, // 8: lonja.v1.PublishRequest.listing:type_name -> lonja.v1.Listing
+	47, // 9: lonja.v1.UsersAnswer.peers:type_name -> lonja.v1.Peer
+	46, // 10: lonja.v1.ContentAnswer.listings:type_name -> lonja.v1.Listing
+	48, // 11: lonja.v1.HoldersAnswer.holders:type_name -> lonja.v1.Holder
+	49, // 12: lonja.v1.SearchRequest.query:type_name -> lonja.v1.Query
+	50, // 13: lonja.v1.SearchAnswer.found:type_name -> lonja.v1.Found
+	49, // 14: lonja.v1.WatchRequest.matching:type_name -> lonja.v1.Query
+	51, // 15: lonja.v1.WatchAnswer.kind:type_name -> lonja.v1.EventKind
+	47, // 16: lonja.v1.WatchAnswer.peer:type_name -> lonja.v1.Peer
+	46, // 17: lonja.v1.WatchAnswer.listing:type_name -> lonja.v1.Listing
+	1,  // 18: lonja.v1.Directory.Register:input_type -> lonja.v1.RegisterRequest
+	3,  // 19: lonja.v1.Directory.Unregister:input_type -> lonja.v1.UnregisterRequest
+	5,  // 20: lonja.v1.Directory.Claim:input_type -> lonja.v1.ClaimRequest
+	7,  // 21: lonja.v1.Directory.Authorize:input_type -> lonja.v1.AuthorizeRequest
+	9,  // 22: lonja.v1.Directory.Certificate:input_type -> lonja.v1.CertificateRequest
+	11, // 23: lonja.v1.Directory.Keys:input_type -> lonja.v1.KeysRequest
+	13, // 24: lonja.v1.Directory.AddKey:input_type -> lonja.v1.AddKeyRequest
+	15, // 25: lonja.v1.Directory.RevokeKey:input_type -> lonja.v1.RevokeKeyRequest
+	17, // 26: lonja.v1.Directory.Revocations:input_type -> lonja.v1.RevocationsRequest
+	19, // 27: lonja.v1.Directory.Connect:input_type -> lonja.v1.ConnectRequest
+	21, // 28: lonja.v1.Directory.Renew:input_type -> lonja.v1.RenewRequest
+	25, // 29: lonja.v1.Directory.Disconnect:input_type -> lonja.v1.DisconnectRequest
+	27, // 30: lonja.v1.Directory.Publish:input_type -> lonja.v1.PublishRequest
+	29, // 31: lonja.v1.Directory.Delete:input_type -> lonja.v1.DeleteRequest
+	31, // 32: lonja.v1.Directory.ContentDigest:input_type -> lonja.v1.ContentDigestRequest
+	33, // 33: lonja.v1.Directory.Users:input_type -> lonja.v1.UsersRequest
+	35, // 34: lonja.v1.Directory.Content:input_type -> lonja.v1.ContentRequest
+	37, // 35: lonja.v1.Directory.Holders:input_type -> lonja.v1.HoldersRequest
+	39, // 36: lonja.v1.Directory.Search:input_type -> lonja.v1.SearchRequest
+	41, // 37: lonja.v1.Directory.Watch:input_type -> lonja.v1.WatchRequest
+	2,  // 38: lonja.v1.Directory.Register:output_type -> lonja.v1.RegisterAnswer
+	4,  // 39: lonja.v1.Directory.Unregister:output_type -> lonja.v1.UnregisterAnswer
+	6,  // 40: lonja.v1.Directory.Claim:output_type -> lonja.v1.ClaimAnswer
+	8,  // 41: lonja.v1.Directory.Authorize:output_type -> lonja.v1.AuthorizeAnswer
+	10, // 42: lonja.v1.Directory.Certificate:output_type -> lonja.v1.CertificateAnswer
+	12, // 43: lonja.v1.Directory.Keys:output_type -> lonja.v1.KeysAnswer
+	14, // 44: lonja.v1.Directory.AddKey:output_type -> lonja.v1.AddKeyAnswer
+	16, // 45: lonja.v1.Directory.RevokeKey:output_type -> lonja.v1.RevokeKeyAnswer
+	18, // 46: lonja.v1.Directory.Revocations:output_type -> lonja.v1.RevocationsAnswer
+	20, // 47: lonja.v1.Directory.Connect:output_type -> lonja.v1.ConnectAnswer
+	22, // 48: lonja.v1.Directory.Renew:output_type -> lonja.v1.RenewAnswer
+	26, // 49: lonja.v1.Directory.Disconnect:output_type -> lonja.v1.DisconnectAnswer
+	28, // 50: lonja.v1.Directory.Publish:output_type -> lonja.v1.PublishAnswer
+	30, // 51: lonja.v1.Directory.Delete:output_type -> lonja.v1.DeleteAnswer
+	32, // 52: lonja.v1.Directory.ContentDigest:output_type -> lonja.v1.ContentDigestAnswer
+	34, // 53: lonja.v1.Directory.Users:output_type -> lonja.v1.UsersAnswer
+	36, // 54: lonja.v1.Directory.Content:output_type -> lonja.v1.ContentAnswer
+	38, // 55: lonja.v1.Directory.Holders:output_type -> lonja.v1.HoldersAnswer
+	40, // 56: lonja.v1.Directory.Search:output_type -> lonja.v1.SearchAnswer
+	42, // 57: lonja.v1.Directory.Watch:output_type -> lonja.v1.WatchAnswer
+	38, // [38:58] is the sub-list for method output_type
+	18, // [18:38] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_lonja_v1_directory_proto_init() }
@@ -2481,7 +2593,7 @@ func file_lonja_v1_directory_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lonja_v1_directory_proto_rawDesc), len(file_lonja_v1_directory_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   40,
+			NumMessages:   42,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

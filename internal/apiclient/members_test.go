@@ -311,3 +311,42 @@ func TestErrorsSayWhat(t *testing.T) {
 		t.Errorf("got %q, want the reason in it", got)
 	}
 }
+
+// TestCertificateWithoutASession: members get one and are not there for it;
+// nobody gets one for a name that is another's, or everybody's.
+func TestCertificateWithoutASession(t *testing.T) {
+	h := openHallWith(t, apiserver.Options{Issue: func(m lonja.Member) (apiserver.Certificate, error) {
+		return apiserver.Certificate{Chain: [][]byte{[]byte(m.User), m.Key[:]}, NotBefore: time.Unix(1, 0), NotAfter: time.Unix(2, 0)}, nil
+	}})
+	ctx := t.Context()
+	ana, luis, eve := h.person("ana"), h.join("luis"), h.person("ana")
+	h.ok(ana.RegisterMember(ctx, ana.member, ""))
+	cert, err := ana.Certificate(ctx, ana.member)
+	h.ok(err)
+	if string(cert.Chain[0]) != "ana" || lonja.PublicKey(cert.Chain[1]) != ana.member.Key || cert.NotAfter.Unix() != 2 {
+		t.Errorf("got %+v", cert)
+	}
+	peers, err := luis.ListUsers(ctx, "luis")
+	if h.ok(err); len(peers) != 1 || peers[0].User != "luis" {
+		t.Errorf("connected are %+v, want luis only", peers)
+	}
+	_, err = eve.Certificate(ctx, eve.member)
+	h.is(err, lonja.OtherKey)
+	_, err = eve.Certificate(ctx, ana.member) // not asked at all
+	h.is(err, lonja.OtherKey)
+	h.ok(eve.Register(ctx, "open"))
+	_, err = eve.Certificate(ctx, lonja.Member{User: "open", Key: eve.member.Key})
+	h.is(err, lonja.Forbidden)
+	_, err = eve.Certificate(ctx, lonja.Member{User: "nobody", Key: eve.member.Key})
+	h.is(err, lonja.NoSuchUser)
+	_, err = client(t, h.site).Certificate(ctx, lonja.Member{User: "luis"})
+	h.is(err, lonja.OtherKey)
+}
+
+// TestNoCertificateIsIssued: a directory may issue none at all.
+func TestNoCertificateIsIssued(t *testing.T) {
+	h := openHall(t)
+	ana := h.join("ana")
+	_, err := ana.Certificate(t.Context(), ana.member)
+	h.is(err, lonja.Forbidden)
+}

@@ -2,6 +2,7 @@ package apiclient
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"time"
 
@@ -60,10 +61,33 @@ func sessionOf(m *api.Session) (s Session, err error) {
 	if s.Observed, err = api.EndpointOf(m.GetObserved()); err != nil {
 		return s, err
 	}
-	if cert := m.GetCertificate(); cert != nil {
-		s.Certificate = &Certificate{cert.Chain, cert.Authorities, time.Unix(cert.NotBefore, 0), time.Unix(cert.NotAfter, 0)}
-	}
+	s.Certificate = certificateOf(m.GetCertificate())
 	return s, nil
+}
+
+func certificateOf(m *api.Certificate) *Certificate {
+	if m == nil {
+		return nil
+	}
+	return &Certificate{m.Chain, m.Authorities, time.Unix(m.NotBefore, 0), time.Unix(m.NotAfter, 0)}
+}
+
+// Certificate asks for a certificate of the member without beginning a session,
+// which another node of the same key may have: for who only fetches something.
+// NoSuchUser, OtherKey; Forbidden for a name that is bound to no key.
+func (c *Client) Certificate(ctx context.Context, member lonja.Member) (Certificate, error) {
+	const op = "CERTIFICATE"
+	if err := c.own(op, member); err != nil {
+		return Certificate{}, err
+	}
+	return ask(ctx, c, subject{op: op, method: api.Method_METHOD_CERTIFICATE, user: member.User},
+		&api.CertificateRequest{User: api.Text(member.User)},
+		func(a *api.CertificateAnswer) (Certificate, error) {
+			if len(a.GetCertificate().GetChain()) == 0 {
+				return Certificate{}, errors.New("an answer without a certificate")
+			}
+			return *certificateOf(a.Certificate), nil
+		})
 }
 
 // ConnectMember implements lonja.Members.

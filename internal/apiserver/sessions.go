@@ -2,6 +2,7 @@ package apiserver
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"slices"
 
@@ -94,15 +95,43 @@ func (s *Server) session(c *caller, member lonja.Member, certificate bool) (*api
 	if !certificate || s.opts.Issue == nil || member.Key.IsZero() {
 		return session, nil
 	}
+	var err error
+	session.Certificate, err = s.issue(member)
+	return session, err
+}
+
+func (s *Server) issue(member lonja.Member) (*api.Certificate, error) {
 	issued, err := s.opts.Issue(member)
 	if err != nil {
 		return nil, err
 	}
-	session.Certificate = &api.Certificate{
+	return &api.Certificate{
 		Chain: issued.Chain, Authorities: issued.Authorities,
 		NotBefore: issued.NotBefore.Unix(), NotAfter: issued.NotAfter.Unix(),
-	}
-	return session, nil
+	}, nil
+}
+
+// Certificate implements the method of lonja.v1. Anybody may act for a name that
+// is bound to no key, so no certificate says whose it is.
+func (s *Server) Certificate(ctx context.Context, m *api.CertificateRequest) (*api.CertificateAnswer, error) {
+	r := request{method: "Certificate", user: m.User}
+	return perform(ctx, s, r, func(c *caller, member lonja.Member) (*api.CertificateAnswer, error) {
+		switch {
+		case member.Key.IsZero():
+			return nil, lonja.E(lonja.Forbidden, "CERTIFICATE", errNoKey)
+		case s.opts.Issue == nil:
+			return nil, lonja.E(lonja.Forbidden, "CERTIFICATE", errors.New("this directory issues none"))
+		}
+		keys, err := s.opts.Directory.Keys(ctx, member.User)
+		if err != nil {
+			return nil, err
+		}
+		if len(keys) == 0 {
+			return nil, lonja.E(lonja.Forbidden, "CERTIFICATE", errors.New("the name is bound to no key: claim it first"))
+		}
+		certificate, err := s.issue(member)
+		return &api.CertificateAnswer{Certificate: certificate, Observed: observed(c.from)}, err
+	})
 }
 
 func observed(from netip.AddrPort) string {

@@ -120,6 +120,7 @@ func (c *content) is(info fs.FileInfo) bool {
 }
 
 func (s *Set) withContent(id lonja.FileID) []item {
+	s.refresh()
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	var found []item
@@ -131,6 +132,7 @@ func (s *Set) withContent(id lonja.FileID) []item {
 
 // Offered returns what is signed, in no order, as it was when the range began.
 func (s *Set) Offered() iter.Seq[lonja.Listing] {
+	s.refresh()
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	listings := make([]*content, 0, s.signed.digest.Count)
@@ -174,6 +176,7 @@ func (s *Set) NamesOf(path string) []lonja.FileName {
 	if err != nil {
 		return nil
 	}
+	s.refresh()
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	var names []lonja.FileName
@@ -188,6 +191,7 @@ func (s *Set) NamesOf(path string) []lonja.FileName {
 
 // Digest stands for all that is signed.
 func (s *Set) Digest() lonja.ContentDigest {
+	s.refresh()
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.signed.digest

@@ -88,8 +88,8 @@ func (s *Set) apply(edits []edit) {
 
 // Open returns the Set of key, with what earlier runs left under stateDir,
 // which is created if need be and may be shared by any number of users and
-// processes. Files that are no longer there stay in the Set: their disk may
-// come back.
+// processes: what one of them changes counts for the others when they next look.
+// Files that are no longer there stay in the Set: their disk may come back.
 //
 // The errors are of kind LocalFile. One that is ErrDamaged says that the
 // record could not be understood, and under which name it was set aside: the
@@ -194,9 +194,29 @@ func (s *Set) write(edits []edit) error {
 	return nil
 }
 
+// refresh has count what other processes of the user have changed since: what one
+// publishes, another serves. It costs a look at the record's file; a record that
+// cannot be read changes nothing.
+func (s *Set) refresh() {
+	if s.store == nil || !s.store.othersChanged() {
+		return
+	}
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	others, err := s.store.reload()
+	if err != nil || others == nil {
+		return
+	}
+	others.apply(s.owed)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.replace(others)
+}
+
 func writeFailed(cause error) error { return lonja.E(lonja.LocalFile, "write publications", cause) }
 
 func (s *Set) item(name lonja.FileName) (item, bool) {
+	s.refresh()
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	i, ok := s.current[name]
@@ -211,6 +231,7 @@ func (s *Set) Contains(name lonja.FileName) bool {
 
 // Names returns the published names in order.
 func (s *Set) Names() []lonja.FileName {
+	s.refresh()
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return sortedNames(s.current)

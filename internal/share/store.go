@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 )
 
@@ -20,7 +21,7 @@ type store struct {
 
 	// What the record was after our last look at it: while it is that still,
 	// no other process has changed it, and it need not be read again.
-	seen  fs.FileInfo
+	seen  atomic.Pointer[fs.FileInfo]
 	lines int   // entries in it
 	end   int64 // where the last whole entry ends
 }
@@ -86,7 +87,7 @@ func (s *store) update(current publications, edits []edit) (others publications,
 		err = s.record(dir, current, edits)
 	}
 	if err != nil {
-		s.seen = nil
+		s.seen.Store(nil)
 		return nil, err
 	}
 	if others != nil {
@@ -118,8 +119,32 @@ func (s *store) rewrite(dir *os.File, base publications, edits []edit, first boo
 // unchanged reports whether the record is what was seen last.
 func (s *store) unchanged() bool {
 	now, err := os.Stat(s.path())
-	return err == nil && s.seen != nil && os.SameFile(now, s.seen) &&
-		now.Size() == s.seen.Size() && now.ModTime().Equal(s.seen.ModTime())
+	return err == nil && s.isSeen(now)
+}
+
+func (s *store) isSeen(now fs.FileInfo) bool {
+	seen := s.seen.Load()
+	return seen != nil && os.SameFile(now, *seen) && now.Size() == (*seen).Size() && now.ModTime().Equal((*seen).ModTime())
+}
+
+// othersChanged reports whether there is a record that is not what was seen last:
+// another process has changed it, or this one is about to. Anybody may ask.
+func (s *store) othersChanged() bool {
+	now, err := os.Stat(s.path())
+	return err == nil && !s.isSeen(now)
+}
+
+// reload reads the record if another process has changed it, or returns nil.
+func (s *store) reload() (publications, error) {
+	dir, err := s.lock()
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	if !s.othersChanged() {
+		return nil, nil
+	}
+	return s.load()
 }
 
 // load reads the record, and remembers what it saw. A damaged one is set aside
@@ -147,9 +172,14 @@ func (s *store) load() (publications, error) {
 }
 
 // look remembers what the record is now.
-func (s *store) look() (err error) {
-	s.seen, err = os.Stat(s.path())
-	return err
+func (s *store) look() error {
+	now, err := os.Stat(s.path())
+	if err != nil {
+		s.seen.Store(nil)
+		return err
+	}
+	s.seen.Store(&now)
+	return nil
 }
 
 // append writes edits behind the last whole entry; what a crash left of a
@@ -207,7 +237,7 @@ func (s *store) remove() error {
 		return err
 	}
 	defer dir.Close()
-	s.seen = nil
+	s.seen.Store(nil)
 	if err := os.Remove(s.path()); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	} else if err != nil {

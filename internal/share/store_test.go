@@ -385,3 +385,51 @@ func TestElsewhere(t *testing.T) {
 		}
 	}
 }
+
+// What one program of a user changes, another serves, or serves no more, without
+// having changed anything itself.
+func TestOthersChangesAreSeen(t *testing.T) {
+	dir, state := realTempDir(t), realTempDir(t)
+	serving, publishing := openSet(t, state, ana), openSet(t, state, ana)
+	a, b := write(t, filepath.Join(dir, "a"), "content of a"), write(t, filepath.Join(dir, "b"), "content of b")
+	listing := offer(t, publishing, a, "first", 1)
+	offer(t, publishing, b, "second", 2)
+	if got := opens(t, serving, 1, "luis"); got != "content of a" {
+		t.Errorf("got %q", got)
+	}
+	wantNames(t, serving, "first", "second")
+	if got := serving.NamesOf(a); !slices.Equal(got, []lonja.FileName{"first"}) {
+		t.Errorf("names of %s: got %q", a, got)
+	}
+	if got, there := serving.Listing("first"); !there || !reflect.DeepEqual(got, listing) {
+		t.Errorf("got %+v, want %+v", got, listing)
+	}
+	must(t, publishing.Remove("second"))
+	if serving.Digest() != publishing.Digest() {
+		t.Error("the two have not the same digest")
+	}
+	if got := opens(t, serving, 2, "luis"); got != "nothing" {
+		t.Errorf("got %q of what was withdrawn", got)
+	}
+	must(t, serving.Remove("first"))
+	wantNames(t, publishing)
+}
+
+// A removal that the disk could not be told counts also after another program's
+// change was seen.
+func TestOwedRemovalsOutliveOthersChanges(t *testing.T) {
+	dir, state := realTempDir(t), realTempDir(t)
+	s, other := openSet(t, state, ana), openSet(t, state, ana)
+	a := publish(t, s, write(t, filepath.Join(dir, "a"), ""))
+	wantNames(t, other, a)
+	record := s.store.path()
+	must(t, os.Rename(record, record+".away"))
+	must(t, os.Mkdir(record, 0o700)) // nothing can be written there
+	if err := s.Remove(a); !errors.Is(err, lonja.LocalFile) {
+		t.Fatalf("got %v, want an error of the disk", err)
+	}
+	must(t, os.Remove(record))
+	must(t, os.Rename(record+".away", record))
+	b := publish(t, other, write(t, filepath.Join(dir, "b"), ""))
+	wantNames(t, s, b)
+}

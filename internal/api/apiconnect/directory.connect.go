@@ -51,6 +51,8 @@ const (
 	DirectoryClaimProcedure = "/lonja.v1.Directory/Claim"
 	// DirectoryAuthorizeProcedure is the fully-qualified name of the Directory's Authorize RPC.
 	DirectoryAuthorizeProcedure = "/lonja.v1.Directory/Authorize"
+	// DirectoryCertificateProcedure is the fully-qualified name of the Directory's Certificate RPC.
+	DirectoryCertificateProcedure = "/lonja.v1.Directory/Certificate"
 	// DirectoryKeysProcedure is the fully-qualified name of the Directory's Keys RPC.
 	DirectoryKeysProcedure = "/lonja.v1.Directory/Keys"
 	// DirectoryAddKeyProcedure is the fully-qualified name of the Directory's AddKey RPC.
@@ -94,6 +96,10 @@ type DirectoryClient interface {
 	Claim(context.Context, *api.ClaimRequest) (*api.ClaimAnswer, error)
 	// Succeeds if the caller may act for the user. KIND_NO_SUCH_USER, KIND_OTHER_KEY.
 	Authorize(context.Context, *api.AuthorizeRequest) (*api.AuthorizeAnswer, error)
+	// Issues a certificate for the user and the caller's key without a session: for
+	// who fetches something and goes. KIND_NO_SUCH_USER, KIND_OTHER_KEY,
+	// KIND_FORBIDDEN for a name that is bound to no key.
+	Certificate(context.Context, *api.CertificateRequest) (*api.CertificateAnswer, error)
 	// The keys of a user, the first one first. KIND_NO_SUCH_OWNER.
 	Keys(context.Context, *api.KeysRequest) (*api.KeysAnswer, error)
 	// Binds an account to one more key. KIND_OTHER_KEY, KIND_UNTRUSTED.
@@ -168,6 +174,12 @@ func NewDirectoryClient(httpClient connect.HTTPClient, baseURL string, opts ...c
 			baseURL+DirectoryAuthorizeProcedure,
 			connect.WithSchema(directoryMethods.ByName("Authorize")),
 			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		certificate: connect.NewClient[api.CertificateRequest, api.CertificateAnswer](
+			httpClient,
+			baseURL+DirectoryCertificateProcedure,
+			connect.WithSchema(directoryMethods.ByName("Certificate")),
 			connect.WithClientOptions(opts...),
 		),
 		keys: connect.NewClient[api.KeysRequest, api.KeysAnswer](
@@ -276,6 +288,7 @@ type directoryClient struct {
 	unregister    *connect.Client[api.UnregisterRequest, api.UnregisterAnswer]
 	claim         *connect.Client[api.ClaimRequest, api.ClaimAnswer]
 	authorize     *connect.Client[api.AuthorizeRequest, api.AuthorizeAnswer]
+	certificate   *connect.Client[api.CertificateRequest, api.CertificateAnswer]
 	keys          *connect.Client[api.KeysRequest, api.KeysAnswer]
 	addKey        *connect.Client[api.AddKeyRequest, api.AddKeyAnswer]
 	revokeKey     *connect.Client[api.RevokeKeyRequest, api.RevokeKeyAnswer]
@@ -323,6 +336,15 @@ func (c *directoryClient) Claim(ctx context.Context, req *api.ClaimRequest) (*ap
 // Authorize calls lonja.v1.Directory.Authorize.
 func (c *directoryClient) Authorize(ctx context.Context, req *api.AuthorizeRequest) (*api.AuthorizeAnswer, error) {
 	response, err := c.authorize.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// Certificate calls lonja.v1.Directory.Certificate.
+func (c *directoryClient) Certificate(ctx context.Context, req *api.CertificateRequest) (*api.CertificateAnswer, error) {
+	response, err := c.certificate.CallUnary(ctx, connect.NewRequest(req))
 	if response != nil {
 		return response.Msg, err
 	}
@@ -471,6 +493,10 @@ type DirectoryHandler interface {
 	Claim(context.Context, *api.ClaimRequest) (*api.ClaimAnswer, error)
 	// Succeeds if the caller may act for the user. KIND_NO_SUCH_USER, KIND_OTHER_KEY.
 	Authorize(context.Context, *api.AuthorizeRequest) (*api.AuthorizeAnswer, error)
+	// Issues a certificate for the user and the caller's key without a session: for
+	// who fetches something and goes. KIND_NO_SUCH_USER, KIND_OTHER_KEY,
+	// KIND_FORBIDDEN for a name that is bound to no key.
+	Certificate(context.Context, *api.CertificateRequest) (*api.CertificateAnswer, error)
 	// The keys of a user, the first one first. KIND_NO_SUCH_OWNER.
 	Keys(context.Context, *api.KeysRequest) (*api.KeysAnswer, error)
 	// Binds an account to one more key. KIND_OTHER_KEY, KIND_UNTRUSTED.
@@ -541,6 +567,12 @@ func NewDirectoryHandler(svc DirectoryHandler, opts ...connect.HandlerOption) (s
 		svc.Authorize,
 		connect.WithSchema(directoryMethods.ByName("Authorize")),
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	directoryCertificateHandler := connect.NewUnaryHandlerSimple(
+		DirectoryCertificateProcedure,
+		svc.Certificate,
+		connect.WithSchema(directoryMethods.ByName("Certificate")),
 		connect.WithHandlerOptions(opts...),
 	)
 	directoryKeysHandler := connect.NewUnaryHandlerSimple(
@@ -650,6 +682,8 @@ func NewDirectoryHandler(svc DirectoryHandler, opts ...connect.HandlerOption) (s
 			directoryClaimHandler.ServeHTTP(w, r)
 		case DirectoryAuthorizeProcedure:
 			directoryAuthorizeHandler.ServeHTTP(w, r)
+		case DirectoryCertificateProcedure:
+			directoryCertificateHandler.ServeHTTP(w, r)
 		case DirectoryKeysProcedure:
 			directoryKeysHandler.ServeHTTP(w, r)
 		case DirectoryAddKeyProcedure:
@@ -703,6 +737,10 @@ func (UnimplementedDirectoryHandler) Claim(context.Context, *api.ClaimRequest) (
 
 func (UnimplementedDirectoryHandler) Authorize(context.Context, *api.AuthorizeRequest) (*api.AuthorizeAnswer, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("lonja.v1.Directory.Authorize is not implemented"))
+}
+
+func (UnimplementedDirectoryHandler) Certificate(context.Context, *api.CertificateRequest) (*api.CertificateAnswer, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("lonja.v1.Directory.Certificate is not implemented"))
 }
 
 func (UnimplementedDirectoryHandler) Keys(context.Context, *api.KeysRequest) (*api.KeysAnswer, error) {
