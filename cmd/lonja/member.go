@@ -215,7 +215,7 @@ func explainUntrusted(err error, name string) error {
 	if _, changed := errors.AsType[*authority.UnknownAuthorityError](err); !changed {
 		return err
 	}
-	return fmt.Errorf("%w\nSomebody may be in between. If the directory is really another one now, ask who runs it for the new fingerprint, and then: lonja trust forget %s", err, name)
+	return fmt.Errorf("%w, and once that is settled: lonja trust forget %s", err, name)
 }
 
 // set returns the authority that the last connection has proved.
