@@ -137,8 +137,8 @@ func TestConnectAndGRPCWeb(t *testing.T) {
 			if _, err := c.Register(ctx, &api.RegisterRequest{User: user}); err != nil {
 				t.Fatal(err)
 			}
-			_, err := c.Users(ctx, &api.UsersRequest{User: user})
-			if kind := kindOf(t, err); kind != api.Kind_KIND_NOT_CONNECTED {
+			_, err := c.Users(ctx, &api.UsersRequest{User: "nobody"})
+			if kind := kindOf(t, err); kind != api.Kind_KIND_NO_SUCH_USER {
 				t.Errorf("got %v", err)
 			}
 			if _, err := c.Connect(ctx, &api.ConnectRequest{User: user, Ways: []string{"0.0.0.0:4445"}}); err != nil {
