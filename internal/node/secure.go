@@ -23,6 +23,8 @@ type SecureDirectory interface {
 	Begin(ctx context.Context, member lonja.Member, ways []lonja.Endpoint) (apiclient.Session, error)
 	// Renew is RenewMember, likewise.
 	Renew(ctx context.Context, member lonja.Member, ways []lonja.Endpoint, certificate bool) (apiclient.Session, error)
+	// Certificate issues one without a session.
+	Certificate(ctx context.Context, member lonja.Member) (apiclient.Certificate, error)
 }
 
 // Pins are the keys by which users are known: trust.Pins.

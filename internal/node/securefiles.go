@@ -2,24 +2,17 @@ package node
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
-	"net/netip"
-	"path"
 	"path/filepath"
 	"slices"
 	"time"
 
 	"lonja"
-	"lonja/internal/authority"
-	"lonja/internal/filefetch"
 	"lonja/internal/hashing"
 	"lonja/internal/share"
 	"lonja/internal/statement"
-	"lonja/internal/transport"
 )
 
 // An Offer is a file to be published in the secure dialect.
@@ -106,19 +99,25 @@ func saysTheSame(a, b lonja.Listing) bool {
 }
 
 func (d *secureDialect) unpublish(ctx context.Context, s *stay, local string) error {
-	names, err := publishedNames(s.files, local)
+	_, err := d.withdraw(ctx, s.user, s.files, local)
+	return err
+}
+
+// withdraw publishes no more what typed stands for, and returns those names.
+func (d *secureDialect) withdraw(ctx context.Context, user lonja.UserName, files *share.Set, typed string) ([]lonja.FileName, error) {
+	names, err := publishedNames(files, typed)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var errs []error
 	for _, name := range names {
-		err := d.Directory.Delete(ctx, s.user, name)
+		err := d.Directory.Delete(ctx, user, name)
 		if err == nil || errors.Is(err, lonja.NotPublished) {
-			err = errors.Join(err, s.files.Remove(name))
+			err = errors.Join(err, files.Remove(name))
 		}
 		errs = append(errs, err)
 	}
-	return errors.Join(errs...)
+	return names, errors.Join(errs...)
 }
 
 // publishedNames returns the names that what a person types stands for: those of
@@ -137,184 +136,4 @@ func publishedNames(files *share.Set, typed string) ([]lonja.FileName, error) {
 	}
 	_, err = lonja.ParsePublishedName(string(name))
 	return []lonja.FileName{name}, err
-}
-
-func (d *secureDialect) fetchFile(ctx context.Context, s *stay, owner lonja.UserName, f fetch) error {
-	holders, err := d.holders(ctx, s.user, wanted(f.remote))
-	if err != nil {
-		return d.heed(s, err)
-	}
-	holders = slices.DeleteFunc(holders, func(h lonja.Holder) bool {
-		return h.User != owner || h.Name != f.remote && (h.Proof == nil || h.Proof.File.String() != string(f.remote))
-	})
-	if len(holders) == 0 {
-		return d.heed(s, d.whyNot(ctx, s.user, owner, f.remote))
-	}
-	return d.fetchFrom(ctx, s, holders[0], f)
-}
-
-// wanted is what somebody wants who typed that: the content with that id, or
-// whatever has that base name.
-func wanted(typed lonja.FileName) lonja.Wanted {
-	if id, err := lonja.ParseFileID(string(typed)); err == nil {
-		return lonja.Wanted{File: id}
-	}
-	return lonja.Wanted{Name: typed}
-}
-
-// mostHolders bounds how many holders are looked at.
-const mostHolders = 10 * lonja.MaxPage
-
-func (d *secureDialect) holders(ctx context.Context, user lonja.UserName, w lonja.Wanted) (all []lonja.Holder, err error) {
-	for after := lonja.Cursor(""); len(all) < mostHolders; {
-		page, next, err := d.Directory.HoldersPage(ctx, user, w, after, lonja.MaxPage)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, page...)
-		if next == "" {
-			break
-		}
-		after = next
-	}
-	return all, nil
-}
-
-// whyNot is the error for a file that its owner does not offer: it may not be
-// there, or not connected.
-func (d *secureDialect) whyNot(ctx context.Context, user, owner lonja.UserName, name lonja.FileName) error {
-	for after := lonja.Cursor(""); ; {
-		page, next, err := d.Directory.UsersPage(ctx, user, after, lonja.MaxPage)
-		if err != nil {
-			return err
-		}
-		if slices.ContainsFunc(page, func(p lonja.Peer) bool { return p.User == owner }) {
-			return &lonja.Error{Kind: lonja.NoSuchFile, Op: opFetchFile, User: owner, File: name}
-		}
-		if next == "" {
-			return notThere(owner)
-		}
-		after = next
-	}
-}
-
-// fetchFrom fetches a content from one holder, whose word is checked: that the
-// owner has signed it, with a key that is the owner's.
-func (d *secureDialect) fetchFrom(ctx context.Context, s *stay, h lonja.Holder, f fetch) error {
-	config, err := d.trusted(ctx, s, h)
-	if err != nil {
-		return err
-	}
-	ways := transport.Order(h.Reach.Ways, s.keeps.networks())
-	_, err = filefetch.Fetch(ctx, filefetch.File{ID: h.Proof.File, Size: h.Size, Owner: h.User, Name: h.Name}, f.local, filefetch.Options{
-		Dial: func(ctx context.Context) (net.Conn, error) {
-			conn, err := d.dialer.Dial(ctx, ways, config)
-			if err != nil {
-				return nil, err
-			}
-			return conn, nil
-		},
-		Progress: f.progress,
-		Sync:     true,
-	})
-	return err
-}
-
-// trusted checks what a directory says of a holder, and returns how to speak to
-// it.
-func (d *secureDialect) trusted(ctx context.Context, s *stay, h lonja.Holder) (*tls.Config, error) {
-	if h.Proof == nil || h.Reach == nil {
-		return nil, &lonja.Error{
-			Kind: lonja.Untrusted, Op: opFetchFile, User: h.User, File: h.Name,
-			Err: errors.New("it is published in the classic protocol: nothing proves whose it is, and it would come unencrypted; with --classic you can have it all the same"),
-		}
-	}
-	if err := statement.VerifyPublication(h.Publication()); err != nil {
-		return nil, &lonja.Error{
-			Kind: lonja.Untrusted, Op: opFetchFile, User: h.User, File: h.Name,
-			Err: fmt.Errorf("its owner has not signed what the directory says of it: %w", err),
-		}
-	}
-	ring, err := d.Directory.Keys(ctx, h.User)
-	if err != nil {
-		return nil, err
-	}
-	for _, key := range []lonja.PublicKey{h.Proof.Key, h.Reach.Key} {
-		if err := d.Pins.CheckUser(h.User, ring, key); err != nil {
-			return nil, err
-		}
-	}
-	return authority.PeerClientConfig(s.keeps.peers(), authority.Expected{User: h.User, Keys: []lonja.PublicKey{h.Reach.Key}}), nil
-}
-
-// networks returns those that this machine is in.
-func (m *membership) networks() []netip.Prefix { return localNetworks(m.opts.Log) }
-
-func localNetworks(log *slog.Logger) (networks []netip.Prefix) {
-	addrs, err := net.InterfaceAddrs()
-	if err != nil {
-		log.Debug("cannot look at the interfaces", slog.Any("error", err))
-	}
-	for _, a := range addrs {
-		if prefix, err := netip.ParsePrefix(a.String()); err == nil {
-			networks = append(networks, prefix.Masked())
-		}
-	}
-	return networks
-}
-
-// fetchMulti tries the holders of a name one after the other, which must all
-// mean one content.
-func (d *secureDialect) fetchMulti(ctx context.Context, s *stay, f fetch) error {
-	holders, err := d.holders(ctx, s.user, wanted(f.remote))
-	if err != nil {
-		return d.heed(s, err)
-	}
-	if len(holders) == 0 {
-		return &lonja.Error{Kind: lonja.NoHolder, Op: lonja.OpHolders.String(), User: s.user, File: lonja.FileName(path.Base(string(f.remote)))}
-	}
-	if err := oneContent(holders, f.remote); err != nil {
-		return err
-	}
-	var errs []error
-	for _, h := range holders {
-		err := d.fetchFrom(ctx, s, h, f)
-		if err == nil || ctx.Err() != nil || errors.Is(err, lonja.LocalFile) {
-			return err
-		}
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
-}
-
-// mostContents is how many contents of one name are told.
-const mostContents = 20
-
-// oneContent returns an error of kind Disagreement, with what to choose from, if
-// holders have different contents.
-func oneContent(holders []lonja.Holder, name lonja.FileName) error {
-	users := make(map[lonja.FileID][]lonja.UserName)
-	var ids []lonja.FileID
-	for _, h := range holders {
-		id := lonja.FileID{}
-		if h.Proof != nil {
-			id = h.Proof.File
-		}
-		if users[id] == nil {
-			ids = append(ids, id)
-		}
-		users[id] = append(users[id], h.User)
-	}
-	if len(ids) < 2 {
-		return nil
-	}
-	text := "it stands for several contents: ask for one of them by its id"
-	for _, id := range ids[:min(len(ids), mostContents)] {
-		shown := id.String()
-		if id.IsZero() {
-			shown = "of unknown content (classic)"
-		}
-		text += fmt.Sprintf("\n  %s  %d with it, %s among them", shown, len(users[id]), lonja.Printable(string(users[id][0])))
-	}
-	return &lonja.Error{Kind: lonja.Disagreement, Op: lonja.OpHolders.String(), File: name, Err: errors.New(text)}
 }

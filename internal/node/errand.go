@@ -1,0 +1,158 @@
+package node
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"path"
+	"slices"
+	"sync"
+
+	"lonja"
+	"lonja/internal/authority"
+	"lonja/internal/share"
+)
+
+// An Errand is what a member does who need not be connected: it begins no
+// session, so it takes none from a node of the same key that runs beside it. What
+// it publishes is served by that node, or by the next one. Its methods may be
+// called by any number of goroutines at once; there is nothing to be closed.
+type Errand struct {
+	dialect *secureDialect
+	user    lonja.UserName
+	files   *share.Set
+
+	mu          sync.Mutex
+	certificate *tls.Certificate // once it was asked for
+}
+
+// Errand returns what user can do unconnected. If user is the one that is
+// connected here, it is done with that session's files. The error is of kind
+// Invalid in the classic dialect, which knows no members, and LocalFile if what is
+// published cannot be remembered.
+func (n *Node) Errand(user lonja.UserName) (*Errand, error) {
+	d, ok := n.dialect.(*secureDialect)
+	if !ok {
+		return nil, lonja.E(lonja.Invalid, "ask", errors.New("in the classic protocol only connected users can ask"))
+	}
+	if s := n.current(); s != nil && s.user == user {
+		return &Errand{dialect: d, user: user, files: s.files}, nil
+	}
+	files, err := n.openFiles(user)
+	if err != nil {
+		return nil, err
+	}
+	return &Errand{dialect: d, user: user, files: files}, nil
+}
+
+// Offer publishes a file: it is signed, remembered, and listed. AlreadyPublished,
+// with the listing, if the same is published already; without, if another file
+// has that name.
+func (e *Errand) Offer(ctx context.Context, o Offer) (lonja.Listing, error) {
+	return e.dialect.offer(ctx, e.user, e.files, o)
+}
+
+// Withdraw publishes no more what a person calls typed: all names of the file at
+// that path, or that name. It returns the names. NotPublished if there is none.
+func (e *Errand) Withdraw(ctx context.Context, typed string) ([]lonja.FileName, error) {
+	return e.dialect.withdraw(ctx, e.user, e.files, typed)
+}
+
+// Published returns what is published from this machine.
+func (e *Errand) Published() []lonja.Listing {
+	return slices.SortedFunc(e.files.Offered(), func(a, b lonja.Listing) int {
+		switch {
+		case a.Name < b.Name:
+			return -1
+		case a.Name > b.Name:
+			return 1
+		}
+		return 0
+	})
+}
+
+// PathOf returns where the file is that is published under name.
+func (e *Errand) PathOf(name lonja.FileName) (string, bool) { return e.files.PathOf(name) }
+
+// Holders returns the connected users who have what is wanted. With from, only
+// that user; NoSuchFile or NoSuchOwner if it does not have it, or is not there.
+// NoHolder if nobody has it.
+func (e *Errand) Holders(ctx context.Context, w lonja.Wanted, from lonja.UserName) ([]lonja.Holder, error) {
+	holders, err := e.dialect.holders(ctx, e.user, w)
+	if err != nil {
+		return nil, err
+	}
+	name := w.Name
+	if !w.File.IsZero() {
+		name = lonja.FileName(w.File.String())
+	}
+	exact := path.Base(string(name)) != string(name) // somebody said more than the base name
+	holders = slices.DeleteFunc(holders, func(h lonja.Holder) bool {
+		return from != "" && h.User != from || w.File.IsZero() && exact && h.Name != w.Name
+	})
+	if len(holders) > 0 {
+		return holders, nil
+	}
+	if from != "" {
+		return nil, e.dialect.whyNot(ctx, e.user, from, name)
+	}
+	return nil, &lonja.Error{Kind: lonja.NoHolder, Op: "get", File: name}
+}
+
+// OneContent returns an error of kind Disagreement if holders have different
+// contents.
+func OneContent(holders []lonja.Holder, name lonja.FileName) error { return oneContent(holders, name) }
+
+// A Fetching is what is to be fetched, from whom, and to where.
+type Fetching struct {
+	Wanted   lonja.Wanted   // as Holders was asked
+	Holders  []lonja.Holder // of one content, in the order in which they are asked
+	Local    string         // a path of this machine
+	Progress func(int64)    // is told the bytes so far; or nil
+}
+
+// Fetch fetches a content, and returns from whom it came. Errors are those of
+// FetchFile; of several holders, each one's.
+func (e *Errand) Fetch(ctx context.Context, f Fetching) (lonja.Holder, error) {
+	if err := checkTarget(opFetchFile, f.Local); err != nil {
+		return lonja.Holder{}, err
+	}
+	remote := f.Wanted.Name
+	if !f.Wanted.File.IsZero() {
+		remote = lonja.FileName(f.Wanted.File.String())
+	}
+	var errs []error
+	for _, h := range f.Holders {
+		err := e.dialect.fetchFrom(ctx, asking{e.user, e.peers(ctx)}, h, fetch{remote, f.Local, f.Progress})
+		if err == nil || ctx.Err() != nil || errors.Is(err, lonja.LocalFile) {
+			return h, err
+		}
+		errs = append(errs, err)
+	}
+	return lonja.Holder{}, errors.Join(errs...)
+}
+
+// peers says how the member proves itself to others: with a certificate that it is
+// given for this.
+func (e *Errand) peers(ctx context.Context) authority.PeerOptions {
+	return authority.PeerOptions{
+		Set:         e.dialect.Authority,
+		Certificate: func() (*tls.Certificate, error) { return e.prove(ctx) },
+		Protocols:   []string{"http/1.1"},
+	}
+}
+
+func (e *Errand) prove(ctx context.Context) (*tls.Certificate, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.certificate != nil {
+		return e.certificate, nil
+	}
+	d := e.dialect
+	issued, err := d.Directory.Certificate(ctx, d.member(e.user))
+	if err != nil {
+		return nil, err
+	}
+	e.certificate, err = authority.MemberCertificate(issued.Chain[0], d.Key, e.user, d.Authority())
+	return e.certificate, err
+}

@@ -1,0 +1,210 @@
+package node
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"path"
+	"slices"
+
+	"lonja"
+	"lonja/internal/authority"
+	"lonja/internal/filefetch"
+	"lonja/internal/statement"
+	"lonja/internal/transport"
+)
+
+func (d *secureDialect) fetchFile(ctx context.Context, s *stay, owner lonja.UserName, f fetch) error {
+	holders, err := d.holders(ctx, s.user, wanted(f.remote))
+	if err != nil {
+		return d.heed(s, err)
+	}
+	holders = slices.DeleteFunc(holders, func(h lonja.Holder) bool {
+		return h.User != owner || h.Name != f.remote && (h.Proof == nil || h.Proof.File.String() != string(f.remote))
+	})
+	if len(holders) == 0 {
+		return d.heed(s, d.whyNot(ctx, s.user, owner, f.remote))
+	}
+	return d.fetchFrom(ctx, s.asks(), holders[0], f)
+}
+
+// wanted is what somebody wants who typed that: the content with that id, or
+// whatever has that base name.
+func wanted(typed lonja.FileName) lonja.Wanted {
+	if id, err := lonja.ParseFileID(string(typed)); err == nil {
+		return lonja.Wanted{File: id}
+	}
+	return lonja.Wanted{Name: typed}
+}
+
+// mostHolders bounds how many holders are looked at.
+const mostHolders = 10 * lonja.MaxPage
+
+func (d *secureDialect) holders(ctx context.Context, user lonja.UserName, w lonja.Wanted) (all []lonja.Holder, err error) {
+	for after := lonja.Cursor(""); len(all) < mostHolders; {
+		page, next, err := d.Directory.HoldersPage(ctx, user, w, after, lonja.MaxPage)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page...)
+		if next == "" {
+			break
+		}
+		after = next
+	}
+	return all, nil
+}
+
+// whyNot is the error for a file that its owner does not offer: it may not be
+// there, or not connected.
+func (d *secureDialect) whyNot(ctx context.Context, user, owner lonja.UserName, name lonja.FileName) error {
+	for after := lonja.Cursor(""); ; {
+		page, next, err := d.Directory.UsersPage(ctx, user, after, lonja.MaxPage)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(page, func(p lonja.Peer) bool { return p.User == owner }) {
+			return &lonja.Error{Kind: lonja.NoSuchFile, Op: opFetchFile, User: owner, File: name}
+		}
+		if next == "" {
+			return notThere(owner)
+		}
+		after = next
+	}
+}
+
+// fetchFrom fetches a content from one holder, whose word is checked: that the
+// owner has signed it, with a key that is the owner's.
+func (d *secureDialect) fetchFrom(ctx context.Context, as asking, h lonja.Holder, f fetch) error {
+	config, err := d.trusted(ctx, as, h, f.remote)
+	if err != nil {
+		return err
+	}
+	ways := transport.Order(h.Reach.Ways, localNetworks(d.opts.Log))
+	_, err = filefetch.Fetch(ctx, filefetch.File{ID: h.Proof.File, Size: h.Size, Owner: h.User, Name: h.Name}, f.local, filefetch.Options{
+		Dial: func(ctx context.Context) (net.Conn, error) {
+			conn, err := d.dialer.Dial(ctx, ways, config)
+			if err != nil {
+				return nil, err
+			}
+			return conn, nil
+		},
+		Progress: f.progress,
+		Sync:     true,
+	})
+	return err
+}
+
+// An asking is who fetches something, and how it proves itself to others.
+type asking struct {
+	user  lonja.UserName
+	peers authority.PeerOptions
+}
+
+func (s *stay) asks() asking { return asking{s.user, s.keeps.peers()} }
+
+// errUnsigned is why what is published in the classic protocol is not fetched.
+var errUnsigned = errors.New("it is published in the classic protocol: nothing proves whose it is, and it would come unencrypted; with \"lonja client --classic\" you can have it all the same")
+
+// trusted checks what a directory says of a holder of what was asked for: that it
+// is that, that its owner has signed it, and with a key that is the owner's. It
+// returns how to speak to it.
+func (d *secureDialect) trusted(ctx context.Context, as asking, h lonja.Holder, asked lonja.FileName) (*tls.Config, error) {
+	if h.Proof == nil || h.Reach == nil {
+		return nil, &lonja.Error{Kind: lonja.Untrusted, Op: opFetchFile, User: h.User, File: h.Name, Err: errUnsigned}
+	}
+	err := statement.VerifyPublication(h.Publication())
+	if w := wanted(asked); err == nil && h.Proof.File != w.File && h.Name.Base() != w.Name.Base() {
+		err = errors.New("it is another file than was asked for")
+	}
+	if err != nil {
+		return nil, &lonja.Error{
+			Kind: lonja.Untrusted, Op: opFetchFile, User: h.User, File: h.Name,
+			Err: fmt.Errorf("its owner has not signed what the directory says of it: %w", err),
+		}
+	}
+	ring, err := d.Directory.Keys(ctx, h.User)
+	if err != nil {
+		return nil, err
+	}
+	for _, key := range []lonja.PublicKey{h.Proof.Key, h.Reach.Key} {
+		if err := d.Pins.CheckUser(h.User, ring, key); err != nil {
+			return nil, err
+		}
+	}
+	return authority.PeerClientConfig(as.peers, authority.Expected{User: h.User, Keys: []lonja.PublicKey{h.Reach.Key}}), nil
+}
+
+// localNetworks returns those that this machine is in.
+func localNetworks(log *slog.Logger) (networks []netip.Prefix) {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		log.Debug("cannot look at the interfaces", slog.Any("error", err))
+	}
+	for _, a := range addrs {
+		if prefix, err := netip.ParsePrefix(a.String()); err == nil {
+			networks = append(networks, prefix.Masked())
+		}
+	}
+	return networks
+}
+
+// fetchMulti tries the holders of a name one after the other, which must all
+// mean one content.
+func (d *secureDialect) fetchMulti(ctx context.Context, s *stay, f fetch) error {
+	holders, err := d.holders(ctx, s.user, wanted(f.remote))
+	if err != nil {
+		return d.heed(s, err)
+	}
+	if len(holders) == 0 {
+		return &lonja.Error{Kind: lonja.NoHolder, Op: lonja.OpHolders.String(), User: s.user, File: lonja.FileName(path.Base(string(f.remote)))}
+	}
+	if err := oneContent(holders, f.remote); err != nil {
+		return err
+	}
+	var errs []error
+	for _, h := range holders {
+		err := d.fetchFrom(ctx, s.asks(), h, f)
+		if err == nil || ctx.Err() != nil || errors.Is(err, lonja.LocalFile) {
+			return err
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// mostContents is how many contents of one name are told.
+const mostContents = 20
+
+// oneContent returns an error of kind Disagreement, with what to choose from, if
+// holders have different contents.
+func oneContent(holders []lonja.Holder, name lonja.FileName) error {
+	users := make(map[lonja.FileID][]lonja.UserName)
+	var ids []lonja.FileID
+	for _, h := range holders {
+		id := lonja.FileID{}
+		if h.Proof != nil {
+			id = h.Proof.File
+		}
+		if users[id] == nil {
+			ids = append(ids, id)
+		}
+		users[id] = append(users[id], h.User)
+	}
+	if len(ids) < 2 {
+		return nil
+	}
+	text := "it stands for several contents: ask for one of them by its id"
+	for _, id := range ids[:min(len(ids), mostContents)] {
+		shown := id.String()
+		if id.IsZero() {
+			shown = "of unknown content (classic)"
+		}
+		text += fmt.Sprintf("\n  %s  %d with it, %s among them", shown, len(users[id]), lonja.Printable(string(users[id][0])))
+	}
+	return &lonja.Error{Kind: lonja.Disagreement, Op: lonja.OpHolders.String(), File: name, Err: errors.New(text)}
+}
