@@ -57,13 +57,19 @@ func (c *citizen) revoke() {
 // returns the whole answer, without its date; "" if the node breaks off.
 func asks(t *testing.T, at string, id lonja.FileID, certificates ...tls.Certificate) string {
 	t.Helper()
+	return asksPath(t, at, fileapi.Path(id), certificates...)
+}
+
+// asksPath is asks for any path.
+func asksPath(t *testing.T, at, path string, certificates ...tls.Certificate) string {
+	t.Helper()
 	conn, err := tls.Dial("tcp", at, &tls.Config{InsecureSkipVerify: true, Certificates: certificates, NextProtos: []string{"http/1.1"}})
 	if err != nil {
 		return ""
 	}
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(patience))
-	if _, err := fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: peer\r\nConnection: close\r\n\r\n", fileapi.Path(id)); err != nil {
+	if _, err := fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: peer\r\nConnection: close\r\n\r\n", path); err != nil {
 		return ""
 	}
 	r := bufio.NewReader(conn)

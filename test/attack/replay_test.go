@@ -1,0 +1,162 @@
+package attack_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"lonja"
+)
+
+// A tap passes on what clients say to the directory, and keeps a copy.
+type tap struct {
+	at string
+
+	mu   sync.Mutex
+	said []*bytes.Buffer // of each connection, what the client said
+}
+
+// tap opens a port that leads to the directory.
+func (v *town) tap() *tap {
+	v.Helper()
+	ln := v.listen()
+	p := &tap{at: ln.Addr().String()}
+	var passing sync.WaitGroup
+	ctx, stop := context.WithCancel(context.Background())
+	passing.Go(func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			passing.Go(func() { p.pass(ctx, conn, v.at) })
+		}
+	})
+	v.Cleanup(func() { stop(); _ = ln.Close(); passing.Wait() })
+	return p
+}
+
+// pass connects both sides until one of them, or ctx, ends.
+func (p *tap) pass(ctx context.Context, client net.Conn, at string) {
+	defer client.Close()
+	server, err := net.Dial("tcp", at)
+	if err != nil {
+		return
+	}
+	defer server.Close()
+	defer context.AfterFunc(ctx, func() { _ = client.Close(); _ = server.Close() })()
+	said := new(bytes.Buffer)
+	p.mu.Lock()
+	p.said = append(p.said, said)
+	p.mu.Unlock()
+	back := make(chan struct{})
+	go func() {
+		defer close(back)
+		_, _ = io.Copy(client, server)
+		_ = client.Close()
+	}()
+	_, _ = io.Copy(server, io.TeeReader(client, lockedWriter{&p.mu, said}))
+	_ = server.Close()
+	<-back
+}
+
+type lockedWriter struct {
+	mu *sync.Mutex
+	to io.Writer
+}
+
+func (w lockedWriter) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.to.Write(b)
+}
+
+func (p *tap) heard() [][]byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var all [][]byte
+	for _, b := range p.said {
+		all = append(all, bytes.Clone(b.Bytes()))
+	}
+	return all
+}
+
+// TestReplayedConnections: the bytes of a session, sent once more, do nothing:
+// the directory's part of the handshake is another one each time.
+func TestReplayedConnections(t *testing.T) {
+	v := newTown(t)
+	p := v.tap()
+	ana := v.citizenBy("ana", p.at)
+	ctx := t.Context()
+	v.ok(ana.Register(ctx, "ana"))
+	v.ok(ana.Connect(ctx, "ana"))
+	ana.offers("f", "the content")
+	v.ok(ana.Delete(ctx, "f"))
+	ana.Close()
+	_ = ana.client.Close()
+	before, err := v.rules.ContentDigest(ctx, "ana")
+	v.ok(err)
+	recorded := p.heard()
+	if len(recorded) == 0 || len(recorded[0]) < 1000 {
+		t.Fatalf("%d connections were heard", len(recorded))
+	}
+	for _, said := range recorded {
+		conn, err := net.Dial("tcp", v.at)
+		v.ok(err)
+		_ = conn.SetDeadline(time.Now().Add(patience))
+		_, _ = conn.Write(said)
+		if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Error("the directory keeps the connection")
+		}
+		_ = conn.Close()
+	}
+	after, err := v.rules.ContentDigest(ctx, "ana")
+	v.ok(err)
+	if before != after {
+		t.Errorf("a replay has changed what is published: %+v, before %+v", after, before)
+	}
+	if users, err := v.rules.ListUsers(ctx, "ana"); err == nil && len(users) > 0 {
+		t.Errorf("a replay has connected %v", users)
+	}
+}
+
+// TestReplayedPublications: a publication that was signed once is of no use to
+// anybody but its owner.
+func TestReplayedPublications(t *testing.T) {
+	v := newTown(t)
+	ana, luis, eve := v.resident("ana"), v.resident("luis"), v.resident("eve")
+	ctx := t.Context()
+	old := ana.offers("f", "the first content")
+	var holders []lonja.Holder
+	v.rules.lies(nil, func(all []lonja.Holder) []lonja.Holder { holders = all; return all })
+	luis.gets("ana", "f", "the first content")
+	v.rules.lies(nil, nil)
+
+	v.is(eve.client.Publish(ctx, "eve", old), lonja.Untrusted) // it says ana
+	v.is(eve.client.Publish(ctx, "ana", old), lonja.OtherKey)  // who says so must be her
+	v.ok(ana.Delete(ctx, "f"))
+	v.is(eve.client.Publish(ctx, "ana", old), lonja.OtherKey)
+	v.is(eve.client.Publish(ctx, "eve", old), lonja.Untrusted)
+	if listings, err := v.rules.ListContent(ctx, "luis", "ana"); err != nil || len(listings) > 0 {
+		t.Errorf("a withdrawn publication is listed again: %v, %v", listings, err)
+	}
+	// A directory can keep what was withdrawn, and the owner's node does not
+	// serve it any more; nor what was replaced.
+	stale := func([]lonja.Holder) []lonja.Holder { return holders }
+	v.rules.lies(nil, stale)
+	_, err := luis.fetch("ana", "f")
+	v.is(err, lonja.NoSuchFile)
+	v.rules.lies(nil, nil)
+	ana.offers("f", "the second content")
+	v.rules.lies(nil, stale)
+	_, err = luis.fetch("ana", "f")
+	v.is(err, lonja.NoSuchFile)
+	v.rules.lies(nil, nil)
+	luis.gets("ana", "f", "the second content")
+}
