@@ -21,8 +21,8 @@ import (
 	"lonja/internal/natsstore/natscluster"
 )
 
-// TestFunctionalOnCluster: nothing of the battery tells that a directory keeps
-// what it knows on a cluster.
+// TestFunctionalOnCluster: nothing of the battery tells, in neither dialect, that a
+// directory keeps what it knows on a cluster.
 func TestFunctionalOnCluster(t *testing.T) {
 	server, err := natscluster.Build(t.Context(), t.TempDir())
 	if err != nil {
@@ -34,10 +34,13 @@ func TestFunctionalOnCluster(t *testing.T) {
 	}
 	t.Cleanup(cluster.Stop)
 	var directories atomic.Int64
-	playBattery(t, func(t *testing.T) []string {
+	storage := func(t *testing.T) []string {
 		name := fmt.Sprint("battery-", directories.Add(1))
 		return []string{"--store", cluster.URLs(), "--store-name", name, "--data", t.TempDir() + "/node"}
-	})
+	}
+	for name, spoken := range map[string]dialect{"classic": inClassic, "secure": inSecure} {
+		t.Run(name, func(t *testing.T) { playBattery(t, spoken, storage) })
+	}
 }
 
 const (

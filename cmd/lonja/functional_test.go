@@ -21,13 +21,16 @@ const battery = "../../testdata/functional"
 
 // TestFunctional is the report's battery of tests, grown: see
 // testdata/functional/README.md. Each directory keeps what it knows on disk.
-func TestFunctional(t *testing.T) {
-	playBattery(t, func(t *testing.T) []string { return []string{"--data", t.TempDir() + "/data"} })
-}
+func TestFunctional(t *testing.T) { playBattery(t, inClassic, onDisk) }
 
-// playBattery plays all cases. storage returns the flags of a directory that
-// knows nothing yet.
-func playBattery(t *testing.T, storage func(*testing.T) []string) {
+// TestFunctionalSecure is the same battery in the secure dialect.
+func TestFunctionalSecure(t *testing.T) { playBattery(t, inSecure, onDisk) }
+
+func onDisk(t *testing.T) []string { return []string{"--data", t.TempDir() + "/data"} }
+
+// playBattery plays all cases in a dialect. storage returns the flags of a
+// directory that knows nothing yet, --data and its value among them.
+func playBattery(t *testing.T, spoken dialect, storage func(*testing.T) []string) {
 	inputs, err := filepath.Glob(battery + "/input/*.txt")
 	if err != nil || len(inputs) < 40 {
 		t.Fatalf("found %d cases, %v; want at least 40", len(inputs), err)
@@ -38,17 +41,20 @@ func playBattery(t *testing.T, storage func(*testing.T) []string) {
 		name := strings.TrimSuffix(filepath.Base(input), ".txt")
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got := runCase(t, input, url, storage)
-			compareWithExpected(t, name, got)
+			s := &scene{
+				T: t, spoken: spoken, storage: storage, work: t.TempDir(), state: t.TempDir(),
+				datetime: url, clients: map[string]*client{},
+			}
+			compareWithExpected(t, spoken, name, runCase(s, input))
 		})
 	}
 }
 
-func compareWithExpected(t *testing.T, name, got string) {
-	expected, output := battery+"/expected/"+name+".txt", battery+"/output/"+name+".txt"
-	want, err := os.ReadFile(expected)
+func compareWithExpected(t *testing.T, spoken dialect, name, got string) {
+	output := battery + "/output" + spoken.suffix + "/" + name + ".txt"
+	expected, want, err := spoken.expected(name)
 	switch {
-	case err == nil && string(want) == got:
+	case err == nil && want == got:
 		_ = os.Remove(output) // of an earlier failure
 		return
 	case *update:
@@ -65,11 +71,11 @@ func compareWithExpected(t *testing.T, name, got string) {
 	if err := os.WriteFile(output, []byte(got), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	gotLines, wantLines := strings.SplitAfter(got, "\n"), strings.SplitAfter(string(want), "\n")
+	gotLines, wantLines := strings.SplitAfter(got, "\n"), strings.SplitAfter(want, "\n")
 	for i := range max(len(gotLines), len(wantLines)) {
 		g, w := at(gotLines, i), at(wantLines, i)
 		if g != w {
-			t.Errorf("line %d: got %q, want %q; all of it is in testdata/functional/output", i+1, g, w)
+			t.Errorf("line %d: got %q, want %q; all of it is in %s", i+1, g, w, output)
 			return
 		}
 	}
@@ -85,7 +91,9 @@ func at(lines []string, i int) string {
 // A scene is one case being played.
 type scene struct {
 	*testing.T
+	spoken   dialect
 	storage  func(*testing.T) []string
+	data     string // the directory's
 	work     string // the folder that all clients stand in
 	state    string // the folder of the clients' states
 	datetime string
@@ -107,16 +115,15 @@ type client struct {
 // main is the name of the client on test.
 const mainClient = ""
 
-func runCase(t *testing.T, input, datetimeURL string, storage func(*testing.T) []string) string {
+func runCase(s *scene, input string) string {
 	script, err := os.ReadFile(input)
 	if err != nil {
-		t.Fatal(err)
+		s.Fatal(err)
 	}
-	s := &scene{T: t, storage: storage, work: t.TempDir(), state: t.TempDir(), datetime: datetimeURL, clients: map[string]*client{}}
 	if err := os.CopyFS(s.work, os.DirFS(battery+"/files")); err != nil {
-		t.Fatal(err)
+		s.Fatal(err)
 	}
-	s.oplog = start(t, nil, "logger", "--host", "127.0.0.1", "--port", "0", "--rpcbind=false")
+	s.oplog = start(s.T, nil, "logger", "--host", "127.0.0.1", "--port", "0", "--rpcbind=false")
 	listens := s.oplog.waitStderr("listening on port ")
 	s.oplogAt = "127.0.0.1:" + regexp.MustCompile(`port (\d+)`).FindStringSubmatch(listens)[1]
 	s.startServer("0")
@@ -129,7 +136,7 @@ func runCase(t *testing.T, input, datetimeURL string, storage func(*testing.T) [
 
 func (s *scene) play(line string) {
 	s.Helper()
-	line = strings.ReplaceAll(line, "PATH", s.work)
+	line = strings.ReplaceAll(s.spoken.typed(line), "PATH", s.work)
 	switch {
 	case strings.HasPrefix(line, "#"):
 	case strings.HasPrefix(line, "!"):
@@ -186,8 +193,10 @@ func (s *scene) direct(what string, args []string) {
 
 func (s *scene) startServer(port string) {
 	s.Helper()
+	flags := s.storage(s.T)
+	s.keepAuthority(flags[slices.Index(flags, "--data")+1])
 	s.server = start(s.T, func(c *exec.Cmd) { c.Env = append(c.Env, "LOG_RPC_IP="+s.oplogAt) },
-		append([]string{"server", "--host", "127.0.0.1", "-p", port}, s.storage(s.T)...)...)
+		append([]string{"server", "--host", "127.0.0.1", "-p", port}, flags...)...)
 	line := s.server.firstLine()
 	s.port = line[strings.LastIndexByte(line, ':')+1:]
 }
@@ -203,8 +212,8 @@ func (s *scene) startClient(name string) {
 	p := start(s.T, func(c *exec.Cmd) {
 		c.Dir = s.work
 		c.Env = append(c.Env, "LONJA_DATETIME="+s.datetime,
-			"XDG_STATE_HOME="+filepath.Join(s.state, "of-"+name))
-	}, "client", "--classic", "-s", "127.0.0.1", "-p", s.port)
+			"XDG_STATE_HOME="+filepath.Join(s.state, "of-"+name), "XDG_CONFIG_HOME="+s.keyOf(name))
+	}, append([]string{"client", "-s", "127.0.0.1", "-p", s.port}, s.spoken.flags...)...)
 	s.clients[name] = &client{p, before}
 	p.waitOutput("the prompt", func(out []byte) bool { return string(out) == "c> " })
 }
