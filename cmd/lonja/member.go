@@ -144,9 +144,13 @@ func (m *member) directoryConfig(notices io.Writer) (*tls.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	pinned, err := m.trust.Pins(m.addresses[0])
-	if err != nil {
-		return nil, err
+	var pinned []lonja.PeerID
+	for _, a := range m.addresses {
+		pins, err := m.trust.Pins(a)
+		if err != nil {
+			return nil, err
+		}
+		pinned = append(pinned, pins...)
 	}
 	if len(pinned) == 0 && m.fingerprint != (lonja.PeerID{}) {
 		pinned = []lonja.PeerID{m.fingerprint}
@@ -180,18 +184,25 @@ func (m *member) directoryConfig(notices io.Writer) (*tls.Config, error) {
 		if err != nil {
 			return err
 		}
+		if err := m.pin(set); err != nil {
+			return err
+		}
 		m.authority.Store(set)
-		return m.pin(set.Fingerprint())
+		return nil
 	}
 	return config, nil
 }
 
 // pin remembers the directory's fingerprint for each of its addresses. A link
 // that says another one than is pinned is not followed.
-func (m *member) pin(id lonja.PeerID) error {
-	if m.fingerprint != (lonja.PeerID{}) && m.fingerprint != id {
-		if set := m.authority.Load(); set == nil || !holds(set, m.fingerprint) {
-			return &authority.UnknownAuthorityError{Pinned: []lonja.PeerID{m.fingerprint}, Found: id}
+func (m *member) pin(set *authority.Set) error {
+	id := set.Fingerprint()
+	if m.fingerprint != (lonja.PeerID{}) && !holds(set, m.fingerprint) {
+		return &authority.UnknownAuthorityError{Pinned: []lonja.PeerID{m.fingerprint}, Found: id}
+	}
+	for _, a := range m.addresses { // nothing is written if one of them is another
+		if _, err := m.trust.CheckDirectory(a, id); err != nil {
+			return err
 		}
 	}
 	for _, a := range m.addresses {

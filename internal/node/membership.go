@@ -43,7 +43,7 @@ type membership struct {
 	classic     bool // the directory speaks it
 	mapping     portmap.State
 	interfaces  []reach.Interface
-	revoked     map[lonja.PublicKey]bool
+	revoked     map[lonja.Member]bool // by user and key: another may have the same key
 }
 
 // The port of a node, and how many after it are tried if it is taken.
@@ -88,9 +88,9 @@ func (m *membership) ways() []lonja.Endpoint {
 
 // granted takes in what the directory gave.
 func (m *membership) granted(g session.Grant, begun bool) {
-	cert, err := authority.MemberCertificate(g.Certificate[0], m.Key, m.user, m.Authority())
+	cert, err := m.prove(g)
 	if err != nil {
-		m.opts.Log.Error("the directory has issued a certificate that is none", slog.Any("error", err))
+		m.opts.Log.Error("the directory has issued no certificate that is one: peers are not served", slog.Any("error", err))
 	}
 	m.mu.Lock()
 	if err == nil {
@@ -113,6 +113,15 @@ func (m *membership) granted(g session.Grant, begun bool) {
 	}
 }
 
+// prove makes of a grant what the node proves itself to peers with.
+func (m *membership) prove(g session.Grant) (*tls.Certificate, error) {
+	set := m.Authority()
+	if len(g.Certificate) == 0 || set == nil {
+		return nil, lonja.E(lonja.Malformed, "prove", errors.New("there is no certificate, or nobody who has issued it"))
+	}
+	return authority.MemberCertificate(g.Certificate[0], m.Key, m.user, set)
+}
+
 // peers says how the node proves itself to others, and what it takes from them.
 func (m *membership) peers() authority.PeerOptions {
 	return authority.PeerOptions{
@@ -133,7 +142,7 @@ func (m *membership) peers() authority.PeerOptions {
 func (m *membership) isRevoked(who lonja.Member) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.revoked[who.Key]
+	return m.revoked[who]
 }
 
 // begin serves and keeps the session in the background, and returns what ends
@@ -186,11 +195,16 @@ func (m *membership) speaksClassic() bool {
 	return m.classic && !m.ClassicOff
 }
 
-// who tells whose a connection is, for as long as its key is not revoked.
+// who tells whose a connection is, for as long as its key is not revoked and its
+// certificate lasts: a connection may last longer.
 func (m *membership) who(state *tls.ConnectionState) (lonja.Member, error) {
 	who, err := authority.MemberOf(*state)
-	if err == nil && m.isRevoked(who) {
+	switch {
+	case err != nil:
+	case m.isRevoked(who):
 		err = lonja.E(lonja.Untrusted, "serve", errors.New("the key was revoked"))
+	case time.Now().After(state.PeerCertificates[0].NotAfter):
+		err = lonja.E(lonja.Untrusted, "serve", errors.New("the certificate has run out"))
 	}
 	return who, err
 }
@@ -294,24 +308,27 @@ func (m *membership) watchDirectory(ctx context.Context) error {
 func (m *membership) heard(ctx context.Context, e lonja.Event) error {
 	switch e.Kind {
 	case lonja.KeyRevoked:
-		m.revoke(e.Key)
+		m.revoke(lonja.Member{User: e.User, Key: e.Key})
 	case lonja.EventsLost:
 		revocations, err := m.Directory.Revocations(ctx, time.Now().Add(-certificateLife).Unix())
 		if err != nil {
 			return err
 		}
 		for _, r := range revocations {
-			m.revoke(r.Key)
+			m.revoke(lonja.Member{User: r.User, Key: r.Key})
 		}
 	}
 	return nil
 }
 
-func (m *membership) revoke(key lonja.PublicKey) {
+// mostRevoked bounds what is remembered of revocations.
+const mostRevoked = 1 << 16
+
+func (m *membership) revoke(who lonja.Member) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.revoked == nil {
-		m.revoked = make(map[lonja.PublicKey]bool)
+	if m.revoked == nil || len(m.revoked) >= mostRevoked {
+		m.revoked = make(map[lonja.Member]bool)
 	}
-	m.revoked[key] = true
+	m.revoked[who] = true
 }

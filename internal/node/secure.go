@@ -161,33 +161,46 @@ func (m *membership) publishMissing(ctx context.Context) error {
 		return err
 	}
 	listed := make(map[lonja.Signature]bool)
-	for after := lonja.Cursor(""); ; {
+	err = eachPage(func(after lonja.Cursor) (lonja.Cursor, bool, error) {
 		page, next, err := m.Directory.ContentPage(ctx, m.user, m.user, after, lonja.MaxPage)
-		if err != nil {
-			return err
-		}
 		for _, l := range page {
 			if l.Proof != nil {
 				listed[l.Proof.Signature] = true
 			}
 		}
-		if next == "" {
-			break
-		}
-		after = next
+		return next, false, err
+	})
+	if err != nil {
+		return err
 	}
-	again := 0
+	return m.publishAllBut(ctx, listed)
+}
+
+// publishAllBut publishes again all that is not listed. One file that a directory
+// does not take any more does not keep it from the others.
+func (m *membership) publishAllBut(ctx context.Context, listed map[lonja.Signature]bool) error {
+	again, refused := 0, 0
+	var why error
 	for l := range m.files.Offered() {
 		if listed[l.Proof.Signature] {
 			continue
 		}
-		if err := m.Directory.Publish(ctx, m.user, l); err != nil && !errors.Is(err, lonja.AlreadyPublished) {
+		switch err := m.Directory.Publish(ctx, m.user, l); {
+		case err == nil, errors.Is(err, lonja.AlreadyPublished):
+			again++
+		case errors.Is(err, lonja.Unavailable), errors.Is(err, lonja.Canceled):
 			return err
+		default:
+			refused++
+			why = err
 		}
-		again++
 	}
 	if again > 0 {
 		m.opts.Log.Info("published again what the directory did not have", slog.Any("user", m.user), slog.Int("files", again))
+	}
+	if refused > 0 {
+		m.opts.Log.Warn("the directory does not take again all that is published here: publish it anew",
+			slog.Any("user", m.user), slog.Int("files", refused), slog.Any("the last one", why))
 	}
 	return nil
 }

@@ -45,36 +45,30 @@ func wanted(typed lonja.FileName) lonja.Wanted {
 const mostHolders = 10 * lonja.MaxPage
 
 func (d *secureDialect) holders(ctx context.Context, user lonja.UserName, w lonja.Wanted) (all []lonja.Holder, err error) {
-	for after := lonja.Cursor(""); len(all) < mostHolders; {
+	err = eachPage(func(after lonja.Cursor) (lonja.Cursor, bool, error) {
 		page, next, err := d.Directory.HoldersPage(ctx, user, w, after, lonja.MaxPage)
-		if err != nil {
-			return nil, err
-		}
 		all = append(all, page...)
-		if next == "" {
-			break
-		}
-		after = next
-	}
-	return all, nil
+		return next, len(all) >= mostHolders, err
+	})
+	return all, err
 }
 
 // whyNot is the error for a file that its owner does not offer: it may not be
 // there, or not connected.
 func (d *secureDialect) whyNot(ctx context.Context, user, owner lonja.UserName, name lonja.FileName) error {
-	for after := lonja.Cursor(""); ; {
+	there := false
+	err := eachPage(func(after lonja.Cursor) (lonja.Cursor, bool, error) {
 		page, next, err := d.Directory.UsersPage(ctx, user, after, lonja.MaxPage)
-		if err != nil {
-			return err
-		}
-		if slices.ContainsFunc(page, func(p lonja.Peer) bool { return p.User == owner }) {
-			return &lonja.Error{Kind: lonja.NoSuchFile, Op: opFetchFile, User: owner, File: name}
-		}
-		if next == "" {
-			return notThere(owner)
-		}
-		after = next
+		there = slices.ContainsFunc(page, func(p lonja.Peer) bool { return p.User == owner })
+		return next, there, err
+	})
+	switch {
+	case err != nil:
+		return err
+	case !there:
+		return notThere(owner)
 	}
+	return &lonja.Error{Kind: lonja.NoSuchFile, Op: opFetchFile, User: owner, File: name}
 }
 
 // fetchFrom fetches a content from one holder, whose word is checked: that the

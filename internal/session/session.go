@@ -157,10 +157,12 @@ func again(failures int, most time.Duration) time.Duration {
 	return time.Duration(rand.Float64() * float64(bound))
 }
 
-// isFinal reports whether trying again is of no use.
+// isFinal reports whether trying again is of no use: the directory itself has said
+// so. One that cannot be trusted now may be another machine that has its address in
+// the network where this one has woken up.
 func isFinal(err error) bool {
 	switch lonja.KindOf(err) {
-	case lonja.NoSuchUser, lonja.OtherKey, lonja.Forbidden, lonja.Untrusted:
+	case lonja.NoSuchUser, lonja.OtherKey, lonja.Forbidden:
 		return true
 	}
 	return false

@@ -131,12 +131,20 @@ func TestStaysConnected(t *testing.T) {
 
 // TestComesBack after the directory was away, for long enough to forget or not.
 func TestComesBack(t *testing.T) {
-	for _, away := range []time.Duration{20 * time.Second, 10 * time.Hour} {
+	for _, c := range []struct {
+		away time.Duration
+		err  error
+	}{
+		{20 * time.Second, errAway},
+		{10 * time.Hour, errAway},
+		{time.Hour, lonja.E(lonja.Untrusted, "", errors.New("another machine has its address here"))},
+	} {
+		away := c.away
 		t.Run(away.String(), func(t *testing.T) {
 			play(t, func(t *testing.T, s *scene) {
-				s.do(func() { s.fails = errAway })
+				s.do(func() { s.fails = c.err })
 				time.Sleep(away)
-				if state := s.State(); state.Connected || !errors.Is(state.Trouble, lonja.Unavailable) {
+				if state := s.State(); state.Connected || !errors.Is(state.Trouble, lonja.KindOf(c.err)) {
 					t.Errorf("while it is away: %+v", state)
 				}
 				s.do(func() { s.fails = nil })
@@ -213,7 +221,7 @@ func TestMovedIsToldSoon(t *testing.T) {
 
 // TestGivesUp what can never be had again.
 func TestGivesUp(t *testing.T) {
-	for _, kind := range []lonja.Kind{lonja.OtherKey, lonja.NoSuchUser, lonja.Untrusted} {
+	for _, kind := range []lonja.Kind{lonja.OtherKey, lonja.NoSuchUser, lonja.Forbidden} {
 		play(t, func(t *testing.T, s *scene) {
 			s.do(func() { s.fails = kind })
 			time.Sleep(time.Minute)
