@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"lonja"
@@ -60,6 +61,9 @@ type secureDialect struct {
 	*Node
 	SecureOptions
 	dialer *transport.Dialer
+	// publishing is held while what is served and what the directory lists are
+	// changed together, or compared.
+	publishing sync.Mutex
 }
 
 func newSecure(n *Node) *secureDialect {
@@ -156,8 +160,7 @@ func (m *membership) reassert(ctx context.Context) {
 }
 
 func (m *membership) publishMissing(ctx context.Context) error {
-	theirs, err := m.Directory.ContentDigest(ctx, m.user)
-	if err != nil || theirs == m.files.Digest() {
+	if same, err := m.listsTheSame(ctx); same || err != nil {
 		return err
 	}
 	listed := make(map[lonja.Signature]bool)
@@ -181,13 +184,34 @@ func (m *membership) publishMissing(ctx context.Context) error {
 		if listed[l.Proof.Signature] {
 			continue
 		}
-		if err := m.Directory.Publish(ctx, m.user, l); err != nil && !errors.Is(err, lonja.AlreadyPublished) {
+		if err := m.publishAgain(ctx, l); err != nil {
 			return err
 		}
 		again++
 	}
 	if again > 0 {
 		m.opts.Log.Info("published again what the directory did not have", slog.Any("user", m.user), slog.Int("files", again))
+	}
+	return nil
+}
+
+// listsTheSame reports whether the directory lists what is served here.
+func (m *membership) listsTheSame(ctx context.Context) (bool, error) {
+	m.publishing.Lock()
+	defer m.publishing.Unlock()
+	theirs, err := m.Directory.ContentDigest(ctx, m.user)
+	return theirs == m.files.Digest(), err
+}
+
+// publishAgain has a listing listed that was not, unless it is no more.
+func (m *membership) publishAgain(ctx context.Context, l lonja.Listing) error {
+	m.publishing.Lock()
+	defer m.publishing.Unlock()
+	if now, there := m.files.Listing(l.Name); !there || now.Proof.Signature != l.Proof.Signature {
+		return nil // deleted, or replaced, meanwhile
+	}
+	if err := m.Directory.Publish(ctx, m.user, l); err != nil && !errors.Is(err, lonja.AlreadyPublished) {
+		return err
 	}
 	return nil
 }
