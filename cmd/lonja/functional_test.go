@@ -31,7 +31,7 @@ func onDisk(t *testing.T) []string { return []string{"--data", t.TempDir() + "/d
 // playBattery plays all cases in a dialect. storage returns the flags of a
 // directory that knows nothing yet, --data and its value among them.
 func playBattery(t *testing.T, spoken dialect, storage func(*testing.T) []string) {
-	inputs, err := filepath.Glob(battery + "/input/*.txt")
+	inputs, err := spoken.inputs()
 	if err != nil || len(inputs) < 40 {
 		t.Fatalf("found %d cases, %v; want at least 40", len(inputs), err)
 	}

@@ -21,6 +21,16 @@ var (
 	inSecure  = dialect{suffix: "-secure", flags: []string{"--listen", "127.0.0.1:0"}, secure: true}
 )
 
+// inputs returns the cases, and those of this dialect alone.
+func (d dialect) inputs() ([]string, error) {
+	inputs, err := filepath.Glob(battery + "/input/*.txt")
+	if err != nil || !d.secure {
+		return inputs, err
+	}
+	more, err := filepath.Glob(battery + "/input" + d.suffix + "/*.txt")
+	return append(inputs, more...), err
+}
+
 // typed returns what a line of a case is in the dialect: files have names, and
 // not paths, in the secure one.
 func (d dialect) typed(line string) string {

@@ -120,7 +120,7 @@ func wantedOf(m *api.HoldersRequest) (wanted lonja.Wanted, err error) {
 
 // Search implements the method of lonja.v1.
 func (s *Server) Search(ctx context.Context, m *api.SearchRequest) (*api.SearchAnswer, error) {
-	r := request{method: "Search", user: m.User, operation: shown(lonja.OpSearch, m.After), file: api.Bytes(m.Query.GetWords())}
+	r := request{method: "Search", user: m.User, operation: lonja.OpSearch.String(), file: api.Bytes(m.Query.GetWords())} // people ask for each page
 	return perform(ctx, s, r, func(_ *caller, member lonja.Member) (*api.SearchAnswer, error) {
 		query, err := api.QueryOf(m.Query)
 		if err != nil {

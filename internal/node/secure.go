@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"lonja"
@@ -60,6 +61,9 @@ type secureDialect struct {
 	*Node
 	SecureOptions
 	dialer *transport.Dialer
+	// publishing is held while what is served and what the directory lists are
+	// changed together, or compared.
+	publishing sync.Mutex
 }
 
 func newSecure(n *Node) *secureDialect {
@@ -156,12 +160,11 @@ func (m *membership) reassert(ctx context.Context) {
 }
 
 func (m *membership) publishMissing(ctx context.Context) error {
-	theirs, err := m.Directory.ContentDigest(ctx, m.user)
-	if err != nil || theirs == m.files.Digest() {
+	if same, err := m.listsTheSame(ctx); same || err != nil {
 		return err
 	}
 	listed := make(map[lonja.Signature]bool)
-	err = eachPage(func(after lonja.Cursor) (lonja.Cursor, bool, error) {
+	err := eachPage(func(after lonja.Cursor) (lonja.Cursor, bool, error) {
 		page, next, err := m.Directory.ContentPage(ctx, m.user, m.user, after, lonja.MaxPage)
 		for _, l := range page {
 			if l.Proof != nil {
@@ -185,8 +188,8 @@ func (m *membership) publishAllBut(ctx context.Context, listed map[lonja.Signatu
 		if listed[l.Proof.Signature] {
 			continue
 		}
-		switch err := m.Directory.Publish(ctx, m.user, l); {
-		case err == nil, errors.Is(err, lonja.AlreadyPublished):
+		switch err := m.publishAgain(ctx, l); {
+		case err == nil:
 			again++
 		case errors.Is(err, lonja.Unavailable), errors.Is(err, lonja.Canceled):
 			return err
@@ -201,6 +204,27 @@ func (m *membership) publishAllBut(ctx context.Context, listed map[lonja.Signatu
 	if refused > 0 {
 		m.opts.Log.Warn("the directory does not take again all that is published here: publish it anew",
 			slog.Any("user", m.user), slog.Int("files", refused), slog.Any("the last one", why))
+	}
+	return nil
+}
+
+// listsTheSame reports whether the directory lists what is served here.
+func (m *membership) listsTheSame(ctx context.Context) (bool, error) {
+	m.publishing.Lock()
+	defer m.publishing.Unlock()
+	theirs, err := m.Directory.ContentDigest(ctx, m.user)
+	return theirs == m.files.Digest(), err
+}
+
+// publishAgain has a listing listed that was not, unless it is no more.
+func (m *membership) publishAgain(ctx context.Context, l lonja.Listing) error {
+	m.publishing.Lock()
+	defer m.publishing.Unlock()
+	if now, there := m.files.Listing(l.Name); !there || now.Proof.Signature != l.Proof.Signature {
+		return nil // deleted, or replaced, meanwhile
+	}
+	if err := m.Directory.Publish(ctx, m.user, l); err != nil && !errors.Is(err, lonja.AlreadyPublished) {
+		return err
 	}
 	return nil
 }

@@ -52,6 +52,8 @@ func (d *secureDialect) offer(ctx context.Context, user lonja.UserName, files *s
 	if err != nil {
 		return listing, err
 	}
+	d.publishing.Lock()
+	defer d.publishing.Unlock()
 	before, served := files.Listing(o.Name)
 	if err := files.Offer(local, listing, held.Info); err != nil {
 		return listing, err
@@ -109,6 +111,8 @@ func (d *secureDialect) withdraw(ctx context.Context, user lonja.UserName, files
 	if err != nil {
 		return nil, err
 	}
+	d.publishing.Lock()
+	defer d.publishing.Unlock()
 	var errs []error
 	for _, name := range names {
 		err := d.Directory.Delete(ctx, user, name)

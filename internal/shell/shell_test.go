@@ -138,6 +138,10 @@ func TestResults(t *testing.T) {
 		{GetMultifile, lonja.NoHolder, "GET_MULTIFILE FAIL, NO USER CONNECTED HAVE FILE"},
 		{GetMultifile, lonja.NotConnected, "GET_MULTIFILE FAIL, USER NOT CONNECTED"},
 		{GetMultifile, lonja.Disagreement, "GET_MULTIFILE FAIL"},
+		{Register, lonja.Forbidden, "REGISTER FAIL, NOT ALLOWED"},
+		{Connect, lonja.OtherKey, "CONNECT FAIL, USER NAME BELONGS TO ANOTHER KEY"},
+		{Disconnect, lonja.OtherKey, "DISCONNECT FAIL, USER NAME BELONGS TO ANOTHER KEY"},
+		{GetFile, lonja.Untrusted, "GET_FILE FAIL, NOT TRUSTED"},
 	} {
 		got := Result(Command{Verb: c.verb, User: "luis"}, c.err)
 		if want := "c> " + c.want; got != want {

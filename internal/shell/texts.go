@@ -72,6 +72,14 @@ var results = map[Verb]texts{
 	}},
 }
 
+// mistrust is told in the same words by each verb. It comes up in the secure
+// dialect only: in the classic one nothing is proved.
+var mistrust = map[lonja.Kind]string{
+	lonja.OtherKey:  "USER NAME BELONGS TO ANOTHER KEY",
+	lonja.Forbidden: "NOT ALLOWED",
+	lonja.Untrusted: "NOT TRUSTED",
+}
+
 // Result returns what is shown of the outcome of a command, without a line
 // end. An error of kind Invalid is a bad argument, told before anything was
 // sent; any other is told in the protocol's words.
@@ -89,13 +97,21 @@ func Result(cmd Command, err error) string {
 	if text, ok := t.failures[kind]; ok {
 		return Prompt + text
 	}
+	if why, ok := mistrust[kind]; ok {
+		return Prompt + t.failed + ", " + why
+	}
 	return Prompt + t.failed
 }
 
 // NeedsExplanation reports whether the text of Result for err says no more
-// than that it failed, so that the error itself is worth showing beside it.
+// than that it failed, or whom not to trust, so that the error itself is worth
+// showing beside it.
 func NeedsExplanation(cmd Command, err error) bool {
-	return err != nil && Result(cmd, err) == Prompt+results[cmd.Verb].failed
+	if err == nil {
+		return false
+	}
+	_, mistrusted := mistrust[lonja.KindOf(err)]
+	return mistrusted || Result(cmd, err) == Prompt+results[cmd.Verb].failed
 }
 
 // badArgument is the line for an argument that cannot be used: what is wrong
