@@ -39,9 +39,6 @@ func (s *Store) Purge(ctx context.Context, prefix store.Key) error {
 
 // hand gives a to the committer and waits for what comes of it.
 func (s *Store) hand(ctx context.Context, a *apply) (store.Rev, error) {
-	if err := s.wholeKnown(ctx); err != nil {
-		return 0, failure("apply", err)
-	}
 	a.done = make(chan struct{})
 	select {
 	case s.applies <- a:
@@ -118,7 +115,7 @@ func (s *Store) commitGroup(group []*apply) {
 func (s *Store) attempt(group []*apply) error {
 	s.commits.Lock()
 	defer s.commits.Unlock()
-	next := outcome{rev: s.latest()}
+	next := outcome{proof: s.proven()}
 	if err := s.write(group, &next); err != nil {
 		s.doubt = &next
 		s.fail(err)
@@ -131,14 +128,14 @@ func (s *Store) attempt(group []*apply) error {
 
 // An outcome is what a transaction brings about, if it does.
 type outcome struct {
-	rev    store.Rev
+	proof
 	events []store.Event
 }
 
 // advance makes known what is on disk. The caller holds commits.
 func (s *Store) advance(o outcome) {
 	s.mu.Lock()
-	s.rev = o.rev
+	s.proof = o.proof
 	s.mu.Unlock()
 	s.unchecked += framesPerCommit + framesPerChange*len(o.events)
 	s.tellFeeds(o.events)
@@ -147,7 +144,13 @@ func (s *Store) advance(o outcome) {
 func (s *Store) latest() store.Rev {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.rev
+	return s.proof.rev
+}
+
+func (s *Store) proven() proof {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.proof
 }
 
 // write does a group in one transaction. Its error is that of the whole
@@ -166,13 +169,13 @@ func (s *Store) write(group []*apply, next *outcome) (err error) {
 	}()
 	run := s.statements.in(tx)
 	for _, a := range group {
-		done, err := applyBatch(tx, run, a, &next.rev)
+		done, err := applyBatch(tx, run, a, &next.proof)
 		if err != nil {
 			return err
 		}
 		next.events = append(next.events, done...)
 	}
-	if _, err := run.latest.Exec(int64(next.rev)); err != nil {
+	if _, err := run.latest.Exec(int64(next.rev), next.seal()); err != nil {
 		return err
 	}
 	return tx.Commit()
@@ -180,11 +183,9 @@ func (s *Store) write(group []*apply, next *outcome) (err error) {
 
 // applyBatch does one batch, or nothing of it. A conflict is in a; the error
 // is one that ends the transaction.
-func applyBatch(tx *sql.Tx, run statements, a *apply, rev *store.Rev) ([]store.Event, error) {
+func applyBatch(tx *sql.Tx, run statements, a *apply, p *proof) ([]store.Event, error) {
 	if len(a.batch) == 0 {
-		// The keys' alphabet ends with 'z', and '{' comes after it.
-		_, err := tx.Exec("DELETE FROM records WHERE key >= ? AND key < ?", string(a.purge), string(a.purge)+"{")
-		return nil, err
+		return nil, purge(tx, a.purge, p)
 	}
 	several := len(a.batch) > 1
 	if several {
@@ -192,30 +193,39 @@ func applyBatch(tx *sql.Tx, run statements, a *apply, rev *store.Rev) ([]store.E
 			return nil, err
 		}
 	}
-	before := *rev
+	before := *p
 	events := make([]store.Event, 0, len(a.batch))
 	for _, c := range a.batch {
-		held, err := run.change(c, *rev+1)
+		held, err := run.change(c, p)
 		if err != nil {
 			return nil, err
 		}
 		if !held {
 			a.err = &lonja.Error{Kind: lonja.Conflict, Op: "apply", Err: fmt.Errorf("key %s", c.Key)}
-			*rev = before
+			*p = before
 			if several {
 				_, err = tx.Exec("ROLLBACK TO batch")
 			}
 			return nil, err
 		}
-		*rev++
-		events = append(events, store.Event{Key: c.Key, Value: c.Value, Rev: *rev})
+		events = append(events, store.Event{Key: c.Key, Value: c.Value, Rev: p.rev})
 	}
-	a.rev = *rev
+	a.rev = p.rev
 	if several {
 		_, err := tx.Exec("RELEASE batch")
 		return events, err
 	}
 	return events, nil
+}
+
+// purge deletes the records whose keys begin with prefix.
+func purge(tx *sql.Tx, prefix store.Key, p *proof) error {
+	// The keys' alphabet ends with 'z', and '{' comes after it.
+	gone, err := tx.Query("DELETE FROM records WHERE key >= ? AND key < ? RETURNING rev, key", string(prefix), string(prefix)+"{")
+	if err != nil {
+		return err
+	}
+	return addRows(gone, p.remove)
 }
 
 // Statements are prepared once, for the writer's only connection.
@@ -231,7 +241,7 @@ func prepare(ctx context.Context, writer *sql.DB) (st statements, err error) {
 		{&st.insert, "INSERT INTO records (rev, key, value) VALUES (?, ?, ?) ON CONFLICT (key) DO NOTHING"},
 		{&st.update, "UPDATE records SET rev = ?, value = ? WHERE key = ? AND rev = ?"},
 		{&st.remove, "DELETE FROM records WHERE key = ? AND rev = ?"},
-		{&st.latest, "UPDATE latest SET rev = ?"},
+		{&st.latest, "UPDATE latest SET rev = ?, proof = ?"},
 	} {
 		if *p.into, err = writer.PrepareContext(ctx, p.text); err != nil {
 			return st, err
@@ -245,8 +255,10 @@ func (st statements) in(tx *sql.Tx) statements {
 	return statements{tx.Stmt(st.insert), tx.Stmt(st.update), tx.Stmt(st.remove), tx.Stmt(st.latest)}
 }
 
-// change does one change and reports whether its expectation held.
-func (st statements) change(c store.Change, rev store.Rev) (bool, error) {
+// change does one change, as the one after p, and reports whether its
+// expectation held.
+func (st statements) change(c store.Change, p *proof) (bool, error) {
+	rev := p.rev + 1
 	var result sql.Result
 	var err error
 	switch {
@@ -260,6 +272,15 @@ func (st statements) change(c store.Change, rev store.Rev) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	n, err := result.RowsAffected()
-	return n == 1, err
+	if n, err := result.RowsAffected(); n != 1 || err != nil {
+		return false, err
+	}
+	p.rev = rev
+	if c.Expect != 0 {
+		p.remove(c.Expect, c.Key)
+	}
+	if c.Value != nil {
+		p.add(rev, c.Key)
+	}
+	return true, nil
 }

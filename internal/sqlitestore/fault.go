@@ -1,6 +1,7 @@
 package sqlitestore
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,7 +11,6 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"lonja"
-	"lonja/internal/store"
 )
 
 // What happens when the disk fails.
@@ -116,16 +116,16 @@ func (s *Store) settle() error {
 	if s.doubt == nil {
 		return nil
 	}
-	var found store.Rev
-	if err := s.writer.QueryRow("SELECT rev FROM latest").Scan(&found); err != nil {
+	found, _, err := readProof(context.Background(), s.writer)
+	if err != nil {
 		return err
 	}
 	switch found {
-	case s.latest():
-	case s.doubt.rev:
+	case s.proven():
+	case s.doubt.proof:
 		s.advance(*s.doubt)
 	default:
-		return damaged("apply", fmt.Errorf("the latest revision is %d, neither %d nor %d", found, s.latest(), s.doubt.rev))
+		return damaged("apply", fmt.Errorf("the latest revision is %d, neither %d nor %d", found.rev, s.latest(), s.doubt.rev))
 	}
 	s.doubt = nil
 	return nil
@@ -185,6 +185,9 @@ func (s *Store) checkpoint() error {
 	if frames > s.maxFrames {
 		for f := range s.feeds {
 			f.endRows()
+		}
+		if s.interrupt != nil {
+			s.interrupt()
 		}
 	}
 	return s.noteSeen()

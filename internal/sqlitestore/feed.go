@@ -20,7 +20,7 @@ const eventSize = 64
 
 // A feed is one call of Feed, while it goes on.
 type feed struct {
-	begin store.Rev     // everything up to it is in the rows
+	begin proof         // of the rows, which have everything up to its revision
 	grew  chan struct{} // has a value when there is something to take
 
 	// stopRows lets go of the rows, whatever their reader is at: it may hang in
@@ -34,7 +34,7 @@ type feed struct {
 	ended   error // why nothing more comes after what waits
 }
 
-func newFeed(begin store.Rev, stopRows context.CancelFunc) *feed {
+func newFeed(begin proof, stopRows context.CancelFunc) *feed {
 	return &feed{begin: begin, grew: make(chan struct{}, 1), stopRows: stopRows, reading: true}
 }
 
@@ -137,12 +137,10 @@ func (s *Store) Feed(ctx context.Context, tell func(store.Event) error) error {
 	if err := s.tellRows(rows, f, tell); err != nil {
 		return err
 	}
-	if err := s.wholeKnown(ctx); err != nil {
-		return s.feedFailure(err)
-	}
-	if err := tell(store.Event{Rev: f.begin}); err != nil {
+	if err := tell(store.Event{Rev: f.begin.rev}); err != nil {
 		return err
 	}
+	s.fedOnce.Do(func() { close(s.fed) })
 	for {
 		select {
 		case <-f.grew:
@@ -194,7 +192,7 @@ func (s *Store) beginFeed(ctx context.Context) (_ *sql.Rows, _ *feed, err error)
 		cancel()
 		return nil, nil, err
 	}
-	f := newFeed(s.latest(), cancel)
+	f := newFeed(s.proven(), cancel)
 	s.feeds[f] = struct{}{}
 	return rows, f, nil
 }
@@ -206,19 +204,28 @@ func (s *Store) endFeed(f *feed) {
 	delete(s.feeds, f)
 }
 
-// tellRows tells the rows of a feed. An error of tell is returned as it is.
+// tellRows tells the rows of a feed, and makes sure that they were all there.
+// An error of tell is returned as it is.
 func (s *Store) tellRows(rows *sql.Rows, f *feed, tell func(store.Event) error) error {
 	defer rows.Close()
+	var told proof
 	for rows.Next() {
 		e, err := scan(rows)
 		if err != nil {
 			return s.rowsFailure(f, err)
 		}
+		told.add(e.Rev, e.Key)
 		if err := tell(e); err != nil {
 			return err
 		}
 	}
-	return s.rowsFailure(f, rows.Err())
+	if err := s.rowsFailure(f, rows.Err()); err != nil {
+		return err
+	}
+	if err := told.compare(f.begin); err != nil {
+		return s.feedFailure(err)
+	}
+	return nil
 }
 
 // rowsFailure says what the rows of f ended with: err, which may be nil, but

@@ -1,8 +1,6 @@
 package sqlitestore
 
 import (
-	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -12,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 
-	"lonja"
 	"lonja/internal/datadir"
 	"lonja/internal/store"
 )
@@ -108,34 +105,4 @@ func affirmLog(path string) error {
 		}
 		offset += int64(n)
 	}
-}
-
-// wholeKnown waits until it is known whether the database is whole, and returns
-// why it is not.
-func (s *Store) wholeKnown(ctx context.Context) error {
-	select {
-	case <-s.whole:
-		return s.damage
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// checkWhole reads the whole database and compares its table with its index.
-// What the records hold is up to their checksums.
-func checkWhole(ctx context.Context, db *sql.DB) error {
-	var found string
-	if err := db.QueryRowContext(ctx, "PRAGMA integrity_check(1)").Scan(&found); err != nil {
-		return err
-	}
-	if found != "ok" {
-		return damaged("open", errors.New(oneLine(found)))
-	}
-	return nil
-}
-
-// oneLine is a text of SQLite's, which may have several lines and pieces of
-// what is in the file, as a terminal and a log can have it.
-func oneLine(text string) string {
-	return lonja.Printable(strings.Join(strings.Fields(text), " "))
 }

@@ -49,10 +49,19 @@ CREATE TABLE IF NOT EXISTS records (
 	value BLOB NOT NULL          -- sealed
 ) STRICT;
 CREATE TABLE IF NOT EXISTS latest (
-	only INTEGER PRIMARY KEY CHECK (only = 1),
-	rev  INTEGER NOT NULL        -- of the latest change, also of one that deleted
+	only  INTEGER PRIMARY KEY CHECK (only = 1),
+	rev   INTEGER NOT NULL,      -- of the latest change, also of one that deleted
+	proof BLOB                   -- sealed; NULL if there is none yet
 ) STRICT;
-INSERT OR IGNORE INTO latest VALUES (1, 0);`
+INSERT OR IGNORE INTO latest (only, rev) VALUES (1, 0);`
+
+// hasProof and addProof bring the databases of versions up to date that kept no
+// proof. Those versions then fail to open them, as they must: they would change
+// the records and not the proof.
+const (
+	hasProof = "SELECT EXISTS (SELECT 1 FROM pragma_table_info('latest') WHERE name = 'proof')"
+	addProof = "ALTER TABLE latest ADD COLUMN proof BLOB"
+)
 
 // A Store is a store.Store on this machine's disk.
 type Store struct {
@@ -70,18 +79,20 @@ type Store struct {
 	stop    context.CancelFunc // of the committer
 	done    chan struct{}      // closed when the committer has ended
 
-	whole    chan struct{} // closed when the database has been checked, to damage
-	damage   error
-	checking sync.WaitGroup
+	fed          chan struct{} // closed when a feed has told what is in the database
+	fedOnce      sync.Once
+	inspecting   sync.WaitGroup
+	inspectAgain time.Duration
 
 	commits   sync.Mutex // guards what follows; held over each commit, so that feeds begin between two
 	feeds     map[*feed]struct{}
 	doubt     *outcome // of the transaction that failed, until it is known
 	unchecked int      // frames, about, since the last checkpoint
 	maxFrames int      // of the log, beside feeds that read their rows
+	interrupt func()   // ends a check of the trees, which also holds the log; nil before the first
 
 	mu       sync.Mutex // guards what follows; held for a moment
-	rev      store.Rev  // of the latest change
+	proof    proof      // of the records, as of the latest change
 	health   error
 	failedAt time.Time // when health was last nil
 }
@@ -93,9 +104,10 @@ var _ store.Store = (*Store)(nil)
 // kind Damaged, if its database is gone or older than it was. The caller closes
 // the Store.
 //
-// The whole database is read and checked while feeds already tell what is in
-// it: until that is done no feed tells that its beginning is over, and no
-// change is made. If it is not whole both fail, with kind Damaged.
+// A feed tells that its beginning is over only if it has told all records that
+// were written, as they were. What feeds do not read is checked once the first
+// of them has come that far; if that is damaged, Health says so from then on,
+// and no change is made any more.
 func Open(ctx context.Context, dir string) (*Store, error) {
 	return OpenLogged(ctx, dir, slog.New(slog.DiscardHandler))
 }
@@ -108,10 +120,10 @@ func OpenLogged(ctx context.Context, dir string, log *slog.Logger) (_ *Store, er
 		log:     log,
 		applies: make(chan *apply),
 		done:    make(chan struct{}),
-		whole:   make(chan struct{}),
+		fed:     make(chan struct{}),
 		feeds:   make(map[*feed]struct{}),
 
-		maxFrames: maxFrames,
+		maxFrames: maxFrames, inspectAgain: inspectAgain,
 	}
 	if s.claim, err = datadir.Claim(dir, kind, databaseFile); err != nil {
 		return nil, lonja.E(lonja.LocalFile, "open data directory", err)
@@ -125,14 +137,7 @@ func OpenLogged(ctx context.Context, dir string, log *slog.Logger) (_ *Store, er
 		return nil, failure("open data directory", s.named(err))
 	}
 	ctx, s.stop = context.WithCancel(context.Background())
-	s.checking.Go(func() {
-		defer close(s.whole)
-		// By the writer, which then has much of it in memory: of a disk that fails
-		// to read later it could not tell what is damaged from what is missing.
-		if s.damage = checkWhole(ctx, s.writer); ctx.Err() != nil {
-			s.damage = errClosed
-		}
-	})
+	s.inspecting.Go(func() { s.inspect(ctx) })
 	go s.commit(ctx)
 	return s, nil
 }
@@ -148,17 +153,20 @@ func (s *Store) openDatabase(ctx context.Context) (err error) {
 		return err
 	}
 	s.writer.SetMaxOpenConns(1)
-	if _, err := s.writer.ExecContext(ctx, schema); err != nil {
+	proven, err := s.openTables(ctx)
+	if err != nil {
 		return err
 	}
-	if err := s.writer.QueryRowContext(ctx, "SELECT rev FROM latest").Scan(&s.rev); err != nil {
-		return err
-	}
-	if s.rev < seen {
-		return damaged("open", fmt.Errorf("%s ends with revision %d, and had %d before", path, s.rev, seen))
+	if s.proof.rev < seen {
+		return damaged("open", fmt.Errorf("%s ends with revision %d, and had %d before", path, s.proof.rev, seen))
 	}
 	if err := s.hold(path); err != nil {
 		return err
+	}
+	if !proven {
+		if err := s.prove(ctx); err != nil {
+			return err
+		}
 	}
 	// The files have names of their own now: their directory must be on disk
 	// before anything in them counts.
@@ -177,6 +185,25 @@ func (s *Store) openDatabase(ctx context.Context) (err error) {
 	return nil
 }
 
+// openTables makes the tables, if need be, and reads the proof; proven is false
+// if there is none.
+func (s *Store) openTables(ctx context.Context) (proven bool, err error) {
+	if _, err := s.writer.ExecContext(ctx, schema); err != nil {
+		return false, err
+	}
+	var has bool
+	if err := s.writer.QueryRowContext(ctx, hasProof).Scan(&has); err != nil {
+		return false, err
+	}
+	if !has {
+		if _, err := s.writer.ExecContext(ctx, addProof); err != nil {
+			return false, err
+		}
+	}
+	s.proof, proven, err = readProof(ctx, s.writer)
+	return proven, err
+}
+
 // named adds to an error of SQLite's what it does not say: which files it is
 // about.
 func (s *Store) named(err error) error {
@@ -191,7 +218,7 @@ func (s *Store) Close() (err error) {
 	s.Hub.Close()
 	s.stop()
 	<-s.done
-	s.checking.Wait()
+	s.inspecting.Wait()
 	if s.Health() == nil {
 		err = s.noteSeen()
 	}
