@@ -1152,7 +1152,7 @@ func (x *RenewAnswer) GetSession() *Session {
 // What a node is given with a session.
 type Session struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Certificate   *Certificate           `protobuf:"bytes,1,opt,name=certificate,proto3" json:"certificate,omitempty"` // not set where the caller has no key, or the directory issues none
+	Certificate   *Certificate           `protobuf:"bytes,1,opt,name=certificate,proto3" json:"certificate,omitempty"` // not set where the caller has no key, the name is bound to none, or the directory issues none
 	Observed      string                 `protobuf:"bytes,2,opt,name=observed,proto3" json:"observed,omitempty"`       // the address and port that the directory sees the node at
 	Node          string                 `protobuf:"bytes,3,opt,name=node,proto3" json:"node,omitempty"`               // which node of the directory answered; may be empty
 	Classic       bool                   `protobuf:"varint,4,opt,name=classic,proto3" json:"classic,omitempty"`        // the directory speaks the classic protocol too

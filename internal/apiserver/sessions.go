@@ -8,6 +8,7 @@ import (
 
 	"lonja"
 	"lonja/internal/api"
+	"lonja/internal/statement"
 )
 
 // Connect implements the method of lonja.v1.
@@ -20,11 +21,11 @@ func (s *Server) Connect(ctx context.Context, m *api.ConnectRequest) (*api.Conne
 		}
 		var session *api.Session
 		if m.WithoutKey || c.key.IsZero() {
-			session, err = s.session(c, member, false)
+			session, err = s.session(ctx, c, member, false)
 			if err == nil {
 				err = s.connectWithoutKey(ctx, c, member.User, ways)
 			}
-		} else if session, err = s.session(c, member, true); err == nil { // first: a session without one is of no use
+		} else if session, err = s.session(ctx, c, member, true); err == nil { // first: a session without one is of no use
 			err = s.opts.Directory.ConnectMember(ctx, member, ways)
 		}
 		if err != nil {
@@ -55,7 +56,7 @@ func (s *Server) Renew(ctx context.Context, m *api.RenewRequest) (*api.RenewAnsw
 		if err := s.opts.Directory.RenewMember(ctx, member, ways); err != nil {
 			return nil, err
 		}
-		session, err := s.session(c, member, m.Certificate)
+		session, err := s.session(ctx, c, member, m.Certificate)
 		return &api.RenewAnswer{Session: session}, err
 	})
 }
@@ -89,20 +90,32 @@ func waysOf(list []string, c *caller) ([]lonja.Endpoint, error) {
 	return slices.CompactFunc(ways, func(a, b lonja.Endpoint) bool { return a == b }), nil
 }
 
-// session is what a node is given, with a new certificate if one is wanted.
-func (s *Server) session(c *caller, member lonja.Member, certificate bool) (*api.Session, error) {
+// session is what a node is given, with a new certificate if one is wanted and
+// the name is bound to the node's key.
+func (s *Server) session(ctx context.Context, c *caller, member lonja.Member, certificate bool) (*api.Session, error) {
 	session := &api.Session{Observed: observed(c.from), Node: s.opts.Node, Classic: s.opts.Classic}
 	if !certificate || s.opts.Issue == nil || member.Key.IsZero() {
 		return session, nil
 	}
 	var err error
-	session.Certificate, err = s.issue(member)
+	session.Certificate, err = s.issue(ctx, member)
 	return session, err
 }
 
-func (s *Server) issue(member lonja.Member) (*api.Certificate, error) {
+// issue makes the certificate of a member, or none if its name is bound to no
+// key: anybody may act for such a name, so nothing says whose it is. It looks
+// again once the certificate is made. So each one that is given away is of a key
+// that was the account's when it had been made, and whatever ends that later (a
+// revocation, the end of the account) tells peers not to take it.
+func (s *Server) issue(ctx context.Context, member lonja.Member) (*api.Certificate, error) {
+	if bound, err := s.bound(ctx, member); err != nil || !bound {
+		return nil, err
+	}
 	issued, err := s.opts.Issue(member)
 	if err != nil {
+		return nil, err
+	}
+	if bound, err := s.bound(ctx, member); err != nil || !bound {
 		return nil, err
 	}
 	return &api.Certificate{
@@ -111,8 +124,20 @@ func (s *Server) issue(member lonja.Member) (*api.Certificate, error) {
 	}, nil
 }
 
-// Certificate implements the method of lonja.v1. Anybody may act for a name that
-// is bound to no key, so no certificate says whose it is.
+// bound reports whether a name is bound to the member's key now, and not to
+// none. OtherKey.
+func (s *Server) bound(ctx context.Context, member lonja.Member) (bool, error) {
+	keys, err := s.opts.Directory.Keys(ctx, member.User)
+	if err != nil || len(keys) == 0 {
+		return false, err
+	}
+	if !statement.Speaks(keys, member.Key) {
+		return false, &lonja.Error{Kind: lonja.OtherKey, Op: "certify", User: member.User}
+	}
+	return true, nil
+}
+
+// Certificate implements the method of lonja.v1.
 func (s *Server) Certificate(ctx context.Context, m *api.CertificateRequest) (*api.CertificateAnswer, error) {
 	r := request{method: "Certificate", user: m.User}
 	return perform(ctx, s, r, func(c *caller, member lonja.Member) (*api.CertificateAnswer, error) {
@@ -122,14 +147,10 @@ func (s *Server) Certificate(ctx context.Context, m *api.CertificateRequest) (*a
 		case s.opts.Issue == nil:
 			return nil, lonja.E(lonja.Forbidden, "CERTIFICATE", errors.New("this directory issues none"))
 		}
-		keys, err := s.opts.Directory.Keys(ctx, member.User)
-		if err != nil {
-			return nil, err
+		certificate, err := s.issue(ctx, member)
+		if err == nil && certificate == nil {
+			err = lonja.E(lonja.Forbidden, "CERTIFICATE", errors.New("the name is bound to no key: claim it first"))
 		}
-		if len(keys) == 0 {
-			return nil, lonja.E(lonja.Forbidden, "CERTIFICATE", errors.New("the name is bound to no key: claim it first"))
-		}
-		certificate, err := s.issue(member)
 		return &api.CertificateAnswer{Certificate: certificate, Observed: observed(c.from)}, err
 	})
 }
