@@ -146,7 +146,9 @@ func (o *clientOptions) node(cmd *cobra.Command) (*node.Node, func(), error) {
 			MapPort: o.mapping == switchOn && !isLoopback(o.listen),
 		},
 	})
+	stop := keepStatus(n, &statusFile{state: m.state, directory: m.name(), program: "client", log: m.log})
 	return n, func() {
+		stop()
 		n.Close()
 		m.close()
 		_ = hashes.Close()

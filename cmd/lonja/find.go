@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -23,9 +21,8 @@ import (
 )
 
 type findOptions struct {
-	server    string
-	port      int
-	user      string
+	askOptions
+	classic   bool
 	base      string
 	extension string
 	minSize   string
@@ -34,14 +31,12 @@ type findOptions struct {
 	online    bool
 	limit     int
 	all       bool
-	json      bool
 	datetime  string
 }
 
 func (o *findOptions) addFlags(f *pflag.FlagSet) {
-	f.StringVarP(&o.server, "server", "s", "", "`host` of the directory (required)")
-	f.IntVarP(&o.port, "port", "p", 4444, "`port` of the directory")
-	f.StringVar(&o.user, "user", "", "ask as `name`, who is connected; default: a guest for the moment")
+	o.askOptions.addFlags(f)
+	f.BoolVar(&o.classic, "classic", false, "speak the classic protocol, unencrypted; without --user, as a guest for the moment")
 	f.StringVar(&o.base, "base", "", "only files with exactly this base `name`")
 	f.StringVar(&o.extension, "ext", "", "only files with this `extension`")
 	f.StringVar(&o.minSize, "min-size", "", "only files of at least this `size`: 500, 10MB, 1.5GiB")
@@ -50,10 +45,9 @@ func (o *findOptions) addFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.online, "online", false, "only files that somebody connected has")
 	f.IntVar(&o.limit, "limit", lonja.DefaultFound, "show at most `n` results")
 	f.BoolVar(&o.all, "all", false, "show all results")
-	f.BoolVar(&o.json, "json", false, "print each result as a JSON object on a line of its own")
 	f.StringVar(&o.datetime, "datetime", envOr(datetimeVariable, datetime.DefaultURL),
-		"`URL` of the date-time service; $"+datetimeVariable)
-	notSettings(f, "user", "base", "ext", "min-size", "max-size", "owner", "online", "limit", "all")
+		"`URL` of the date-time service, with --classic; $"+datetimeVariable)
+	notSettings(f, "classic", "base", "ext", "min-size", "max-size", "owner", "online", "limit", "all")
 }
 
 func newFindCommand() *cobra.Command {
@@ -66,29 +60,56 @@ file's published name or its description, in upper or lower case; the last one
 may be only the beginning of a word. Files of one base name are one result. What
 most users have in reach comes first.
 
-A directory answers connected users only. Without --user, a guest by the name of
-find-... is registered and connected while this takes, and then unregistered.
+What is marked "classic" was published in the unencrypted protocol: nothing proves
+whose it is; its size is unknown, and fits no bound. Nothing found is no failure:
+standard error says so.
 
-Sizes are unknown, and fit no bound, where owners use the classic protocol.
-Nothing found is no failure: standard error says so.`,
-		Example: `  lonja find poem shel -s localhost
-  lonja find -s localhost --ext ogg --online --all --json song
-  lonja client -s localhost, then GET_FILE or GET_MULTIFILE, fetches what was found`,
+With --classic, the directory is asked in that protocol, in which it answers
+connected users only. Without --user, a guest by the name of find-... is registered
+and connected while this takes, and then unregistered.`,
+		Example: `  lonja find poem shel
+  lonja find --ext ogg --online --all --json song
+  lonja find --classic -s localhost poem`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, words []string) error {
 			if opts.all && cmd.Flags().Changed("limit") {
 				return usagef("--all and --limit exclude each other")
 			}
-			return runFind(cmd.Context(), opts, words, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			if opts.classic {
+				return runFindClassic(cmd.Context(), opts, words, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			}
+			return runFind(cmd, opts, words)
 		},
 	}
 	opts.addFlags(cmd.Flags())
 	return cmd
 }
 
-// runFind searches as the user of the options, or as a guest who is gone
+// runFind searches as a member.
+func runFind(cmd *cobra.Command, opts findOptions, words []string) error {
+	query, err := opts.query(words)
+	if err != nil {
+		return err
+	}
+	return opts.as(cmd, func(a *asker) error {
+		found := newFoundWriter(cmd.OutOrStdout(), opts.json)
+		found.marks = true
+		return showFound(cmd.Context(), func(ctx context.Context, q lonja.Query) (lonja.FoundPage, error) {
+			return a.client.Search(ctx, a.user, q)
+		}, query, opts.all, found, cmd.ErrOrStderr())
+	})
+}
+
+// runFindClassic searches as the user of the options, or as a guest who is gone
 // afterwards. Results go to stdout, all else to stderr.
-func runFind(ctx context.Context, opts findOptions, words []string, stdout, stderr io.Writer) error {
+func runFindClassic(ctx context.Context, opts findOptions, words []string, stdout, stderr io.Writer) error {
+	if opts.server == "" {
+		return usagef(`-s HOST is missing: which directory? (see "lonja find --help")`)
+	}
+	where, err := opts.site()
+	if err != nil {
+		return err
+	}
 	query, err := opts.query(words)
 	if err != nil {
 		return err
@@ -100,7 +121,7 @@ func runFind(ctx context.Context, opts findOptions, words []string, stdout, stde
 	defer clock.Close()
 
 	dir := dirclient.New(dirclient.Options{
-		Address: net.JoinHostPort(opts.server, strconv.Itoa(opts.port)), Timestamp: clock.Now,
+		Address: where.name(), Timestamp: clock.Now,
 	})
 	found := newFoundWriter(stdout, opts.json)
 	show := func(search searchFunc) error { return showFound(ctx, search, query, opts.all, found, stderr) }
@@ -118,12 +139,6 @@ func runFind(ctx context.Context, opts findOptions, words []string, stdout, stde
 // query returns what the flags and words say, or a usage error.
 func (o *findOptions) query(words []string) (lonja.Query, error) {
 	q := lonja.Query{Words: strings.Join(words, " "), OnlineOnly: o.online}
-	if o.server == "" {
-		return q, usagef(`-s HOST is missing: which directory? (see "lonja find --help")`)
-	}
-	if o.port < 1 || o.port > 65535 {
-		return q, usagef("port %d is not between 1 and 65535", o.port)
-	}
 	for _, f := range []struct{ flag, filter, value string }{
 		{"base", "base", o.base},
 		{"ext", "ext", o.extension},

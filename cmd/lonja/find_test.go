@@ -62,7 +62,7 @@ func (s *stall) must(err error) {
 
 func (s *stall) find(args ...string) (status int, stdout, stderr string) {
 	s.t.Helper()
-	return runToEnd(s.t, append([]string{"find", "-s", "127.0.0.1", "-p", s.port, "--datetime", noClock}, args...)...)
+	return runToEnd(s.t, append([]string{"find", "--classic", "-s", "127.0.0.1", "-p", s.port, "--datetime", noClock}, args...)...)
 }
 
 func TestFind(t *testing.T) {
@@ -138,7 +138,7 @@ func TestFindWithoutReader(t *testing.T) {
 	for i := range 20 {
 		s.publish("ana", lonja.FileName(fmt.Sprintf("/f%d", i)), "")
 	}
-	find := exec.Command(binary, "find", "-s", "127.0.0.1", "-p", s.port, "--datetime", noClock, "--all")
+	find := exec.Command(binary, "find", "--classic", "-s", "127.0.0.1", "-p", s.port, "--datetime", noClock, "--all")
 	find.Env = apart(t.TempDir())
 	out, err := find.StdoutPipe()
 	if err != nil {
@@ -249,7 +249,7 @@ func TestFindInAnOldDirectory(t *testing.T) {
 		}
 		return []byte{0}
 	})
-	status, stdout, stderr := runToEnd(t, "find", "-s", "127.0.0.1", "-p", port, "--datetime", noClock, "poem")
+	status, stdout, stderr := runToEnd(t, "find", "--classic", "-s", "127.0.0.1", "-p", port, "--datetime", noClock, "poem")
 	want := "lonja: SEARCH: this directory is an older one, which cannot search\n"
 	if status != 1 || stdout != "" || stderr != want {
 		t.Errorf("got status %d, %q and %q; want 1 and %q", status, stdout, stderr, want)
@@ -266,7 +266,7 @@ func TestFindInterrupted(t *testing.T) {
 		return []byte{0}
 	})
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
-		find := start(t, nil, "find", "-s", "127.0.0.1", "-p", port, "--datetime", noClock, "poem")
+		find := start(t, nil, "find", "--classic", "-s", "127.0.0.1", "-p", port, "--datetime", noClock, "poem")
 		wantOps(t, ops, "REGISTER", "CONNECT", "SEARCH")
 		if status := find.end(signal); status != 1 || strings.Count(find.stderr.String(), "\n") != 1 {
 			t.Errorf("%v: got status %d and %q; want 1 and a line", signal, status, find.stderr.String())
@@ -276,7 +276,7 @@ func TestFindInterrupted(t *testing.T) {
 }
 
 func TestFindWithoutDirectory(t *testing.T) {
-	status, stdout, stderr := runToEnd(t, "find", "-s", "127.0.0.1", "-p", "1", "--datetime", noClock, "poem")
+	status, stdout, stderr := runToEnd(t, "find", "--classic", "-s", "127.0.0.1", "-p", "1", "--datetime", noClock, "poem")
 	if status != 1 || stdout != "" || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "refused") {
 		t.Errorf("got status %d, %q and %q; want 1 and a line", status, stdout, stderr)
 	}

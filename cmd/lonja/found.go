@@ -1,9 +1,9 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"unicode/utf16"
@@ -16,7 +16,8 @@ import (
 type foundWriter struct {
 	out     io.Writer
 	json    bool
-	written int // results so far
+	marks   bool // tells in which dialect each was published
+	written int  // results so far
 }
 
 func newFoundWriter(out io.Writer, json bool) *foundWriter {
@@ -30,7 +31,7 @@ func (w *foundWriter) write(found []lonja.Found) error {
 	}
 	lines := w.table
 	if w.json {
-		lines = jsonLines
+		lines = w.jsonLines
 	}
 	_, err := io.WriteString(w.out, lines(found))
 	w.written += len(found)
@@ -42,7 +43,11 @@ func (w *foundWriter) table(found []lonja.Found) string {
 	var b strings.Builder
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	if w.written == 0 {
-		fmt.Fprintln(t, "BASE NAME\tHOLDERS\tSIZE\tOWNER\tPUBLISHED AS\tDESCRIPTION")
+		head := []string{"BASE NAME", "HOLDERS", "SIZE", "OWNER", "PUBLISHED AS", "DESCRIPTION"}
+		if w.marks {
+			head = slices.Insert(head, byColumn, "BY")
+		}
+		fmt.Fprintln(t, strings.Join(head, "\t"))
 	}
 	for _, f := range found {
 		cells := shell.FoundCells(f)
@@ -50,6 +55,9 @@ func (w *foundWriter) table(found []lonja.Found) string {
 			if cell == "" {
 				cells[i] = "-"
 			}
+		}
+		if w.marks {
+			cells = slices.Insert(cells, byColumn, dialectOf(f.Listing))
 		}
 		fmt.Fprintln(t, strings.Join(cells, "\t"))
 	}
@@ -61,6 +69,16 @@ func (w *foundWriter) table(found []lonja.Found) string {
 	return trimmed.String()
 }
 
+// byColumn is where the dialect stands: behind the owner.
+const byColumn = 4
+
+func dialectOf(l lonja.Listing) string {
+	if l.Proof == nil {
+		return dialectClassic
+	}
+	return dialectSecure
+}
+
 // A foundLine is one result as JSON.
 type foundLine struct {
 	Base        string `json:"base"`
@@ -70,9 +88,12 @@ type foundLine struct {
 	Owner       string `json:"owner"`
 	Name        string `json:"name"`
 	Description string `json:"description"`
+
+	Dialect string `json:"dialect,omitempty"`
+	File    string `json:"file,omitempty"` // BLAKE3 of the content; absent for classic
 }
 
-func jsonLines(found []lonja.Found) string {
+func (w *foundWriter) jsonLines(found []lonja.Found) string {
 	var b strings.Builder
 	for _, f := range found {
 		line := foundLine{
@@ -82,11 +103,13 @@ func jsonLines(found []lonja.Found) string {
 		if f.Listing.Size >= 0 {
 			line.Size = &f.Listing.Size
 		}
-		var text strings.Builder
-		enc := json.NewEncoder(&text)
-		enc.SetEscapeHTML(false)
-		_ = enc.Encode(line) // strings and numbers
-		b.WriteString(escapeHidden(strings.TrimSuffix(text.String(), "\n")) + "\n")
+		if w.marks {
+			line.Dialect = dialectOf(f.Listing)
+		}
+		if p := f.Listing.Proof; w.marks && p != nil {
+			line.File = p.File.String()
+		}
+		_ = writeJSONLine(&b, line) // strings and numbers, into memory
 	}
 	return b.String()
 }

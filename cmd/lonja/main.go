@@ -79,7 +79,8 @@ Start with "lonja up": everything on this machine, for a first look.
 	})
 	root.AddCommand(newServerCommand(), newClientCommand(), newFindCommand(), newUpCommand(),
 		newLoggerCommand(), newDatetimeCommand(), newBenchCommand(), newAdminCommand(), newConfigCommand(), newManCommand(),
-		newIDCommand(), newTrustCommand())
+		newIDCommand(), newTrustCommand(),
+		newRegisterCommand(), newUnregisterCommand(), newPublishCommand(), newUnpublishCommand(), newLsCommand(), newGetCommand(), newWhoCommand())
 	completeHelp(root.Commands())
 	return root
 }

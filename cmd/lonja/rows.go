@@ -11,16 +11,27 @@ import (
 	"lonja"
 )
 
+// writeJSONLine writes a JSON object on a line, with nothing in it that a terminal
+// must not see, and nothing lost.
+func writeJSONLine(w io.Writer, row any) error {
+	var text strings.Builder
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(row); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, escapeHidden(strings.TrimSuffix(text.String(), "\n"))+"\n")
+	return err
+}
+
 // writeRows writes what a command answers: for people a table with a head, for
 // programs a JSON object on a line for each row. cells returns the columns of a
 // row; text of others is made safe for terminals.
 func writeRows[T any](w io.Writer, asJSON bool, head []string, rows []T, cells func(T) []string) error {
 	out := bufio.NewWriter(w)
 	if asJSON {
-		encoder := json.NewEncoder(out)
-		encoder.SetEscapeHTML(false)
 		for _, row := range rows {
-			if err := encoder.Encode(row); err != nil {
+			if err := writeJSONLine(out, row); err != nil {
 				return err
 			}
 		}

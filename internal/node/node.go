@@ -151,7 +151,7 @@ func (n *Node) Register(ctx context.Context, user lonja.UserName) error {
 	if err := n.dialect.register(ctx, user); err != nil {
 		return err
 	}
-	n.forget(user)
+	n.Forget(user)
 	return nil
 }
 
@@ -164,14 +164,14 @@ func (n *Node) Unregister(ctx context.Context, user lonja.UserName) error {
 		return err
 	}
 	n.leave(user)
-	n.forget(user)
+	n.Forget(user)
 	return nil
 }
 
-// forget clears what user published from here. The directory has done its
+// Forget clears what user published from here: the account is a new one. The directory has done its
 // part already, so a failure is only logged: such files are served again only
 // if the same name connects from here.
-func (n *Node) forget(user lonja.UserName) {
+func (n *Node) Forget(user lonja.UserName) {
 	files, err := n.openFiles(user)
 	if err == nil {
 		err = files.Clear()

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"lonja"
+	"lonja/internal/hashing"
+	"lonja/internal/node"
+)
+
+// askOptions are those of a command that asks a directory something for a member
+// and ends.
+type askOptions struct {
+	memberOptions
+	user string
+	json bool
+}
+
+func (o *askOptions) addFlags(f *pflag.FlagSet) {
+	o.memberOptions.addFlags(f)
+	f.StringVar(&o.user, "user", "", "ask as `name` (default: the one name that was registered from here)")
+	addJSONFlag(f, &o.json)
+}
+
+func addJSONFlag(f *pflag.FlagSet, asJSON *bool) {
+	f.BoolVar(asJSON, "json", false, "print each as a JSON object on a line of its own")
+	notSettings(f, "json")
+}
+
+// An asker is a member for the time of one command. It begins no session.
+type asker struct {
+	*member
+	user   lonja.UserName
+	node   *node.Node
+	errand *node.Errand
+	hashes *hashing.Cache
+}
+
+// as has do ask as the member of the options.
+func (o *askOptions) as(cmd *cobra.Command, do func(*asker) error) error {
+	a, err := o.asker(cmd)
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	return a.explain(do(a))
+}
+
+// asker finds out who asks. The caller closes it.
+func (o *askOptions) asker(cmd *cobra.Command) (*asker, error) {
+	state, err := stateDir(o.stateDir)
+	if err != nil {
+		return nil, err
+	}
+	names, err := readNames(state)
+	if err != nil {
+		return nil, err
+	}
+	if o.server == "" {
+		o.server = names.onlyDirectory()
+	}
+	where, err := o.site()
+	if err != nil {
+		return nil, err
+	}
+	user := lonja.UserName(o.user)
+	if user == "" {
+		user, err = names.onlyName(where.name())
+	} else {
+		_, err = lonja.ParseUserName(o.user)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return o.askerNamed(cmd, user)
+}
+
+// askerNamed returns what asks as user.
+func (o *askOptions) askerNamed(cmd *cobra.Command, user lonja.UserName) (*asker, error) {
+	m, err := o.memberOptions.open(cmd)
+	if err != nil {
+		return nil, err
+	}
+	a := &asker{member: m, user: user, hashes: m.hashes()}
+	a.node = node.New(node.Options{
+		Directory: m.client, DirectoryName: m.name(), StateDir: m.state, Log: m.log,
+		Secure: &node.SecureOptions{
+			Directory: m.client, Key: m.key, Authority: m.set, Pins: m, Hashes: a.hashes, Invitation: m.invitation,
+		},
+	})
+	if a.errand, err = a.node.Errand(user); err != nil {
+		a.close()
+		return nil, err
+	}
+	return a, nil
+}
+
+func (a *asker) close() {
+	a.node.Close()
+	a.member.close()
+	_ = a.hashes.Close()
+}
+
+// explain says what to do about what a person can mend.
+func (a *asker) explain(err error) error {
+	name := lonja.Printable(string(a.user))
+	switch {
+	case errors.Is(err, lonja.NoSuchUser):
+		return fmt.Errorf("%w; register it: lonja register %s -s %s", err, name, a.name())
+	case errors.Is(err, lonja.OtherKey):
+		return fmt.Errorf("%w; \"lonja id\" shows the key here, \"lonja id keys %s\" those of the name", err, name)
+	case errors.Is(err, lonja.NotConnected):
+		return fmt.Errorf("%w; a name without a key must be connected to ask: claim it with \"lonja id claim %s\"", err, name)
+	}
+	return err
+}

@@ -1,0 +1,226 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"lonja"
+	"lonja/internal/node"
+	"lonja/internal/telemetry"
+)
+
+type publishOptions struct {
+	askOptions
+	offerOptions
+	as string
+}
+
+// offerOptions say how files are published.
+type offerOptions struct {
+	description string
+	to          []string
+}
+
+func newPublishCommand() *cobra.Command {
+	var opts publishOptions
+	cmd := &cobra.Command{
+		Use:   "publish FILE|DIR...",
+		Short: "publish files of this machine",
+		Long: `Publishes each FILE under its base name, and of each DIR all that is in it, under
+its path from DIR's own name on: others never see where it is on this machine.
+Hidden and unfinished files in a DIR are left out, and symbolic links not followed.
+
+A file is hashed, which takes a while if it is big, then signed and listed. Others
+can fetch it while "lonja share" or "lonja client" of the same user runs here. When
+the file changes it is not served any more: publish it again.
+
+With --to, only those users, and you, can see and fetch it.`,
+		Example: `  lonja publish poem.txt -d "by Shelley"
+  lonja publish photos --to luis,eva
+  lonja publish /tmp/x.ogg --as "songs/the lark.ogg"`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return runPublish(cmd, opts, args) },
+	}
+	opts.askOptions.addFlags(cmd.Flags())
+	cmd.Flags().StringVarP(&opts.description, "description", "d", "", "what others read of it")
+	cmd.Flags().StringSliceVar(&opts.to, "to", nil, "only for these `users`, with commas between them")
+	cmd.Flags().StringVar(&opts.as, "as", "", "publish it under this `name`; what is in a DIR, below it")
+	notSettings(cmd.Flags(), "description", "to", "as")
+	return cmd
+}
+
+func runPublish(cmd *cobra.Command, opts publishOptions, paths []string) error {
+	if opts.as != "" && len(paths) > 1 {
+		return usagef("--as names one FILE or DIR, not %d", len(paths))
+	}
+	files, err := offered(cmd.Context(), paths, opts.as)
+	if err != nil {
+		return err
+	}
+	return opts.askOptions.as(cmd, func(a *asker) error {
+		offer, err := opts.offer(cmd.Context(), a)
+		if err != nil {
+			return err
+		}
+		var errs []error
+		for _, f := range files {
+			if cmd.Context().Err() != nil {
+				errs = append(errs, lonja.E(lonja.Canceled, "publish", nil))
+				break
+			}
+			offer.Path, offer.Name = f.Path, f.Name
+			if err := a.publish(cmd, offer, opts.json); err != nil {
+				errs = append(errs, err)
+			}
+		}
+		return errors.Join(errs...)
+	})
+}
+
+// offer returns what all files that are published have in common.
+func (o *offerOptions) offer(ctx context.Context, a *asker) (offer node.Offer, err error) {
+	if offer.Description, err = lonja.ParseDescription(o.description); err != nil {
+		return offer, err
+	}
+	for _, text := range o.to {
+		name, err := lonja.ParseMemberName(strings.TrimSpace(text))
+		if err != nil {
+			return offer, usagef("--to: %w", err)
+		}
+		if _, err := a.client.Keys(ctx, name); err != nil { // a name that is mistyped hides it from whom it is for
+			return offer, fmt.Errorf("--to %s: %w", lonja.Printable(text), err)
+		}
+		offer.Audience = append(offer.Audience, name)
+	}
+	return offer, nil
+}
+
+// publish publishes one file, and says so.
+func (a *asker) publish(cmd *cobra.Command, offer node.Offer, asJSON bool) error {
+	done := func() {}
+	if telemetry.IsTerminal(os.Stderr) {
+		offer.Progress, done = telemetry.NewTransferBar(os.Stderr)("hashing " + lonja.Printable(filepath.Base(offer.Path)))
+	}
+	l, err := a.errand.Offer(cmd.Context(), offer)
+	done()
+	if errors.Is(err, lonja.AlreadyPublished) && l.Proof != nil {
+		err = nil // the same
+	}
+	if err != nil {
+		return err
+	}
+	return showPublished(cmd.OutOrStdout(), a.published(a.user, l), asJSON)
+}
+
+func showPublished(w io.Writer, p publishedLine, asJSON bool) error {
+	if asJSON {
+		return writeJSONLine(w, p)
+	}
+	limited := ""
+	if len(p.Audience) > 0 {
+		limited = " for " + p.audience()
+	}
+	_, err := fmt.Fprintf(w, "published %s (%s)%s\n  %s\n", lonja.Printable(p.Name), p.size(), lonja.Printable(limited), p.Link)
+	return err
+}
+
+// offered returns the files that paths stand for, and the names that they get.
+// With as, that is the name of the one path.
+func offered(ctx context.Context, paths []string, as string) (files []node.Offer, err error) {
+	for _, path := range paths {
+		path, err := filepath.Abs(path)
+		if err != nil {
+			return nil, err
+		}
+		info, err := os.Stat(path)
+		if err != nil {
+			return nil, usageError{err}
+		}
+		if !info.IsDir() {
+			files = append(files, node.Offer{Path: path, Name: lonja.FileName(as)})
+			continue
+		}
+		within, err := filesBelow(ctx, path)
+		if err != nil {
+			return nil, err
+		}
+		if len(within) == 0 {
+			return nil, fmt.Errorf("there is nothing to publish in %s", lonja.Printable(path))
+		}
+		for _, file := range within {
+			files = append(files, node.Offer{Path: file, Name: nameBelow(path, file, cmp.Or(as, filepath.Base(path)))})
+		}
+	}
+	return files, nil
+}
+
+func newUnpublishCommand() *cobra.Command {
+	var opts askOptions
+	cmd := &cobra.Command{
+		Use:   "unpublish NAME|FILE|DIR...",
+		Short: "take files off the list",
+		Long: `Publishes files no more: those that are listed under NAME, all names of a FILE of
+this machine, or all that was published from a DIR. Nothing is deleted.`,
+		Example: `  lonja unpublish poem.txt
+  lonja unpublish "songs/the lark.ogg"`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return opts.as(cmd, func(a *asker) error {
+				var errs []error
+				for _, typed := range args {
+					for _, one := range a.within(typed) {
+						errs = append(errs, a.unpublish(cmd, one, opts.json))
+					}
+				}
+				return errors.Join(errs...)
+			})
+		},
+	}
+	opts.addFlags(cmd.Flags())
+	return cmd
+}
+
+func (a *asker) unpublish(cmd *cobra.Command, typed string, asJSON bool) error {
+	names, err := a.errand.Withdraw(cmd.Context(), typed)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if asJSON {
+			err = errors.Join(err, writeJSONLine(cmd.OutOrStdout(), map[string]string{"unpublished": string(name)}))
+			continue
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "unpublished %s\n", lonja.Printable(string(name)))
+	}
+	return err
+}
+
+// within returns what a person calls typed: itself, or the files that are
+// published from the directory of that path.
+func (a *asker) within(typed string) (all []string) {
+	path, err := filepath.Abs(typed)
+	if err != nil {
+		return []string{typed}
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	for _, l := range a.errand.Published() {
+		file, there := a.errand.PathOf(l.Name)
+		if there && strings.HasPrefix(file, path+string(filepath.Separator)) {
+			all = append(all, string(l.Name))
+		}
+	}
+	if len(all) == 0 {
+		all = []string{typed}
+	}
+	return all
+}

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"strings"
+	"time"
+
+	"lonja"
+	"lonja/internal/link"
+	"lonja/internal/shell"
+)
+
+// What people are shown of how a publication, or a user, speaks.
+const (
+	dialectSecure  = "TLS"
+	dialectClassic = "classic" // unencrypted, and nothing is proved
+)
+
+// A publishedLine is a publication as programs are told it.
+type publishedLine struct {
+	Owner       string   `json:"owner"`
+	Name        string   `json:"name"`
+	Size        *int64   `json:"size,omitempty"` // in bytes; absent where unknown
+	File        string   `json:"file,omitempty"` // BLAKE3 of the content; absent for classic
+	Date        string   `json:"date,omitempty"`
+	Audience    []string `json:"audience,omitempty"`
+	Dialect     string   `json:"dialect"`
+	Description string   `json:"description"`
+	Link        string   `json:"link,omitempty"`
+}
+
+// published returns what is shown of a listing.
+func (m *member) published(owner lonja.UserName, l lonja.Listing) publishedLine {
+	line := publishedLine{Owner: string(owner), Name: string(l.Name), Description: string(l.Description), Dialect: dialectOf(l)}
+	if l.Size >= 0 {
+		line.Size = &l.Size
+	}
+	if p := l.Proof; p != nil {
+		line.File = p.File.String()
+		line.Date = time.Unix(p.Date, 0).UTC().Format(time.RFC3339)
+		for _, user := range p.Audience {
+			line.Audience = append(line.Audience, string(user))
+		}
+		line.Link = m.linkTo(owner, l)
+	}
+	return line
+}
+
+// linkTo returns the link to a signed publication's content.
+func (m *member) linkTo(owner lonja.UserName, l lonja.Listing) string {
+	file := link.File{Address: m.addresses[0], File: l.Proof.File, Name: l.Name, Owner: owner, Size: l.Size}
+	if set := m.set(); set != nil {
+		file.Fingerprint = set.Fingerprint()
+	}
+	return file.String()
+}
+
+// size is the size as people read it.
+func (p publishedLine) size() string {
+	if p.Size == nil {
+		return "-"
+	}
+	return shell.FormatSize(*p.Size)
+}
+
+// audience is who it is for, as people read it.
+func (p publishedLine) audience() string {
+	if len(p.Audience) == 0 {
+		return "everybody"
+	}
+	return strings.Join(p.Audience, ",")
+}
+
+// day is when it was published, as people read it.
+func (p publishedLine) day() string {
+	if p.Date == "" {
+		return "-"
+	}
+	return p.Date[:len(time.DateOnly)]
+}
