@@ -83,7 +83,7 @@ func (d *secureDialect) fetchFrom(ctx context.Context, as asking, h lonja.Holder
 		Dial: func(ctx context.Context) (net.Conn, error) {
 			conn, err := d.dialer.Dial(ctx, ways, config)
 			if err != nil {
-				return nil, err
+				return nil, unreached(h.User, ways, err)
 			}
 			return conn, nil
 		},
@@ -91,6 +91,16 @@ func (d *secureDialect) fetchFrom(ctx context.Context, as asking, h lonja.Holder
 		Sync:     true,
 	})
 	return err
+}
+
+// unreached adds to the error of a peer that does not answer what can be done
+// about it: as a rule it is behind a router that lets nobody in.
+func unreached(user lonja.UserName, ways []lonja.Endpoint, err error) error {
+	if !errors.Is(err, lonja.Unavailable) || len(ways) == 0 {
+		return err
+	}
+	return fmt.Errorf("%w\nIf %s is behind a router, that must let others in: switch on UPnP or NAT-PMP in it, or have it forward TCP port %d to that machine; \"lonja who --me\" there tells more",
+		err, lonja.Printable(string(user)), ways[0].Port())
 }
 
 // An asking is who fetches something, and how it proves itself to others.

@@ -290,4 +290,3 @@ func TestNothingResumes(t *testing.T) {
 		}
 	}
 }
-

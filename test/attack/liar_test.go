@@ -110,7 +110,9 @@ func TestSwappedKey(t *testing.T) {
 	e := unsigned.Endorsement
 	e, err = statement.SignEndorsement(e, ana.key)
 	v.ok(err)
-	v.rules.lies(func([]lonja.KeyRecord) []lonja.KeyRecord { return []lonja.KeyRecord{first(ana.member.Key), {Endorsement: e}} }, forged)
+	v.rules.lies(func([]lonja.KeyRecord) []lonja.KeyRecord {
+		return []lonja.KeyRecord{first(ana.member.Key), {Endorsement: e}}
+	}, forged)
 	luis.gets("ana", "f", "the content")
 }
 
