@@ -145,12 +145,14 @@ const MaxWatched = 1000
 
 // A Watcher tells what happens.
 type Watcher interface {
-	// Watch calls told with each event that the filter lets through and user may
-	// know of, in order, until ctx ends (nil) or told returns an error (that
-	// one). The first event is EventsLost: what happens from then on is told.
-	// A told that is slow loses events, and is told so, and holds nobody up.
-	// NoSuchUser, NotConnected.
-	Watch(ctx context.Context, user UserName, filter EventFilter, told func(Event) error) error
+	// Watch calls told with each event that the filter lets through and the
+	// member may know of, in order, until ctx ends (nil) or told returns an error
+	// (that one). The first event is EventsLost: what happens from then on is
+	// told. A told that is slow loses events, and is told so, and holds nobody up.
+	// It ends, also while nothing happens, when the member may not act for its
+	// user any more, or another account has its name.
+	// NoSuchUser, OtherKey, NotConnected.
+	Watch(ctx context.Context, member Member, filter EventFilter, told func(Event) error) error
 }
 
 // A MemberDirectory is a directory that speaks the secure dialect too. A user

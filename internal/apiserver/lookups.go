@@ -51,7 +51,7 @@ func fitting[A sized](limit, standard int, page func(limit int) (A, error)) (A, 
 
 // Users implements the method of lonja.v1.
 func (s *Server) Users(ctx context.Context, m *api.UsersRequest) (*api.UsersAnswer, error) {
-	r := request{method: "Users", user: m.User, operation: shown(lonja.OpListUsers, m.After)}
+	r := request{method: "Users", user: m.User, reads: true, operation: shown(lonja.OpListUsers, m.After)}
 	return perform(ctx, s, r, func(_ *caller, member lonja.Member) (*api.UsersAnswer, error) {
 		after, limit, err := pageArguments(m.After, m.Limit)
 		if err != nil {
@@ -66,7 +66,7 @@ func (s *Server) Users(ctx context.Context, m *api.UsersRequest) (*api.UsersAnsw
 
 // Content implements the method of lonja.v1.
 func (s *Server) Content(ctx context.Context, m *api.ContentRequest) (*api.ContentAnswer, error) {
-	r := request{method: "Content", user: m.User, operation: shown(lonja.OpListContent, m.After), file: api.Bytes(m.Owner)}
+	r := request{method: "Content", user: m.User, reads: true, operation: shown(lonja.OpListContent, m.After), file: api.Bytes(m.Owner)}
 	return perform(ctx, s, r, func(_ *caller, member lonja.Member) (*api.ContentAnswer, error) {
 		after, limit, err := pageArguments(m.After, m.Limit)
 		if err != nil {
@@ -85,7 +85,7 @@ func (s *Server) Content(ctx context.Context, m *api.ContentRequest) (*api.Conte
 
 // Holders implements the method of lonja.v1.
 func (s *Server) Holders(ctx context.Context, m *api.HoldersRequest) (*api.HoldersAnswer, error) {
-	r := request{method: "Holders", user: m.User, operation: shown(lonja.OpHolders, m.After), file: wantedName(m)}
+	r := request{method: "Holders", user: m.User, reads: true, operation: shown(lonja.OpHolders, m.After), file: wantedName(m)}
 	return perform(ctx, s, r, func(_ *caller, member lonja.Member) (*api.HoldersAnswer, error) {
 		after, limit, err := pageArguments(m.After, m.Limit)
 		if err != nil {
@@ -120,7 +120,7 @@ func wantedOf(m *api.HoldersRequest) (wanted lonja.Wanted, err error) {
 
 // Search implements the method of lonja.v1.
 func (s *Server) Search(ctx context.Context, m *api.SearchRequest) (*api.SearchAnswer, error) {
-	r := request{method: "Search", user: m.User, operation: shown(lonja.OpSearch, m.After), file: api.Bytes(m.Query.GetWords())}
+	r := request{method: "Search", user: m.User, reads: true, operation: shown(lonja.OpSearch, m.After), file: api.Bytes(m.Query.GetWords())}
 	return perform(ctx, s, r, func(_ *caller, member lonja.Member) (*api.SearchAnswer, error) {
 		query, err := api.QueryOf(m.Query)
 		if err != nil {

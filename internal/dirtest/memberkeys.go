@@ -303,7 +303,7 @@ func testWithoutSession(m *members) {
 	m.is(err, lonja.NotConnected)
 	_, _, err = open.dir.HoldersPage(ctx, "open", lonja.Wanted{Name: "file"}, "", 0)
 	m.is(err, lonja.NotConnected)
-	m.is(open.dir.Watch(ctx, "open", lonja.EventFilter{}, func(lonja.Event) error { return nil }), lonja.NotConnected)
+	m.is(open.dir.Watch(ctx, open.Member, lonja.EventFilter{}, func(lonja.Event) error { return nil }), lonja.NotConnected)
 }
 
 func testTakenOver(m *members) {

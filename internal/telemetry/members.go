@@ -163,8 +163,8 @@ func (i *instrumentedMembers) HoldersPage(ctx context.Context, user lonja.UserNa
 
 // Watch implements lonja.Watcher. It is counted when it ends, and not timed: how
 // long somebody watches says nothing about the directory.
-func (i *instrumentedMembers) Watch(ctx context.Context, user lonja.UserName, filter lonja.EventFilter, told func(lonja.Event) error) error {
-	err := i.dir.Watch(ctx, user, filter, told)
+func (i *instrumentedMembers) Watch(ctx context.Context, member lonja.Member, filter lonja.EventFilter, told func(lonja.Event) error) error {
+	err := i.dir.Watch(ctx, member, filter, told)
 	i.metrics[opWatch].count(err)
 	return err
 }
