@@ -37,7 +37,8 @@ type Members interface {
 	// longer listed. NoSuchUser, OtherKey, Untrusted.
 	RevokeKey(ctx context.Context, member Member, revocation Revocation) error
 	// Revocations returns what was revoked at since or later, in seconds since
-	// 1970: what peers must not take any more although its certificate lasts.
+	// 1970: what peers must not take any more although its certificate lasts. What
+	// is longer ago than any certificate lasts is forgotten.
 	Revocations(ctx context.Context, since int64) ([]Revocation, error)
 
 	// ConnectMember begins a session: it announces where the node may be
@@ -91,6 +92,9 @@ type Pages interface {
 	// HoldersPage returns connected users who have what is wanted, for all that
 	// user may know. None is a valid answer. NoSuchUser, NotConnected.
 	HoldersPage(ctx context.Context, user UserName, wanted Wanted, after Cursor, limit int) ([]Holder, Cursor, error)
+	// RevocationsPage returns what Members' Revocations does, the earliest first.
+	// Anybody may ask.
+	RevocationsPage(ctx context.Context, since int64, after Cursor, limit int) ([]Revocation, Cursor, error)
 }
 
 // Wanted is what holders are looked for of: a content, or, if File is zero,

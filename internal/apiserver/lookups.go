@@ -3,7 +3,6 @@ package apiserver
 import (
 	"context"
 	"fmt"
-	"strconv"
 
 	"lonja"
 	"lonja/internal/api"
@@ -143,30 +142,20 @@ func (s *Server) Search(ctx context.Context, m *api.SearchRequest) (*api.SearchA
 	})
 }
 
-// revocationsPage is how many revocations a page has.
-const revocationsPage = 500
-
-// Revocations implements the method of lonja.v1. The directory gives them all,
-// so a page is counted off; what is revoked meanwhile comes after the rest.
+// Revocations implements the method of lonja.v1.
 func (s *Server) Revocations(ctx context.Context, m *api.RevocationsRequest) (*api.RevocationsAnswer, error) {
 	return perform(ctx, s, request{method: "Revocations", open: true}, func(*caller, lonja.Member) (*api.RevocationsAnswer, error) {
-		first := 0
-		if m.After != "" {
-			var err error
-			if first, err = strconv.Atoi(m.After); err != nil || first < 0 {
-				return nil, invalid("%q is no place among revocations", m.After)
-			}
-		}
-		all, err := s.opts.Directory.Revocations(ctx, m.Since)
+		after, limit, err := pageArguments(m.After, m.Limit)
 		if err != nil {
 			return nil, err
 		}
-		answer := &api.RevocationsAnswer{}
-		for i := first; i < min(len(all), first+revocationsPage); i++ {
-			answer.Revocations = append(answer.Revocations, api.FromRevocation(&all[i]))
+		list, next, err := s.opts.Directory.RevocationsPage(ctx, m.Since, after, limit)
+		if err != nil {
+			return nil, err
 		}
-		if first+revocationsPage < len(all) {
-			answer.Next = strconv.Itoa(first + revocationsPage)
+		answer := &api.RevocationsAnswer{Next: api.Text(next)}
+		for i := range list {
+			answer.Revocations = append(answer.Revocations, api.FromRevocation(&list[i]))
 		}
 		return answer, nil
 	})

@@ -62,6 +62,10 @@ func (f failingMembers) HoldersPage(context.Context, lonja.UserName, lonja.Wante
 	return nil, "", f.err
 }
 
+func (f failingMembers) RevocationsPage(context.Context, int64, lonja.Cursor, int) ([]lonja.Revocation, lonja.Cursor, error) {
+	return nil, "", f.err
+}
+
 func (f failingMembers) Watch(context.Context, lonja.Member, lonja.EventFilter, func(lonja.Event) error) error {
 	return f.err
 }
