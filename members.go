@@ -37,7 +37,8 @@ type Members interface {
 	// longer listed. NoSuchUser, OtherKey, Untrusted.
 	RevokeKey(ctx context.Context, member Member, revocation Revocation) error
 	// Revocations returns what was revoked at since or later, in seconds since
-	// 1970: what peers must not take any more although its certificate lasts.
+	// 1970: what peers must not take any more although its certificate lasts. What
+	// is longer ago than any certificate lasts is forgotten.
 	Revocations(ctx context.Context, since int64) ([]Revocation, error)
 
 	// ConnectMember begins a session: it announces where the node may be
@@ -91,6 +92,9 @@ type Pages interface {
 	// HoldersPage returns connected users who have what is wanted, for all that
 	// user may know. None is a valid answer. NoSuchUser, NotConnected.
 	HoldersPage(ctx context.Context, user UserName, wanted Wanted, after Cursor, limit int) ([]Holder, Cursor, error)
+	// RevocationsPage returns what Members' Revocations does, the earliest first.
+	// Anybody may ask.
+	RevocationsPage(ctx context.Context, since int64, after Cursor, limit int) ([]Revocation, Cursor, error)
 }
 
 // Wanted is what holders are looked for of: a content, or, if File is zero,
@@ -145,12 +149,14 @@ const MaxWatched = 1000
 
 // A Watcher tells what happens.
 type Watcher interface {
-	// Watch calls told with each event that the filter lets through and user may
-	// know of, in order, until ctx ends (nil) or told returns an error (that
-	// one). The first event is EventsLost: what happens from then on is told.
-	// A told that is slow loses events, and is told so, and holds nobody up.
-	// NoSuchUser, NotConnected.
-	Watch(ctx context.Context, user UserName, filter EventFilter, told func(Event) error) error
+	// Watch calls told with each event that the filter lets through and the
+	// member may know of, in order, until ctx ends (nil) or told returns an error
+	// (that one). The first event is EventsLost: what happens from then on is
+	// told. A told that is slow loses events, and is told so, and holds nobody up.
+	// It ends, also while nothing happens, when the member may not act for its
+	// user any more, or another account has its name.
+	// NoSuchUser, OtherKey, NotConnected.
+	Watch(ctx context.Context, member Member, filter EventFilter, told func(Event) error) error
 }
 
 // A MemberDirectory is a directory that speaks the secure dialect too. A user

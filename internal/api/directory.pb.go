@@ -837,6 +837,7 @@ type RevocationsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Since         int64                  `protobuf:"varint,1,opt,name=since,proto3" json:"since,omitempty"` // seconds since 1970; what was revoked then or later
 	After         string                 `protobuf:"bytes,2,opt,name=after,proto3" json:"after,omitempty"`  // the next of the page before, or empty
+	Limit         int32                  `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"` // at most 1000; 0 stands for 100
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -883,6 +884,13 @@ func (x *RevocationsRequest) GetAfter() string {
 		return x.After
 	}
 	return ""
+}
+
+func (x *RevocationsRequest) GetLimit() int32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
 }
 
 type RevocationsAnswer struct {
@@ -2309,10 +2317,11 @@ const file_lonja_v1_directory_proto_rawDesc = "" +
 	"\n" +
 	"revocation\x18\x02 \x01(\v2\x14.lonja.v1.RevocationR\n" +
 	"revocation\"\x11\n" +
-	"\x0fRevokeKeyAnswer\"@\n" +
+	"\x0fRevokeKeyAnswer\"V\n" +
 	"\x12RevocationsRequest\x12\x14\n" +
 	"\x05since\x18\x01 \x01(\x03R\x05since\x12\x14\n" +
-	"\x05after\x18\x02 \x01(\tR\x05after\"_\n" +
+	"\x05after\x18\x02 \x01(\tR\x05after\x12\x14\n" +
+	"\x05limit\x18\x03 \x01(\x05R\x05limit\"_\n" +
 	"\x11RevocationsAnswer\x126\n" +
 	"\vrevocations\x18\x01 \x03(\v2\x14.lonja.v1.RevocationR\vrevocations\x12\x12\n" +
 	"\x04next\x18\x02 \x01(\tR\x04next\"Y\n" +

@@ -109,13 +109,14 @@ func (c *Client) RevokeKey(ctx context.Context, member lonja.Member, revocation 
 // Revocations implements lonja.Members.
 func (c *Client) Revocations(ctx context.Context, since int64) ([]lonja.Revocation, error) {
 	return all(func(after lonja.Cursor) ([]lonja.Revocation, lonja.Cursor, error) {
-		return c.revocationsPage(ctx, since, after)
+		return c.RevocationsPage(ctx, since, after, lonja.MaxPage)
 	})
 }
 
-func (c *Client) revocationsPage(ctx context.Context, since int64, after lonja.Cursor) ([]lonja.Revocation, lonja.Cursor, error) {
+// RevocationsPage implements lonja.Pages.
+func (c *Client) RevocationsPage(ctx context.Context, since int64, after lonja.Cursor, limit int) ([]lonja.Revocation, lonja.Cursor, error) {
 	return page(ctx, c, subject{op: "REVOCATIONS", method: api.Method_METHOD_REVOCATIONS},
-		&api.RevocationsRequest{Since: since, After: api.Text(after)},
+		&api.RevocationsRequest{Since: since, After: api.Text(after), Limit: int32(limit)},
 		func(a *api.RevocationsAnswer) ([]lonja.Revocation, string, error) {
 			list, err := each(a.Revocations, api.RevocationOf)
 			return list, a.Next, err

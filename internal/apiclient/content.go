@@ -36,9 +36,12 @@ func (c *Client) ContentDigest(ctx context.Context, owner lonja.UserName) (lonja
 
 // Watch implements lonja.Watcher. A connection that is lost ends it with
 // Unavailable: who watches begins anew, and looks at everything.
-func (c *Client) Watch(ctx context.Context, user lonja.UserName, filter lonja.EventFilter, told func(lonja.Event) error) error {
-	s := subject{op: "WATCH", method: api.Method_METHOD_WATCH, user: user}
-	body, err := api.FromFilter(user, &filter).MarshalVT()
+func (c *Client) Watch(ctx context.Context, member lonja.Member, filter lonja.EventFilter, told func(lonja.Event) error) error {
+	s := subject{op: "WATCH", method: api.Method_METHOD_WATCH, user: member.User}
+	if err := c.own(s.op, member); err != nil {
+		return err
+	}
+	body, err := api.FromFilter(member.User, &filter).MarshalVT()
 	if err != nil {
 		return s.failed(ctx, lonja.E(lonja.Internal, s.op, err))
 	}

@@ -97,7 +97,7 @@ func TestComesBack(t *testing.T) {
 	}
 	begun := make(chan struct{}, 1)
 	go func() {
-		watched <- c.Watch(t.Context(), "ana", lonja.EventFilter{}, func(lonja.Event) error { begun <- struct{}{}; return nil })
+		watched <- c.Watch(t.Context(), lonja.Member{User: "ana", Key: c.Key()}, lonja.EventFilter{}, func(lonja.Event) error { begun <- struct{}{}; return nil })
 	}()
 	<-begun
 	site.Stop()

@@ -104,7 +104,7 @@ func TestKeysBind(t *testing.T) {
 	h.is(err, lonja.OtherKey)
 	_, err = eve.ContentDigest(ctx, "ana")
 	h.is(err, lonja.OtherKey)
-	h.is(eve.Watch(ctx, "ana", lonja.EventFilter{}, nil), lonja.OtherKey)
+	h.is(eve.Watch(ctx, lonja.Member{User: "ana", Key: eve.member.Key}, lonja.EventFilter{}, nil), lonja.OtherKey)
 	h.is(eve.ConnectMember(ctx, ana.member, here), lonja.OtherKey) // not asked at all
 	nobody := client(t, h.site)
 	_, err = nobody.ListUsers(ctx, "ana")
@@ -181,7 +181,7 @@ func TestKeysAndRevocations(t *testing.T) {
 	watched := make(chan error, 1)
 	luis := h.join("luis")
 	go func() {
-		watched <- luis.Watch(watching, "luis", lonja.EventFilter{}, func(e lonja.Event) error { events <- e; return nil })
+		watched <- luis.Watch(watching, luis.member, lonja.EventFilter{}, func(e lonja.Event) error { events <- e; return nil })
 	}()
 	if e := <-events; e.Kind != lonja.EventsLost {
 		t.Errorf("the first event: got %+v", e)

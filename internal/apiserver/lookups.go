@@ -3,7 +3,6 @@ package apiserver
 import (
 	"context"
 	"fmt"
-	"strconv"
 
 	"lonja"
 	"lonja/internal/api"
@@ -51,7 +50,7 @@ func fitting[A sized](limit, standard int, page func(limit int) (A, error)) (A, 
 
 // Users implements the method of lonja.v1.
 func (s *Server) Users(ctx context.Context, m *api.UsersRequest) (*api.UsersAnswer, error) {
-	r := request{method: "Users", user: m.User, operation: shown(lonja.OpListUsers, m.After)}
+	r := request{method: "Users", user: m.User, reads: true, operation: shown(lonja.OpListUsers, m.After)}
 	return perform(ctx, s, r, func(_ *caller, member lonja.Member) (*api.UsersAnswer, error) {
 		after, limit, err := pageArguments(m.After, m.Limit)
 		if err != nil {
@@ -66,7 +65,7 @@ func (s *Server) Users(ctx context.Context, m *api.UsersRequest) (*api.UsersAnsw
 
 // Content implements the method of lonja.v1.
 func (s *Server) Content(ctx context.Context, m *api.ContentRequest) (*api.ContentAnswer, error) {
-	r := request{method: "Content", user: m.User, operation: shown(lonja.OpListContent, m.After), file: api.Bytes(m.Owner)}
+	r := request{method: "Content", user: m.User, reads: true, operation: shown(lonja.OpListContent, m.After), file: api.Bytes(m.Owner)}
 	return perform(ctx, s, r, func(_ *caller, member lonja.Member) (*api.ContentAnswer, error) {
 		after, limit, err := pageArguments(m.After, m.Limit)
 		if err != nil {
@@ -85,7 +84,7 @@ func (s *Server) Content(ctx context.Context, m *api.ContentRequest) (*api.Conte
 
 // Holders implements the method of lonja.v1.
 func (s *Server) Holders(ctx context.Context, m *api.HoldersRequest) (*api.HoldersAnswer, error) {
-	r := request{method: "Holders", user: m.User, operation: shown(lonja.OpHolders, m.After), file: wantedName(m)}
+	r := request{method: "Holders", user: m.User, reads: true, operation: shown(lonja.OpHolders, m.After), file: wantedName(m)}
 	return perform(ctx, s, r, func(_ *caller, member lonja.Member) (*api.HoldersAnswer, error) {
 		after, limit, err := pageArguments(m.After, m.Limit)
 		if err != nil {
@@ -120,7 +119,7 @@ func wantedOf(m *api.HoldersRequest) (wanted lonja.Wanted, err error) {
 
 // Search implements the method of lonja.v1.
 func (s *Server) Search(ctx context.Context, m *api.SearchRequest) (*api.SearchAnswer, error) {
-	r := request{method: "Search", user: m.User, operation: lonja.OpSearch.String(), file: api.Bytes(m.Query.GetWords())} // people ask for each page
+	r := request{method: "Search", user: m.User, reads: true, operation: lonja.OpSearch.String(), file: api.Bytes(m.Query.GetWords())} // people ask for each page
 	return perform(ctx, s, r, func(_ *caller, member lonja.Member) (*api.SearchAnswer, error) {
 		query, err := api.QueryOf(m.Query)
 		if err != nil {
@@ -143,30 +142,20 @@ func (s *Server) Search(ctx context.Context, m *api.SearchRequest) (*api.SearchA
 	})
 }
 
-// revocationsPage is how many revocations a page has.
-const revocationsPage = 500
-
-// Revocations implements the method of lonja.v1. The directory gives them all,
-// so a page is counted off; what is revoked meanwhile comes after the rest.
+// Revocations implements the method of lonja.v1.
 func (s *Server) Revocations(ctx context.Context, m *api.RevocationsRequest) (*api.RevocationsAnswer, error) {
 	return perform(ctx, s, request{method: "Revocations", open: true}, func(*caller, lonja.Member) (*api.RevocationsAnswer, error) {
-		first := 0
-		if m.After != "" {
-			var err error
-			if first, err = strconv.Atoi(m.After); err != nil || first < 0 {
-				return nil, invalid("%q is no place among revocations", m.After)
-			}
-		}
-		all, err := s.opts.Directory.Revocations(ctx, m.Since)
+		after, limit, err := pageArguments(m.After, m.Limit)
 		if err != nil {
 			return nil, err
 		}
-		answer := &api.RevocationsAnswer{}
-		for i := first; i < min(len(all), first+revocationsPage); i++ {
-			answer.Revocations = append(answer.Revocations, api.FromRevocation(&all[i]))
+		list, next, err := s.opts.Directory.RevocationsPage(ctx, m.Since, after, limit)
+		if err != nil {
+			return nil, err
 		}
-		if first+revocationsPage < len(all) {
-			answer.Next = strconv.Itoa(first + revocationsPage)
+		answer := &api.RevocationsAnswer{Next: api.Text(next)}
+		for i := range list {
+			answer.Revocations = append(answer.Revocations, api.FromRevocation(&list[i]))
 		}
 		return answer, nil
 	})

@@ -21,6 +21,10 @@ type request struct {
 	// open requests are performed for whoever asks: they name no user, or one
 	// that does not exist yet.
 	open bool
+	// reads is set where the answer may hold what only the member may know of. It
+	// is asked again then whether it is one: the directory answers by name, and
+	// the name may have been bound, or become another's, since the first time.
+	reads bool
 }
 
 // perform checks who asks and how much, then does what is asked with the member
@@ -44,6 +48,11 @@ func perform[A any](ctx context.Context, s *Server, r request, do func(*caller, 
 	}
 	if err == nil {
 		answer, err = do(c, member)
+	}
+	if err == nil && r.reads {
+		if err = s.opts.Directory.Authorize(member); err != nil {
+			answer = *new(A)
+		}
 	}
 	if err != nil && ctx.Err() == nil {
 		s.opts.Journal.Failed(r.method, err)

@@ -17,7 +17,7 @@ func (s *Server) watch(ctx context.Context, m *api.WatchRequest, send func(*api.
 		if err != nil {
 			return struct{}{}, err
 		}
-		err = s.opts.Directory.Watch(ctx, member.User, filter, func(e lonja.Event) error {
+		err = s.opts.Directory.Watch(ctx, member, filter, func(e lonja.Event) error {
 			broken = send(api.FromEvent(&e))
 			return broken
 		})

@@ -112,6 +112,7 @@ func Open(ctx context.Context, opts Options) (*Directory, error) {
 	d.group.Go(func() error { return d.feed(running, failed) })
 	d.group.Go(func() error { return d.purge(running) })
 	d.group.Go(func() error { return d.settleAll(running) })
+	d.group.Go(func() error { return d.forgetRevocations(running) })
 	d.group.Go(func() error { return d.keepPresence(running) })
 	d.group.Go(func() error { return d.events.run(running) })
 	if opts.Shared {

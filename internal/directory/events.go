@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -146,7 +147,8 @@ func (v *events) take(from uint64) (some []*happened, next uint64, lost bool, ne
 // A watcher is one call of Watch.
 type watcher struct {
 	directory *Directory
-	user      lonja.UserName
+	member    lonja.Member
+	account   uint64 // the incarnation of its account
 	filter    lonja.EventFilter
 	matcher   *index.Matcher
 	files     map[lonja.FileID]bool
@@ -154,11 +156,11 @@ type watcher struct {
 }
 
 // Watch implements lonja.Watcher.
-func (d *Directory) Watch(ctx context.Context, user lonja.UserName, filter lonja.EventFilter, told func(lonja.Event) error) error {
-	w := &watcher{directory: d, user: user, filter: filter, told: told, files: make(map[lonja.FileID]bool)}
+func (d *Directory) Watch(ctx context.Context, member lonja.Member, filter lonja.EventFilter, told func(lonja.Event) error) error {
+	w := &watcher{directory: d, member: member, filter: filter, told: told, files: make(map[lonja.FileID]bool)}
 	if len(filter.Holders) > lonja.MaxWatched {
 		return &lonja.Error{
-			Kind: lonja.Invalid, Op: opWatch, User: user,
+			Kind: lonja.Invalid, Op: opWatch, User: member.User,
 			Err: fmt.Errorf("%d contents, at most %d can be watched", len(filter.Holders), lonja.MaxWatched),
 		}
 	}
@@ -174,12 +176,14 @@ func (d *Directory) Watch(ctx context.Context, user lonja.UserName, filter lonja
 		w.files[f] = true
 	}
 	// From the joining on, so that nothing is missed between it and the look
-	// whether the user is connected.
+	// whether the member may watch.
 	next := d.events.join(filter.Holders)
 	defer d.events.leave(filter.Holders)
-	if _, err := d.asker(opWatch, user); err != nil {
+	a, err := d.watching(member)
+	if err != nil {
 		return err
 	}
+	w.account = a.Incarnation
 	if err := told(lonja.Event{Kind: lonja.EventsLost}); err != nil {
 		return err
 	}
@@ -193,6 +197,9 @@ func (w *watcher) run(ctx context.Context, next uint64) error {
 		next = after
 		switch {
 		case lost:
+			if _, err := w.mayGoOn(); err != nil {
+				return err
+			}
 			if err := w.told(lonja.Event{Kind: lonja.EventsLost}); err != nil {
 				return err
 			}
@@ -211,9 +218,31 @@ func (w *watcher) run(ctx context.Context, next uint64) error {
 	return nil
 }
 
-// tell tells those events that are for the user, who must still be connected.
+// watching returns the account of a member who may watch.
+func (d *Directory) watching(m lonja.Member) (index.Account, error) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	a, err := d.authorized(opWatch, m)
+	if err == nil && !a.Connected && !a.Bound {
+		err = memberFailure(lonja.NotConnected, opWatch, m.User, nil)
+	}
+	return a, err
+}
+
+// mayGoOn reports whether the account is bound, if it is still the one that the
+// watch was begun for, and the member's.
+func (w *watcher) mayGoOn() (bound bool, err error) {
+	a, err := w.directory.watching(w.member)
+	if err == nil && a.Incarnation != w.account {
+		err = memberFailure(lonja.NoSuchUser, opWatch, w.member.User, errors.New("another account has the name"))
+	}
+	return a.Bound, err
+}
+
+// tell tells those events that are for the member, who must still be one: what
+// has happened since it was not is not among them.
 func (w *watcher) tell(ctx context.Context, some []*happened) error {
-	member, err := w.directory.asker(opWatch, w.user)
+	member, err := w.mayGoOn()
 	if err != nil {
 		return err
 	}
@@ -241,13 +270,19 @@ func (w *watcher) wants(h *happened, member bool) bool {
 		return w.matcher != nil && w.maySee(h, member) && w.matcher.Matches(&p, h.online)
 	case lonja.HolderAppeared, lonja.HolderLeft:
 		return w.files[h.file] && w.maySee(h, member)
+	case lonja.NoEvent:
+		return false
 	}
 	return true
 }
 
 func (w *watcher) maySee(h *happened, member bool) bool {
-	return index.MayKnow(w.user, member, h.User, &h.Listing)
+	return index.MayKnow(w.member.User, member, h.User, &h.Listing)
 }
+
+// wakeAll has everybody who watches look whether it still may. The caller holds
+// mu.
+func (d *Directory) wakeAll() { d.events.note(&happened{}) }
 
 // noticed is told by the index of each listing that comes and goes, while mu is
 // held.

@@ -87,11 +87,13 @@ func (l *ledger) set(name recordName, value []byte, rev uint64) error {
 	return nil
 }
 
-// since returns what was revoked at that time or later.
-func (l *ledger) since(at int64) (all []lonja.Revocation) {
-	first, _ := slices.BinarySearchFunc(l.revocations, at, func(r heldRevocation, at int64) int { return cmp.Compare(r.at, at) })
-	for _, r := range l.revocations[first:] {
-		all = append(all, r.Revocation)
+// after returns up to limit of the revocations that come after the given one, and
+// whether there are more.
+func (l *ledger) after(last *heldRevocation, limit int) (some []heldRevocation, more bool) {
+	first, there := l.findRevocation(last)
+	if there {
+		first++
 	}
-	return all
+	rest := l.revocations[first:]
+	return rest[:min(len(rest), limit)], len(rest) > limit
 }

@@ -132,7 +132,7 @@ func TestSlowWatcherLoses(t *testing.T) {
 	began := make(chan struct{})
 	var first sync.Once
 	go func() {
-		ended <- d.Watch(ctx, "eva", lonja.EventFilter{Matching: &lonja.Query{}}, func(e lonja.Event) error {
+		ended <- d.Watch(ctx, eva.Member, lonja.EventFilter{Matching: &lonja.Query{}}, func(e lonja.Event) error {
 			first.Do(func() { close(began); <-held })
 			events <- e
 			return nil
@@ -173,12 +173,13 @@ func TestSlowWatcherLoses(t *testing.T) {
 func TestWatchersLookAnew(t *testing.T) {
 	s := &torn{Store: memstore.New()}
 	d := openWith(t, s, Options{})
-	join(t, d, newSigner("ana", "ana"))
+	ana := newSigner("ana", "ana")
+	join(t, d, ana)
 	kinds := make(chan lonja.EventKind, 10)
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- d.Watch(ctx, "ana", lonja.EventFilter{}, func(e lonja.Event) error { kinds <- e.Kind; return nil })
+		ended <- d.Watch(ctx, ana.Member, lonja.EventFilter{}, func(e lonja.Event) error { kinds <- e.Kind; return nil })
 	}()
 	for i := range 2 {
 		if kind := <-kinds; kind != lonja.EventsLost {

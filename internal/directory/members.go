@@ -287,14 +287,6 @@ func (d *Directory) RevokeKey(ctx context.Context, member lonja.Member, r lonja.
 	return nil // the key is revoked, whatever stays to be done
 }
 
-// Revocations implements lonja.Members. The time of a revocation is when the
-// directory took it.
-func (d *Directory) Revocations(_ context.Context, since int64) ([]lonja.Revocation, error) {
-	d.mu.RLock()
-	defer d.mu.RUnlock()
-	return d.ledger.since(since), nil
-}
-
 // ContentDigest implements lonja.Members.
 func (d *Directory) ContentDigest(_ context.Context, owner lonja.UserName) (lonja.ContentDigest, error) {
 	d.mu.RLock()

@@ -132,6 +132,10 @@ func (a anyNode) HoldersPage(ctx context.Context, u lonja.UserName, w lonja.Want
 	return a.next().HoldersPage(ctx, u, w, after, n)
 }
 
-func (a anyNode) Watch(ctx context.Context, u lonja.UserName, f lonja.EventFilter, told func(lonja.Event) error) error {
-	return a.next().Watch(ctx, u, f, told)
+func (a anyNode) RevocationsPage(ctx context.Context, since int64, after lonja.Cursor, n int) ([]lonja.Revocation, lonja.Cursor, error) {
+	return a.next().RevocationsPage(ctx, since, after, n)
+}
+
+func (a anyNode) Watch(ctx context.Context, m lonja.Member, f lonja.EventFilter, told func(lonja.Event) error) error {
+	return a.next().Watch(ctx, m, f, told)
 }

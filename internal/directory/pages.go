@@ -68,18 +68,6 @@ func pageLimit(limit int) (int, error) {
 	return cmp.Or(limit, lonja.DefaultPage), nil
 }
 
-// asker reports whether a user, who must be connected otherwise, is a member.
-func (d *Directory) asker(op string, user lonja.UserName) (member bool, err error) {
-	a, exists := d.account(user)
-	switch {
-	case !exists:
-		return false, memberFailure(lonja.NoSuchUser, op, user, nil)
-	case !a.Connected && !a.Bound:
-		return false, memberFailure(lonja.NotConnected, op, user, nil)
-	}
-	return a.Bound, nil
-}
-
 // UsersPage implements lonja.Pages.
 func (d *Directory) UsersPage(_ context.Context, user lonja.UserName, after lonja.Cursor, limit int) ([]lonja.Peer, lonja.Cursor, error) {
 	limit, err := pageLimit(limit)

@@ -210,6 +210,9 @@ func (d *Directory) afterChange(before change, done applied, e store.Event) {
 	if done.keys {
 		d.keysChanged(before.ring, done.user)
 	}
+	if done.keys || done.account && before.account.Incarnation != 0 {
+		d.wakeAll() // it may be an account of those
+	}
 }
 
 // keysChanged tells of the keys that are revoked now. The caller holds mu.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"lonja"
@@ -14,6 +15,7 @@ var eventCases = []memberCase{
 	{"events: presence", "who comes, goes, and is reached otherwise", MemberOptions{}, testPresenceEvents},
 	{"events: holders", "who has a content that is watched", MemberOptions{}, testHolderEvents},
 	{"events: revoked", "revocations are always told", MemberOptions{}, testRevokedEvents},
+	{"events: whose", "Watch ends when its member may not act for the user any more, whatever happens else", MemberOptions{}, testWatchEndsWithRights},
 	{"events: checks and ends", "Watch ends with its context, and with told's error", MemberOptions{}, testWatchEnds},
 }
 
@@ -33,7 +35,7 @@ func (n *node) watch(filter lonja.EventFilter) *watch {
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- n.dir.Watch(ctx, n.User, filter, func(e lonja.Event) error {
+		ended <- n.dir.Watch(ctx, n.Member, filter, func(e lonja.Event) error {
 			w.events <- e
 			return nil
 		})
@@ -142,18 +144,88 @@ func testRevokedEvents(m *members) {
 	w.want(lonja.Event{Kind: lonja.KeyRevoked, User: "ana", Key: publicOf(keyOf("phone"))})
 }
 
+// begin has the node watch everything; what it ends with comes in the channel.
+func (n *node) begin() (ended chan error, told chan lonja.Event) {
+	n.Helper()
+	ended, told = make(chan error, 1), make(chan lonja.Event, 1000)
+	go func() {
+		ended <- n.dir.Watch(n.Context(), n.Member, lonja.EventFilter{Presence: true, Matching: &lonja.Query{}}, func(e lonja.Event) error {
+			told <- e
+			return nil
+		})
+	}()
+	select {
+	case e := <-told:
+		n.same("the first event", e, lonja.Event{Kind: lonja.EventsLost})
+	case err := <-ended:
+		n.Fatalf("watch: %v", err)
+	}
+	return ended, told
+}
+
+// endsWith waits for the end of a watch.
+func (m *members) endsWith(what string, ended chan error, want ...lonja.Kind) {
+	m.Helper()
+	select {
+	case err := <-ended:
+		if !slices.Contains(want, lonja.KindOf(err)) || err == nil {
+			m.Errorf("%s: watch ends with %v, want %v", what, err, want)
+		}
+	case <-time.After(patience):
+		m.Errorf("%s: watch goes on", what)
+	}
+}
+
+func testWatchEndsWithRights(m *members) {
+	ctx := m.Context()
+	eva := m.member("eva")
+
+	m.ok(m.Classic.Register(ctx, "open"))
+	m.ok(m.Classic.Connect(ctx, "open", m.way(4001)))
+	stranger, owner := m.node("open", "stranger"), m.node("open", "owner")
+	ended, told := stranger.begin()
+	m.ok(owner.dir.Claim(ctx, owner.Member, m.Addr))
+	m.endsWith("somebody else has claimed the name", ended, lonja.OtherKey)
+	eva.publish("for the owner", to("open"))
+	close(told)
+	for e := range told {
+		if e.Kind == lonja.Published {
+			m.Errorf("a stranger was told %+v", e)
+		}
+	}
+
+	ana, phone := m.member("ana"), m.node("ana", "phone")
+	m.ok(ana.dir.AddKey(ctx, ana.Member, ana.endorse("phone", time.Now().Unix())))
+	ended, _ = phone.begin()
+	m.ok(ana.dir.RevokeKey(ctx, ana.Member, ana.revocation("phone")))
+	m.endsWith("the key was revoked", ended, lonja.OtherKey)
+
+	ended, _ = ana.begin()
+	m.ok(ana.dir.Unregister(ctx, "ana"))
+	next := m.node("ana", "next")
+	m.ok(next.dir.RegisterMember(ctx, next.Member, ""))
+	m.endsWith("the account is gone", ended, lonja.NoSuchUser, lonja.OtherKey)
+	again := m.node("ana", "next")
+	ended, _ = again.begin()
+	m.ok(next.dir.Unregister(ctx, "ana"))
+	m.ok(next.dir.RegisterMember(ctx, next.Member, ""))
+	m.endsWith("the account is another, of the same key", ended, lonja.NoSuchUser)
+}
+
 func testWatchEnds(m *members) {
 	ctx := m.Context()
 	ana := m.member("ana")
 	told := func(lonja.Event) error { return nil }
-	m.is(ana.dir.Watch(ctx, "nobody", lonja.EventFilter{}, told), lonja.NoSuchUser)
-	m.is(ana.dir.Watch(ctx, "ana", lonja.EventFilter{Holders: make([]lonja.FileID, lonja.MaxWatched+1)}, told), lonja.Invalid)
-	m.is(ana.dir.Watch(ctx, "ana", lonja.EventFilter{Matching: &lonja.Query{MinSize: -1}}, told), lonja.Invalid)
+	nobody, other := m.node("nobody", "nobody"), m.node("ana", "other")
+	m.is(nobody.dir.Watch(ctx, nobody.Member, lonja.EventFilter{}, told), lonja.NoSuchUser)
+	m.is(other.dir.Watch(ctx, other.Member, lonja.EventFilter{}, told), lonja.OtherKey)
+	m.is(ana.dir.Watch(ctx, ana.Member, lonja.EventFilter{Holders: make([]lonja.FileID, lonja.MaxWatched+1)}, told), lonja.Invalid)
+	m.is(ana.dir.Watch(ctx, ana.Member, lonja.EventFilter{Matching: &lonja.Query{MinSize: -1}}, told), lonja.Invalid)
 	stop := fmt.Errorf("that is enough")
-	if err := ana.dir.Watch(ctx, "ana", lonja.EventFilter{}, func(lonja.Event) error { return stop }); !errors.Is(err, stop) {
+	if err := ana.dir.Watch(ctx, ana.Member, lonja.EventFilter{}, func(lonja.Event) error { return stop }); !errors.Is(err, stop) {
 		m.Errorf("got error %v, want that of told", err)
 	}
 	ended, cancel := context.WithCancel(ctx)
-	err := ana.dir.Watch(ended, "ana", lonja.EventFilter{}, func(lonja.Event) error { cancel(); return nil })
+	err := ana.dir.Watch(ended, ana.Member, lonja.EventFilter{}, func(lonja.Event) error { cancel(); return nil })
 	m.ok(err)
 }

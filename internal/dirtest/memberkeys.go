@@ -1,9 +1,11 @@
 package dirtest
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,6 +23,7 @@ var keyCases = []memberCase{
 	{"keys: refuse", "AddKey takes nothing that is not rightly signed, and no more than MaxKeys", MemberOptions{}, testAddKeyRefuses},
 	{"keys: revoke", "RevokeKey ends what a key may do, its session, and the listing of what it signed", MemberOptions{}, testRevokeKey},
 	{"keys: refuse to revoke", "RevokeKey takes nothing that is not signed by a key of the account", MemberOptions{}, testRevokeRefuses},
+	{"keys: revocations", "RevocationsPage tells each revocation once, however short the pages", MemberOptions{}, testRevocationPages},
 	{"keys: the last one", "a name whose keys are all revoked stays bound", MemberOptions{}, testLastKey},
 	{"unregister", "Unregister removes the keys too: whoever has the name next is another", MemberOptions{}, testUnregisterMember},
 }
@@ -196,6 +199,37 @@ func testRevokeKey(m *members) {
 	m.same("what is listed then", eva.names("ana"), []lonja.FileName{"by phone", "kept"})
 }
 
+func testRevocationPages(m *members) {
+	ctx, now := m.Context(), time.Now().Unix()
+	ana := m.member("ana")
+	var want []lonja.PublicKey
+	for i := range 7 {
+		name := fmt.Sprint("key ", i)
+		m.ok(ana.dir.AddKey(ctx, ana.Member, ana.endorse(name, now-10)))
+		m.ok(ana.dir.RevokeKey(ctx, ana.Member, ana.revocation(name)))
+		want = append(want, publicOf(keyOf(name)))
+	}
+	var got []lonja.PublicKey
+	pages := 0
+	for after := lonja.Cursor(""); pages == 0 || after != ""; pages++ {
+		page, next, err := ana.dir.RevocationsPage(ctx, now-10, after, 2)
+		m.ok(err)
+		for _, r := range page {
+			got = append(got, r.Key)
+		}
+		after = next
+	}
+	byBytes := func(a, b lonja.PublicKey) int { return bytes.Compare(a[:], b[:]) }
+	slices.SortFunc(got, byBytes)
+	slices.SortFunc(want, byBytes)
+	m.same("what all pages tell", got, want)
+	m.same("pages of two", pages, 4)
+	_, _, err := ana.dir.RevocationsPage(ctx, 0, "made up", 0)
+	m.is(err, lonja.Invalid)
+	_, _, err = ana.dir.RevocationsPage(ctx, 0, "", lonja.MaxPage+1)
+	m.is(err, lonja.Invalid)
+}
+
 func testRevokeRefuses(m *members) {
 	ctx, now := m.Context(), time.Now().Unix()
 	ana, eva := m.member("ana"), m.member("eva")
@@ -303,7 +337,7 @@ func testWithoutSession(m *members) {
 	m.is(err, lonja.NotConnected)
 	_, _, err = open.dir.HoldersPage(ctx, "open", lonja.Wanted{Name: "file"}, "", 0)
 	m.is(err, lonja.NotConnected)
-	m.is(open.dir.Watch(ctx, "open", lonja.EventFilter{}, func(lonja.Event) error { return nil }), lonja.NotConnected)
+	m.is(open.dir.Watch(ctx, open.Member, lonja.EventFilter{}, func(lonja.Event) error { return nil }), lonja.NotConnected)
 }
 
 func testTakenOver(m *members) {

@@ -281,7 +281,7 @@ func (m *membership) watchDirectory(ctx context.Context) error {
 	var group errgroup.Group
 	group.Go(func() error {
 		for watching.Err() == nil {
-			err := m.Directory.Watch(watching, m.user, lonja.EventFilter{}, func(e lonja.Event) error {
+			err := m.Directory.Watch(watching, m.member(m.user), lonja.EventFilter{}, func(e lonja.Event) error {
 				return m.heard(watching, e)
 			})
 			if err != nil && watching.Err() == nil {

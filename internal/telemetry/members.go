@@ -161,10 +161,18 @@ func (i *instrumentedMembers) HoldersPage(ctx context.Context, user lonja.UserNa
 	return holders, next, err
 }
 
+// RevocationsPage implements lonja.Pages. It counts as what it is a part of.
+func (i *instrumentedMembers) RevocationsPage(ctx context.Context, since int64, after lonja.Cursor, limit int) ([]lonja.Revocation, lonja.Cursor, error) {
+	start := time.Now()
+	revocations, next, err := i.dir.RevocationsPage(ctx, since, after, limit)
+	i.metrics[opRevocations].done(start, err)
+	return revocations, next, err
+}
+
 // Watch implements lonja.Watcher. It is counted when it ends, and not timed: how
 // long somebody watches says nothing about the directory.
-func (i *instrumentedMembers) Watch(ctx context.Context, user lonja.UserName, filter lonja.EventFilter, told func(lonja.Event) error) error {
-	err := i.dir.Watch(ctx, user, filter, told)
+func (i *instrumentedMembers) Watch(ctx context.Context, member lonja.Member, filter lonja.EventFilter, told func(lonja.Event) error) error {
+	err := i.dir.Watch(ctx, member, filter, told)
 	i.metrics[opWatch].count(err)
 	return err
 }

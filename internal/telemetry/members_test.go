@@ -62,7 +62,11 @@ func (f failingMembers) HoldersPage(context.Context, lonja.UserName, lonja.Wante
 	return nil, "", f.err
 }
 
-func (f failingMembers) Watch(context.Context, lonja.UserName, lonja.EventFilter, func(lonja.Event) error) error {
+func (f failingMembers) RevocationsPage(context.Context, int64, lonja.Cursor, int) ([]lonja.Revocation, lonja.Cursor, error) {
+	return nil, "", f.err
+}
+
+func (f failingMembers) Watch(context.Context, lonja.Member, lonja.EventFilter, func(lonja.Event) error) error {
 	return f.err
 }
 
@@ -71,7 +75,7 @@ func performAllMembers(ctx context.Context, dir lonja.MemberDirectory) []error {
 	errs := []error{
 		dir.RegisterMember(ctx, m, ""), dir.Claim(ctx, m, netip.Addr{}), dir.AddKey(ctx, m, lonja.Endorsement{}),
 		dir.RevokeKey(ctx, m, lonja.Revocation{}), dir.ConnectMember(ctx, m, nil), dir.RenewMember(ctx, m, nil),
-		dir.Watch(ctx, "", lonja.EventFilter{}, nil),
+		dir.Watch(ctx, m, lonja.EventFilter{}, nil),
 	}
 	_, keys := dir.Keys(ctx, "")
 	_, revocations := dir.Revocations(ctx, 0)

@@ -106,7 +106,8 @@ type DirectoryClient interface {
 	AddKey(context.Context, *api.AddKeyRequest) (*api.AddKeyAnswer, error)
 	// Takes a key back. KIND_NO_SUCH_USER, KIND_OTHER_KEY, KIND_UNTRUSTED.
 	RevokeKey(context.Context, *api.RevokeKeyRequest) (*api.RevokeKeyAnswer, error)
-	// What was revoked of late, a page at a time.
+	// What was revoked of late, a page at a time, the earliest first. What is longer
+	// ago than any certificate lasts is forgotten.
 	Revocations(context.Context, *api.RevocationsRequest) (*api.RevocationsAnswer, error)
 	// Begins a session: the user is connected until Disconnect, or until the
 	// session is not renewed in time. KIND_NO_SUCH_USER, KIND_OTHER_KEY, KIND_ALREADY_CONNECTED.
@@ -503,7 +504,8 @@ type DirectoryHandler interface {
 	AddKey(context.Context, *api.AddKeyRequest) (*api.AddKeyAnswer, error)
 	// Takes a key back. KIND_NO_SUCH_USER, KIND_OTHER_KEY, KIND_UNTRUSTED.
 	RevokeKey(context.Context, *api.RevokeKeyRequest) (*api.RevokeKeyAnswer, error)
-	// What was revoked of late, a page at a time.
+	// What was revoked of late, a page at a time, the earliest first. What is longer
+	// ago than any certificate lasts is forgotten.
 	Revocations(context.Context, *api.RevocationsRequest) (*api.RevocationsAnswer, error)
 	// Begins a session: the user is connected until Disconnect, or until the
 	// session is not renewed in time. KIND_NO_SUCH_USER, KIND_OTHER_KEY, KIND_ALREADY_CONNECTED.
