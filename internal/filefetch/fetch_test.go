@@ -36,7 +36,7 @@ type shelf struct {
 	path string
 }
 
-func (s shelf) OpenContent(id lonja.FileID, _ lonja.UserName) (*os.File, int64, error) {
+func (s shelf) OpenContent(_ context.Context, id lonja.FileID, _ lonja.Member) (*os.File, int64, error) {
 	if id != s.id {
 		return nil, 0, lonja.E(lonja.NoSuchFile, "open", nil)
 	}

@@ -289,8 +289,8 @@ func TestFileThatChanges(t *testing.T) {
 // A liar tells of sizes that files do not have any more.
 type liar struct{ *shelf }
 
-func (l *liar) OpenContent(id lonja.FileID, user lonja.UserName) (*os.File, int64, error) {
-	f, size, err := l.shelf.OpenContent(id, user)
+func (l *liar) OpenContent(ctx context.Context, id lonja.FileID, member lonja.Member) (*os.File, int64, error) {
+	f, size, err := l.shelf.OpenContent(ctx, id, member)
 	return f, size - 1, err
 }
 

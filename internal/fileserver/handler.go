@@ -76,7 +76,7 @@ func hangUp(w http.ResponseWriter, status int, text string) {
 
 func (s *Server) sendFile(w http.ResponseWriter, r *http.Request, member lonja.Member, id lonja.FileID) {
 	log := s.opts.Log.With("peer", r.RemoteAddr, "user", member.User, "file", id.String()[:16])
-	f, size, err := s.opts.Files.OpenContent(id, member.User)
+	f, size, err := s.opts.Files.OpenContent(r.Context(), id, member)
 	if err != nil {
 		refuse(w, log, err)
 		return

@@ -24,12 +24,13 @@ import (
 
 // Files are what a Server may send.
 type Files interface {
-	// OpenContent opens the file with that content for user and returns its size
-	// too; the Server closes it. The error is of kind NoSuchFile if there is none
-	// for that user, and of kind Conflict, or likewise NoSuchFile, if the file is
-	// not any more what it was when its id was found out. OpenContent is called
-	// by many goroutines at once and must not wait for anything but the disk.
-	OpenContent(id lonja.FileID, user lonja.UserName) (f *os.File, size int64, err error)
+	// OpenContent opens the file with that content for a member and returns its
+	// size too; the Server closes it. The error is of kind NoSuchFile if there is
+	// none for that member, and of kind Conflict, or likewise NoSuchFile, if the
+	// file is not any more what it was when its id was found out. OpenContent is
+	// called by many goroutines at once. It may have to find out who the member
+	// is, for as long as ctx lasts, but what is for everybody it opens at once.
+	OpenContent(ctx context.Context, id lonja.FileID, member lonja.Member) (f *os.File, size int64, err error)
 }
 
 // Options say what a Server serves, to whom, and how long it is patient. Files

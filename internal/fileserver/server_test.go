@@ -30,14 +30,14 @@ type shelf struct {
 	fail     error
 }
 
-func (s *shelf) OpenContent(id lonja.FileID, user lonja.UserName) (*os.File, int64, error) {
+func (s *shelf) OpenContent(_ context.Context, id lonja.FileID, member lonja.Member) (*os.File, int64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.fail != nil {
 		return nil, 0, s.fail
 	}
 	only := s.audience[id]
-	if s.paths[id] == "" || only != "" && only != user {
+	if s.paths[id] == "" || only != "" && only != member.User {
 		return nil, 0, lonja.E(lonja.NoSuchFile, "open", errors.New("secret reason"))
 	}
 	f, err := os.Open(s.paths[id])

@@ -44,6 +44,7 @@ type membership struct {
 	mapping     portmap.State
 	interfaces  []reach.Interface
 	revoked     map[lonja.Member]bool // by user and key: another may have the same key
+	descents    map[descent]bool      // those that were seen
 }
 
 // The port of a node, and how many after it are tried if it is taken.
@@ -150,7 +151,7 @@ func (m *membership) isRevoked(who lonja.Member) bool {
 func (m *membership) begin(lost func()) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	sorter := firstbyte.New(m.ln, firstbyte.Options{})
-	files := fileserver.New(fileserver.Options{Files: m.files, Who: m.who, Log: m.opts.Log})
+	files := fileserver.New(fileserver.Options{Files: guarded{m}, Who: m.who, Log: m.opts.Log})
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return sorter.Run(ctx) })
 	group.Go(func() error {

@@ -78,7 +78,11 @@ func (d *secureDialect) register(ctx context.Context, user lonja.UserName) error
 	if _, err := lonja.ParseMemberName(string(user)); err != nil {
 		return err
 	}
-	return d.Directory.RegisterMember(ctx, d.member(user), d.Invitation)
+	err := d.Directory.RegisterMember(ctx, d.member(user), d.Invitation)
+	if err == nil {
+		d.pinOwn(user)
+	}
+	return err
 }
 
 func (d *secureDialect) join(ctx context.Context, s *stay) error {

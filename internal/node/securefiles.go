@@ -52,10 +52,14 @@ func (d *secureDialect) offer(ctx context.Context, user lonja.UserName, files *s
 	if err != nil {
 		return listing, err
 	}
+	known, err := d.audienceKeys(ctx, user, listing.Proof.Audience)
+	if err != nil {
+		return listing, err
+	}
 	d.publishing.Lock()
 	defer d.publishing.Unlock()
 	before, served := files.Listing(o.Name)
-	if err := files.Offer(local, listing, held.Info); err != nil {
+	if err := files.Offer(local, share.Offering{Listing: listing, Seen: held.Info, Known: known}); err != nil {
 		return listing, err
 	}
 	err = d.Directory.Publish(ctx, user, listing)

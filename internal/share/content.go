@@ -16,15 +16,37 @@ import (
 // its content was looked at.
 type content struct {
 	listing  lonja.Listing
-	modified int64 // nanoseconds since 1970
+	modified int64          // nanoseconds since 1970
+	known    []lonja.Member // whose keys are known, of those whom it is for; see Offering
 }
 
 // restricted reports whether only some users may know of it.
 func (c *content) restricted() bool { return c != nil && len(c.listing.Proof.Audience) > 0 }
 
-// isFor reports whether user may have it.
-func (c *content) isFor(owner, user lonja.UserName) bool {
-	return !c.restricted() || user == owner || slices.Contains(c.listing.Proof.Audience, user)
+// isFor reports whether member may have it. A name is not enough: whoever issues
+// certificates could issue one for any name.
+func (c *content) isFor(owner lonja.UserName, member lonja.Member, follows Follows) bool {
+	if !c.restricted() {
+		return true
+	}
+	known := c.keysOf(owner, member.User)
+	return slices.Contains(known, member.Key) || len(known) > 0 && follows(known)
+}
+
+// keysOf returns the keys that are known of a user whom it is for.
+func (c *content) keysOf(owner, user lonja.UserName) (keys []lonja.PublicKey) {
+	switch {
+	case user == owner:
+		keys = append(keys, c.listing.Proof.Key)
+	case !slices.Contains(c.listing.Proof.Audience, user):
+		return nil
+	}
+	for _, m := range c.known {
+		if m.User == user {
+			keys = append(keys, m.Key)
+		}
+	}
+	return keys
 }
 
 // contents finds what is signed by its content, and counts it.
@@ -64,11 +86,23 @@ func (c *contents) remove(name lonja.FileName, i item) {
 	c.digest.Remove(proof.Signature)
 }
 
+// An Offering is what is published in the secure dialect.
+type Offering struct {
+	Listing lonja.Listing // with a Proof
+	// Seen is the file as it was when its content was looked at: once the file is
+	// another, it is not opened any more.
+	Seen fs.FileInfo
+	// Known are the keys by which the owner and the audience are known now, if
+	// there is an audience: any number for each. Who proves another one has to
+	// follow from these; somebody of whom none is known gets nothing.
+	Known []lonja.Member
+}
+
 // Offer publishes the file at path, which is absolute, under the name of a
-// listing with a Proof; what had the name before is published no more. seen is
-// the file as it was when its content was looked at: once the file is another,
-// it is not opened any more. Otherwise Offer is as Add.
-func (s *Set) Offer(path string, listing lonja.Listing, seen fs.FileInfo) error {
+// listing with a Proof; what had the name before is published no more. Otherwise
+// Offer is as Add.
+func (s *Set) Offer(path string, o Offering) error {
+	listing := o.Listing
 	if listing.Proof == nil {
 		return &lonja.Error{Kind: lonja.Invalid, Op: "publish", File: listing.Name, Err: errors.New("nothing is signed")}
 	}
@@ -79,24 +113,30 @@ func (s *Set) Offer(path string, listing lonja.Listing, seen fs.FileInfo) error 
 			Err: fmt.Errorf("%s: %w", lonja.Printable(path), err),
 		}
 	}
-	signed := &content{listing: listing, modified: seen.ModTime().UnixNano()}
+	signed := &content{listing: listing, modified: o.Seen.ModTime().UnixNano(), known: slices.Clone(o.Known)}
 	return s.add(edit{name: listing.Name, item: item{where, signed}})
 }
 
 // errChanged is the cause for a file that is not what was published.
 var errChanged = errors.New("the file has changed since it was published")
 
-// OpenContent opens a published file with that content for user, who must be
-// its owner or one of its audience. The caller closes it.
+// A Follows reports whether who asks for a content holds a key that follows from
+// one of these, by endorsements: another device of the same user.
+type Follows func(known []lonja.PublicKey) bool
+
+// OpenContent opens a published file with that content for member, who has proved
+// the key. What is for some users only is opened for the keys that were known of
+// them when it was published, and for those of which follows says so; follows may
+// take its time. The caller closes the file.
 //
 // The error is of kind NoSuchFile if there is none, whatever the reason, so that
 // nobody learns what is published for others, and of kind LocalFile if there is
 // one that cannot be opened. Its cause may tell more: it is for the log. Nothing
 // is opened that has changed since it was published.
-func (s *Set) OpenContent(id lonja.FileID, user lonja.UserName) (f *os.File, size int64, err error) {
+func (s *Set) OpenContent(id lonja.FileID, member lonja.Member, follows Follows) (f *os.File, size int64, err error) {
 	err = &lonja.Error{Kind: lonja.NoSuchFile, Op: "open"}
 	for _, i := range s.withContent(id) {
-		if !i.content.isFor(s.owner, user) {
+		if !i.content.isFor(s.owner, member, follows) {
 			continue
 		}
 		name := i.content.listing.Name
@@ -207,6 +247,14 @@ type signedEntry struct {
 	Key         string `json:"key"`
 	Signature   string `json:"signature"`
 	Modified    int64  `json:"modified"`
+
+	Known []knownEntry `json:"known,omitempty"`
+}
+
+// A knownEntry is one of the keys of those whom a content is for.
+type knownEntry struct {
+	User text   `json:"user"`
+	Key  string `json:"key"`
 }
 
 func (c *content) entry() *signedEntry {
@@ -220,6 +268,9 @@ func (c *content) entry() *signedEntry {
 	}
 	for _, user := range p.Audience {
 		e.Audience = append(e.Audience, text(user))
+	}
+	for _, m := range c.known {
+		e.Known = append(e.Known, knownEntry{text(m.User), m.Key.String()})
 	}
 	return e
 }
@@ -242,8 +293,16 @@ func (e *signedEntry) content(name lonja.FileName) (_ *content, ok bool) {
 	for _, user := range e.Audience {
 		proof.Audience = append(proof.Audience, lonja.UserName(user))
 	}
-	return &content{
+	c := &content{
 		listing:  lonja.Listing{Name: name, Description: lonja.Description(e.Description), Size: e.Size, Proof: proof},
 		modified: e.Modified,
-	}, true
+	}
+	for _, k := range e.Known {
+		key, err := lonja.ParsePublicKey(k.Key)
+		if err != nil {
+			return nil, false
+		}
+		c.known = append(c.known, lonja.Member{User: lonja.UserName(k.User), Key: key})
+	}
+	return c, true
 }

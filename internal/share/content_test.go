@@ -1,10 +1,12 @@
 package share
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"testing"
 	"time"
@@ -22,13 +24,34 @@ func offer(t *testing.T, s *Set, path, name string, id byte, audience ...lonja.U
 		Name: lonja.FileName(name), Description: "said of it", Size: info.Size(),
 		Proof: &lonja.Proof{File: lonja.FileID{id}, Date: 1, Audience: audience, Key: lonja.PublicKey{7}, Signature: lonja.Signature{id, 1}},
 	}
-	must(t, s.Offer(path, listing, info))
+	var known []lonja.Member
+	for _, user := range audience {
+		known = append(known, lonja.Member{User: user, Key: keyOf(user)})
+	}
+	must(t, s.Offer(path, Offering{listing, info, known}))
 	return listing
+}
+
+// keyOf returns a key that is the user's in these tests.
+func keyOf(user lonja.UserName) (key lonja.PublicKey) {
+	if user == ana.User {
+		return lonja.PublicKey{7}
+	}
+	copy(key[:], user)
+	return key
 }
 
 func opens(t *testing.T, s *Set, id byte, user lonja.UserName) string {
 	t.Helper()
-	f, size, err := s.OpenContent(lonja.FileID{id}, user)
+	return opensFor(t, s, id, lonja.Member{User: user, Key: keyOf(user)}, nil)
+}
+
+// opensFor is opens for somebody with that key, from whom keys follow as told.
+func opensFor(t *testing.T, s *Set, id byte, member lonja.Member, follow []lonja.PublicKey) string {
+	t.Helper()
+	f, size, err := s.OpenContent(lonja.FileID{id}, member, func(known []lonja.PublicKey) bool {
+		return slices.ContainsFunc(known, func(k lonja.PublicKey) bool { return slices.Contains(follow, k) })
+	})
 	if err != nil {
 		if !errors.Is(err, lonja.NoSuchFile) {
 			t.Errorf("%v, want one of kind NoSuchFile", err)
@@ -71,6 +94,67 @@ func TestContentIsForItsAudience(t *testing.T) {
 		}
 		wantContent(t, s, "poems/one.txt", "for all")
 		wantNoSuchFile(t, s, "two.txt")
+	}
+}
+
+// TestKeysOfTheAudience: a name is nothing without one of the keys that were known,
+// or one that follows from them.
+func TestKeysOfTheAudience(t *testing.T) {
+	state := realTempDir(t)
+	path := write(t, filepath.Join(realTempDir(t), "secret"), "for luis")
+	s := openSet(t, state, ana)
+	offer(t, s, path, "two.txt", 2, "luis", "rosa")
+	other := lonja.PublicKey{99}
+	for _, s := range []*Set{s, openSet(t, state, ana)} {
+		for name, c := range map[string]struct {
+			member lonja.Member
+			follow []lonja.PublicKey
+			want   string
+		}{
+			"his":                               {lonja.Member{User: "luis", Key: keyOf("luis")}, nil, "for luis"},
+			"another":                           {lonja.Member{User: "luis", Key: other}, nil, "nothing"},
+			"one that follows":                  {lonja.Member{User: "luis", Key: other}, []lonja.PublicKey{keyOf("luis")}, "for luis"},
+			"one that follows from hers":        {lonja.Member{User: "luis", Key: other}, []lonja.PublicKey{keyOf("rosa"), keyOf("ana")}, "nothing"},
+			"that of another user":              {lonja.Member{User: "luis", Key: keyOf("rosa")}, nil, "nothing"},
+			"the owner's":                       {lonja.Member{User: "ana", Key: keyOf("ana")}, nil, "for luis"},
+			"another of the owner":              {lonja.Member{User: "ana", Key: other}, nil, "nothing"},
+			"one that follows from the owner's": {lonja.Member{User: "ana", Key: other}, []lonja.PublicKey{keyOf("ana")}, "for luis"},
+			"the owner's, as another":           {lonja.Member{User: "eve", Key: keyOf("ana")}, []lonja.PublicKey{keyOf("ana")}, "nothing"},
+		} {
+			if got := opensFor(t, s, 2, c.member, c.follow); got != c.want {
+				t.Errorf("%s: got %q, want %q", name, got, c.want)
+			}
+		}
+	}
+}
+
+// TestRecordWithoutKeys: what a program has published that remembered no keys is
+// for its owner's key only, until it is published again.
+func TestRecordWithoutKeys(t *testing.T) {
+	state := realTempDir(t)
+	path := write(t, filepath.Join(realTempDir(t), "f"), "content")
+	s := openSet(t, state, ana)
+	listing := offer(t, s, path, "f", 1, "luis")
+	b, err := os.ReadFile(s.store.path())
+	must(t, err)
+	older := regexp.MustCompile(`,"known":\[[^]]*\]`).ReplaceAll(bytes.Replace(b, []byte(`"version":4`), []byte(`"version":3`), 1), nil)
+	if len(older) > len(b)-20 {
+		t.Fatalf("no keys in %s", b)
+	}
+	must(t, os.WriteFile(s.store.path(), older, 0o600))
+	s = openSet(t, state, ana)
+	any := []lonja.PublicKey{{}, keyOf("luis")}
+	if got := opensFor(t, s, 1, lonja.Member{User: "luis", Key: keyOf("luis")}, any); got != "nothing" {
+		t.Errorf("luis: got %q", got)
+	}
+	if got := opens(t, s, 1, "ana"); got != "content" {
+		t.Errorf("ana: got %q", got)
+	}
+	if got := offer(t, s, path, "f", 1, "luis"); got.Name != listing.Name {
+		t.Fatal(got)
+	}
+	if got := opens(t, openSet(t, state, ana), 1, "luis"); got != "content" {
+		t.Errorf("luis, when it is published again: got %q", got)
 	}
 }
 

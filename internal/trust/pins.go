@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"lonja"
+	"lonja/internal/statement"
 )
 
 // Pins are the users of one directory, as a node that is connected to it needs
@@ -27,4 +28,21 @@ func (p *Pins) CheckUser(user lonja.UserName, ring []lonja.KeyRecord, key lonja.
 		}
 	}
 	return p.store.MeetUser(p.directory, ring, key)
+}
+
+// Follows returns from which of the keys that are known of a user the key follows
+// that somebody has proved in that user's name, by the user's keys as the
+// directory tells them. What is pinned now does not matter, and nothing is pinned:
+// the keys that are known are those of another day. Untrusted.
+func Follows(known []lonja.PublicKey, who lonja.Member, ring []lonja.KeyRecord) (from lonja.PublicKey, err error) {
+	err = errors.New("no key of the user is known")
+	if len(ring) > 0 && ring[0].User != who.User {
+		known, err = nil, errors.New("the directory has told the keys of somebody else")
+	}
+	for _, from := range known {
+		if err = statement.Follows(from, ring, who.Key); err == nil {
+			return from, nil
+		}
+	}
+	return from, &lonja.Error{Kind: lonja.Untrusted, Op: "check user", User: who.User, Err: err}
 }

@@ -425,3 +425,40 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// TestFollows: from keys of another day to one that is proved now, whatever is
+// pinned.
+func TestFollows(t *testing.T) {
+	revoked := ring(t, 1, 2)
+	revoked[1].Revoked = 300
+	for name, c := range map[string]struct {
+		known []byte
+		ring  []lonja.KeyRecord
+		key   byte
+		from  byte // 0: refused
+	}{
+		"the same":                    {[]byte{1}, ring(t, 1), 1, 1},
+		"endorsed":                    {[]byte{3, 1}, ring(t, 1, 2, 3), 2, 1},
+		"of the same parent":          {[]byte{3}, ring(t, 1, 2, 3), 2, 0},
+		"the parent":                  {[]byte{2}, ring(t, 1, 2), 1, 0},
+		"that endorses what is known": {[]byte{1}, ring(t, 4, 1), 4, 0},
+		"revoked":                     {[]byte{1}, revoked, 2, 0},
+		"not there":                   {[]byte{1}, ring(t, 1), 2, 0},
+		"nothing known":               {nil, ring(t, 1), 1, 0},
+		"no keys":                     {[]byte{1}, nil, 1, 0},
+	} {
+		var known []lonja.PublicKey
+		for _, n := range c.known {
+			known = append(known, publicOf(n))
+		}
+		from, err := Follows(known, lonja.Member{User: "ana", Key: publicOf(c.key)}, c.ring)
+		switch {
+		case c.from == 0:
+			refused(t, err)
+		case err != nil || from != publicOf(c.from):
+			t.Errorf("%s: got %v, %v", name, from.ID(), err)
+		}
+	}
+	_, err := Follows([]lonja.PublicKey{publicOf(1)}, lonja.Member{User: "eva", Key: publicOf(1)}, ring(t, 1))
+	refused(t, err, "somebody else")
+}

@@ -2,38 +2,24 @@ package attack_test
 
 import (
 	"crypto/rand"
-	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"lonja"
-	"lonja/internal/hashing"
-	"lonja/internal/share"
+	"lonja/internal/node"
 	"lonja/internal/statement"
 )
 
-// keeps has the citizen's node, which has not connected yet, offer a file to an
-// audience, as one that it remembers from before a restart.
+// keeps has the citizen's node offer a file to an audience, connected or not.
 func (c *citizen) keeps(name, content string, audience ...lonja.UserName) lonja.Listing {
 	v := c.town
 	v.Helper()
-	path := c.write(name, content)
-	f, err := os.Open(path)
+	errand, err := c.Errand(c.member.User)
 	v.ok(err)
-	defer f.Close()
-	hash, err := hashing.File(v.Context(), f, hashing.Options{})
+	listing, err := errand.Offer(v.Context(), node.Offer{Path: c.write(name, content), Audience: audience})
 	v.ok(err)
-	signed, err := statement.SignPublication(lonja.Publication{Owner: c.member.User, Listing: lonja.Listing{
-		Name: lonja.FileName(name), Size: int64(len(content)),
-		Proof: &lonja.Proof{File: hash.ID, Date: time.Now().Unix(), Audience: audience},
-	}}, c.key)
-	v.ok(err)
-	set, err := share.Open(c.state, share.Key{Directory: v.at, User: c.member.User})
-	v.ok(err)
-	v.ok(set.Offer(path, signed.Listing, hash.Info))
-	v.ok(c.client.Publish(v.Context(), c.member.User, signed.Listing))
-	return signed.Listing
+	return listing
 }
 
 // TestOutsideTheAudience: who is not meant to have a file does not find it, and
@@ -84,4 +70,114 @@ func TestOutsideTheAudience(t *testing.T) {
 	luis.gets("ana", "secret", "for luis only")
 	_, err = eve.fetch("ana", "secret")
 	v.is(err, lonja.NoSuchFile)
+}
+
+// TestNameWithoutTheKey: a directory that issues a certificate for the name of
+// somebody in the audience, or of the owner, with a key of its own, does not get
+// what is for them. Other keys of theirs do, as far as those vouch for them that
+// were known when it was published; also when the node has been restarted.
+func TestNameWithoutTheKey(t *testing.T) {
+	v := newTown(t)
+	ana := v.citizen("ana")
+	v.ok(ana.Register(t.Context(), "ana"))
+	luis, device, directory := v.resident("luis"), v.citizen("luis"), v.citizen("evil")
+	file := ana.keeps("secret", "for luis only", "luis").Proof.File
+	key := func(user lonja.UserName, key lonja.PublicKey) lonja.KeyRecord {
+		return lonja.KeyRecord{Endorsement: lonja.Endorsement{User: user, Key: key, Date: 1}}
+	}
+	vouched := func(whose, by *citizen) lonja.KeyRecord {
+		e, err := statement.SignEndorsement(lonja.Endorsement{User: "luis", Key: whose.member.Key, Date: 2}, by.key)
+		v.ok(err)
+		return lonja.KeyRecord{Endorsement: e}
+	}
+	claimed := vouched(device, luis)
+	claimed.Signature[0] ^= 1
+	hers := key("luis", luis.member.Key)
+	for name, c := range map[string]struct {
+		as   *citizen
+		user lonja.UserName
+		ring []lonja.KeyRecord // what the directory says; nil: the truth
+		want bool
+	}{
+		"luis":                             {luis, "luis", nil, true},
+		"ana":                              {ana, "ana", nil, true},
+		"another key of luis":              {device, "luis", []lonja.KeyRecord{hers, vouched(device, luis)}, true},
+		"another key as luis":              {directory, "luis", nil, false},
+		"another key as ana":               {directory, "ana", nil, false},
+		"luis as ana":                      {luis, "ana", nil, false},
+		"another key in the place of his":  {directory, "luis", []lonja.KeyRecord{key("luis", directory.member.Key)}, false},
+		"another key before his":           {directory, "luis", []lonja.KeyRecord{key("luis", directory.member.Key), vouched(luis, directory)}, false},
+		"one that he has not signed":       {device, "luis", []lonja.KeyRecord{hers, claimed}, false},
+		"another key in the place of hers": {directory, "ana", []lonja.KeyRecord{key("ana", directory.member.Key)}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := *v
+			v.T = t
+			v.rules.lies(nil, nil)
+			v.ok(ana.Connect(t.Context(), "ana"))
+			defer ana.Close()
+			if c.ring != nil {
+				v.rules.lies(func([]lonja.KeyRecord) []lonja.KeyRecord { return c.ring }, nil)
+			}
+			got := asks(t, ana.way(), file, c.as.certificate(v.authority, c.user, time.Hour))
+			if c.want != strings.HasSuffix(got, "for luis only") || !c.want && !strings.HasPrefix(got, "HTTP/1.1 404") {
+				t.Errorf("got %q", got)
+			}
+		})
+	}
+}
+
+// TestAudienceThatTheDirectoryMakesUp: to publish for somebody who was met
+// before, the directory has to tell that user's keys.
+func TestAudienceThatTheDirectoryMakesUp(t *testing.T) {
+	v := newTown(t)
+	ana, luis, eve := v.resident("ana"), v.resident("luis"), v.resident("eve")
+	luis.offers("f", "the content")
+	ana.gets("luis", "f", "the content") // from here on his key is pinned
+	errand, err := ana.Errand("ana")
+	v.ok(err)
+	path := ana.write("secret", "for luis only")
+	tells := func(user lonja.UserName, key lonja.PublicKey) func([]lonja.KeyRecord) []lonja.KeyRecord {
+		return func(truth []lonja.KeyRecord) []lonja.KeyRecord {
+			if len(truth) == 0 || truth[0].User != user {
+				return truth
+			}
+			return []lonja.KeyRecord{{Endorsement: lonja.Endorsement{User: user, Key: key, Date: 1}}}
+		}
+	}
+	for _, user := range []lonja.UserName{"luis", "ana"} {
+		v.rules.lies(tells(user, eve.member.Key), nil)
+		_, err = errand.Offer(t.Context(), node.Offer{Path: path, Audience: []lonja.UserName{"luis"}})
+		v.is(err, lonja.Untrusted)
+	}
+	v.rules.lies(nil, nil)
+	_, err = errand.Offer(t.Context(), node.Offer{Path: path, Audience: []lonja.UserName{"nobody"}})
+	v.is(err, lonja.NoSuchOwner)
+	if _, there := errand.PathOf("secret"); there {
+		t.Error("it is served to nobody knows whom")
+	}
+	_, err = errand.Offer(t.Context(), node.Offer{Path: path, Audience: []lonja.UserName{"luis"}})
+	v.ok(err)
+	luis.gets("ana", "secret", "for luis only")
+}
+
+// TestAccountBeganWithItsKey: a directory that says that another key has vouched
+// for that of the owner does not get what is for some only with the other one.
+func TestAccountBeganWithItsKey(t *testing.T) {
+	v := newTown(t)
+	ana, luis, directory := v.resident("ana"), v.resident("luis"), v.citizen("evil")
+	e, err := statement.SignEndorsement(lonja.Endorsement{User: "ana", Key: ana.member.Key, Date: 2}, directory.key)
+	v.ok(err)
+	v.rules.lies(func(truth []lonja.KeyRecord) []lonja.KeyRecord {
+		if truth[0].User != "ana" {
+			return truth
+		}
+		return []lonja.KeyRecord{{Endorsement: lonja.Endorsement{User: "ana", Key: directory.member.Key, Date: 1}}, {Endorsement: e}}
+	}, nil)
+	file := ana.keeps("secret", "for luis only", "luis").Proof.File
+	if got := asks(t, ana.way(), file, directory.certificate(v.authority, "ana", time.Hour)); !strings.HasPrefix(got, "HTTP/1.1 404") {
+		t.Errorf("with the other key one gets %q", got)
+	}
+	v.rules.lies(nil, nil)
+	luis.gets("ana", "secret", "for luis only")
 }
