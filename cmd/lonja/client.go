@@ -16,6 +16,7 @@ import (
 	"lonja/internal/console"
 	"lonja/internal/datetime"
 	"lonja/internal/dirclient"
+	"lonja/internal/identity"
 	"lonja/internal/node"
 	"lonja/internal/telemetry"
 )
@@ -136,6 +137,9 @@ func (o *clientOptions) node(cmd *cobra.Command) (*node.Node, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	if len(m.known) > 0 {
+		o.banner("TLS, directory " + identity.Hex(m.known[len(m.known)-1])[:shortFingerprint])
+	}
 	hashes := m.hashes()
 	n := node.New(node.Options{
 		Directory: m.client, DirectoryName: m.name(), StateDir: m.state,
@@ -153,6 +157,17 @@ func (o *clientOptions) node(cmd *cobra.Command) (*node.Node, func(), error) {
 		m.close()
 		_ = hashes.Close()
 	}, nil
+}
+
+// shortFingerprint is how much of one reminds people of which directory it is: four
+// groups of four digits.
+const shortFingerprint = 19
+
+// banner says to a person at a terminal which dialect is spoken.
+func (o *clientOptions) banner(text string) {
+	if o.inputFile == "" && somebodyThere() {
+		fmt.Fprintln(os.Stderr, "lonja:", text)
+	}
 }
 
 // isLoopback reports whether only this machine can reach what listens there.
@@ -175,6 +190,7 @@ func (o *clientOptions) classicNode() (*node.Node, func(), error) {
 	if err != nil {
 		return nil, nil, usagef("--datetime: %w", err)
 	}
+	o.banner("classic, not encrypted")
 	n := node.New(node.Options{
 		Directory:     dirclient.New(dirclient.Options{Address: where.name(), Timestamp: clock.Now}),
 		DirectoryName: where.name(),

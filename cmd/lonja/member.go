@@ -93,6 +93,7 @@ type member struct {
 	trust  *trust.Store
 	log    *slog.Logger
 	state  string
+	known  []lonja.PeerID // what the directory may prove itself with, the latest last; none at first contact with nobody there
 
 	authority atomic.Pointer[authority.Set]
 }
@@ -162,6 +163,7 @@ func (m *member) directoryConfig(notices io.Writer) (*tls.Config, error) {
 		}
 		pinned = []lonja.PeerID{id}
 	}
+	m.known = pinned
 	config := authority.DirectoryClientConfig(authority.DirectoryOptions{
 		Pinned: pinned, Certificate: certificate,
 		FirstContact: func(id lonja.PeerID) error {

@@ -130,7 +130,7 @@ func TestTerminal(t *testing.T) {
 	}
 	args := []string{"client", "--classic", "-s", "127.0.0.1", "-p", port, "--datetime", "http://127.0.0.1:1"}
 	term := openTerminal(t, dir, args...)
-	term.waitFor("c> ")
+	term.waitFor("lonja: classic, not encrypted", "c> ")
 	const left, up, end = "\x1b[D", "\x1b[A", "\x05"
 	term.typed("register anb"+left+"\x7f"+"n"+end+"\x7f"+"a\r", "REGISTER OK")
 	term.typed("conn\tannaa\r", "connect annaa", "USER DOES NOT EXIST")
@@ -159,6 +159,42 @@ func TestTerminal(t *testing.T) {
 	info, err := os.Stat(filepath.Join(dir, "state", "lonja", "history"))
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the history: got %v, %v; want mode 0600", info, err)
+	}
+}
+
+// TestSecureTerminal: the fingerprint of a directory that was never met is shown
+// and asked about; from then on it is only said.
+func TestSecureTerminal(t *testing.T) {
+	server := start(t, nil, "server", "--host", "127.0.0.1", "-p", "0")
+	line := server.firstLine()
+	port := line[strings.LastIndexByte(line, ':')+1:]
+	_, after, _ := strings.Cut(server.waitStderr("fingerprint="), `fingerprint="`)
+	fingerprint, _, _ := strings.Cut(after, `"`)
+	args := []string{"client", "-s", "127.0.0.1", "-p", port, "--listen", "127.0.0.1:0"}
+	dir := t.TempDir()
+
+	wary := openTerminal(t, dir, args...)
+	wary.waitFor("first contact", fingerprint, "[y/N] ")
+	wary.typed("\n", "not accepted")
+	if err := wary.cmd.Wait(); err == nil {
+		t.Error("the client goes on with a directory that nobody accepted")
+	}
+
+	term := openTerminal(t, dir, args...)
+	term.waitFor("first contact", fingerprint, "[y/N] ")
+	term.typed("yes\r", "lonja: TLS, directory "+fingerprint[:shortFingerprint], "c> ")
+	term.typed("register zoraida\r", "REGISTER OK")
+	term.typed("connect zoraida\r", "CONNECT OK")
+	term.typed("\x04", "+++ FINISHED +++")
+	if err := term.cmd.Wait(); err != nil {
+		t.Errorf("the client ended with %v", err)
+	}
+
+	again := openTerminal(t, dir, args...)
+	again.waitFor("lonja: TLS, directory "+fingerprint[:shortFingerprint], "c> ")
+	again.typed("\x04", "+++ FINISHED +++")
+	if screen := again.seen.String(); strings.Contains(screen, "first contact") {
+		t.Errorf("a directory that is known is asked about: %q", screen)
 	}
 }
 

@@ -93,17 +93,17 @@ func (m *membership) granted(g session.Grant, begun bool) {
 	if err != nil {
 		m.opts.Log.Error("the directory has issued no certificate that is one: peers are not served", slog.Any("error", err))
 	}
+	before := m.ways()
 	m.mu.Lock()
 	if err == nil {
 		m.certificate = cert
 	}
-	moved := g.Observed.IsValid() && m.observed != g.Observed.Addr()
-	if moved {
+	if g.Observed.IsValid() {
 		m.observed = g.Observed.Addr()
 	}
 	m.classic = g.Classic
 	m.mu.Unlock()
-	if moved {
+	if !slices.Equal(before, m.ways()) {
 		m.keeper.Moved()
 	}
 	if begun {
