@@ -18,6 +18,8 @@ type askOptions struct {
 	memberOptions
 	user string
 	json bool
+
+	serving *nodeOptions // nil: it serves nothing
 }
 
 func (o *askOptions) addFlags(f *pflag.FlagSet) {
@@ -86,12 +88,17 @@ func (o *askOptions) askerNamed(cmd *cobra.Command, user lonja.UserName) (*asker
 		return nil, err
 	}
 	a := &asker{member: m, user: user, hashes: m.hashes()}
-	a.node = node.New(node.Options{
+	how := node.Options{
 		Directory: m.client, DirectoryName: m.name(), StateDir: m.state, Log: m.log,
 		Secure: &node.SecureOptions{
 			Directory: m.client, Key: m.key, Authority: m.set, Pins: m, Hashes: a.hashes, Invitation: m.invitation,
 		},
-	})
+	}
+	if s := o.serving; s != nil {
+		how.Listen, how.Secure.ClassicOff = s.listen, s.classic == switchOff
+		how.Secure.MapPort = s.mapping == switchOn && !isLoopback(s.listen)
+	}
+	a.node = node.New(how)
 	if a.errand, err = a.node.Errand(user); err != nil {
 		a.close()
 		return nil, err

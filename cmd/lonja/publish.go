@@ -176,9 +176,7 @@ this machine, or all that was published from a DIR. Nothing is deleted.`,
 			return opts.as(cmd, func(a *asker) error {
 				var errs []error
 				for _, typed := range args {
-					for _, one := range a.within(typed) {
-						errs = append(errs, a.unpublish(cmd, one, opts.json))
-					}
+					errs = append(errs, a.unpublish(cmd, typed, opts.json))
 				}
 				return errors.Join(errs...)
 			})
@@ -188,39 +186,48 @@ this machine, or all that was published from a DIR. Nothing is deleted.`,
 	return cmd
 }
 
+// unpublish publishes no more what typed stands for, and says so.
 func (a *asker) unpublish(cmd *cobra.Command, typed string, asJSON bool) error {
-	names, err := a.errand.Withdraw(cmd.Context(), typed)
-	if err != nil {
-		return err
+	names := a.within(typed)
+	var err error
+	if len(names) == 0 {
+		if names, err = a.errand.Withdraw(cmd.Context(), typed); err != nil {
+			return err
+		}
+	} else {
+		for _, name := range names {
+			err = errors.Join(err, a.errand.WithdrawName(cmd.Context(), name))
+		}
 	}
 	for _, name := range names {
-		if asJSON {
-			err = errors.Join(err, writeJSONLine(cmd.OutOrStdout(), map[string]string{"unpublished": string(name)}))
-			continue
+		if err == nil {
+			err = showUnpublished(cmd.OutOrStdout(), name, asJSON)
 		}
-		fmt.Fprintf(cmd.OutOrStdout(), "unpublished %s\n", lonja.Printable(string(name)))
 	}
 	return err
 }
 
-// within returns what a person calls typed: itself, or the files that are
-// published from the directory of that path.
-func (a *asker) within(typed string) (all []string) {
+func showUnpublished(w io.Writer, name lonja.FileName, asJSON bool) error {
+	if asJSON {
+		return writeJSONLine(w, map[string]string{"unpublished": string(name)})
+	}
+	_, err := fmt.Fprintf(w, "unpublished %s\n", lonja.Printable(string(name)))
+	return err
+}
+
+// within returns what is published from the directory at a path, if it is one.
+func (a *asker) within(typed string) (names []lonja.FileName) {
 	path, err := filepath.Abs(typed)
 	if err != nil {
-		return []string{typed}
+		return nil
 	}
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real
 	}
 	for _, l := range a.errand.Published() {
-		file, there := a.errand.PathOf(l.Name)
-		if there && strings.HasPrefix(file, path+string(filepath.Separator)) {
-			all = append(all, string(l.Name))
+		if file, there := a.errand.PathOf(l.Name); there && strings.HasPrefix(file, path+string(filepath.Separator)) {
+			names = append(names, l.Name)
 		}
 	}
-	if len(all) == 0 {
-		all = []string{typed}
-	}
-	return all
+	return names
 }

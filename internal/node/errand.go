@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -58,17 +59,14 @@ func (e *Errand) Withdraw(ctx context.Context, typed string) ([]lonja.FileName, 
 	return e.dialect.withdraw(ctx, e.user, e.files, typed)
 }
 
+// WithdrawName publishes no more what has exactly that name. NotPublished.
+func (e *Errand) WithdrawName(ctx context.Context, name lonja.FileName) error {
+	return e.dialect.withdrawName(ctx, e.user, e.files, name)
+}
+
 // Published returns what is published from this machine.
 func (e *Errand) Published() []lonja.Listing {
-	return slices.SortedFunc(e.files.Offered(), func(a, b lonja.Listing) int {
-		switch {
-		case a.Name < b.Name:
-			return -1
-		case a.Name > b.Name:
-			return 1
-		}
-		return 0
-	})
+	return slices.SortedFunc(e.files.Offered(), func(a, b lonja.Listing) int { return cmp.Compare(a.Name, b.Name) })
 }
 
 // PathOf returns where the file is that is published under name.
@@ -98,10 +96,6 @@ func (e *Errand) Holders(ctx context.Context, w lonja.Wanted, from lonja.UserNam
 	}
 	return nil, &lonja.Error{Kind: lonja.NoHolder, Op: "get", File: name}
 }
-
-// OneContent returns an error of kind Disagreement if holders have different
-// contents.
-func OneContent(holders []lonja.Holder, name lonja.FileName) error { return oneContent(holders, name) }
 
 // A Fetching is what is to be fetched, from whom, and to where.
 type Fetching struct {

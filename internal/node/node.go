@@ -108,6 +108,13 @@ func (n *Node) User() lonja.UserName {
 	return ""
 }
 
+// Serving reports whether the user's files are served: one is connected, and was
+// not lost for good.
+func (n *Node) Serving() bool {
+	s := n.current()
+	return s != nil && !s.lost.Load()
+}
+
 func (n *Node) current() *stay {
 	n.mu.Lock()
 	defer n.mu.Unlock()

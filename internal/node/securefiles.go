@@ -119,13 +119,17 @@ func (d *secureDialect) withdraw(ctx context.Context, user lonja.UserName, files
 	defer d.publishing.Unlock()
 	var errs []error
 	for _, name := range names {
-		err := d.Directory.Delete(ctx, user, name)
-		if err == nil || errors.Is(err, lonja.NotPublished) {
-			err = errors.Join(err, files.Remove(name))
-		}
-		errs = append(errs, err)
+		errs = append(errs, d.withdrawName(ctx, user, files, name))
 	}
 	return names, errors.Join(errs...)
+}
+
+func (d *secureDialect) withdrawName(ctx context.Context, user lonja.UserName, files *share.Set, name lonja.FileName) error {
+	err := d.Directory.Delete(ctx, user, name)
+	if err == nil || errors.Is(err, lonja.NotPublished) {
+		err = errors.Join(err, files.Remove(name))
+	}
+	return err
 }
 
 // publishedNames returns the names that what a person types stands for: those of
