@@ -78,7 +78,8 @@ type Directory struct {
 	purges      map[store.Key]struct{}  // publications of accounts that are gone
 	forbidden   map[store.Key]store.Rev // publications that revoked keys have signed
 	leases      *presence.Table
-	heard       chan struct{} // closed, and made anew, when other nodes were heard
+	homeless    map[lonja.UserName]time.Time // leases of this node whose account is not known, since when
+	heard       chan struct{}                // closed, and made anew, when other nodes were heard
 
 	events *events // has its own lock, which comes after mu
 }
@@ -106,6 +107,7 @@ func Open(ctx context.Context, opts Options) (*Directory, error) {
 		wake:       make(chan struct{}, 1),
 		waiting:    make(map[store.Rev]chan struct{}),
 		leases:     newLeases(opts),
+		homeless:   make(map[lonja.UserName]time.Time),
 		heard:      make(chan struct{}),
 	}
 	failed := make(chan error, 1)

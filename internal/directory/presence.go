@@ -25,6 +25,9 @@ const (
 	toldBy = 500 * time.Millisecond
 	// lastWords bounds the telling of others that this node leaves.
 	lastWords = time.Second
+	// homelessFor is how long a lease that was taken over is kept while its
+	// account is not known: the change that made it may still be on its way.
+	homelessFor = 10 * time.Second
 )
 
 func (o Options) beat() time.Duration { return cmp.Or(o.testOnlyBeat, presenceBeat) }
@@ -130,7 +133,17 @@ func (d *Directory) keepPresence(ctx context.Context) error {
 func (d *Directory) tick() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.applyPresence(d.leases.Tick(time.Now()))
+	now := time.Now()
+	d.applyPresence(d.leases.Tick(now))
+	for user, since := range d.homeless {
+		switch _, exists := d.index.Account(user); {
+		case exists:
+			delete(d.homeless, user)
+		case now.Sub(since) > homelessFor:
+			delete(d.homeless, user)
+			d.applyPresence(d.leases.Drop(user, now))
+		}
+	}
 }
 
 // publishSoon has keepPresence publish.
@@ -180,6 +193,8 @@ func (d *Directory) applyPresence(changes []presence.Change) {
 		changes = changes[1:]
 		a, exists := d.index.Account(c.User)
 		switch {
+		case c.Online && c.Mine && !exists:
+			d.homeless[c.User] = time.Now() // taken over from a node that knew the account before this one does
 		case c.Online && !(exists && d.valid(a, c.Stamp, c.Detail)):
 			if c.Mine {
 				changes = append(changes, d.leases.Drop(c.User, time.Now())...)
