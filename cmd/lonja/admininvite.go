@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -13,6 +15,8 @@ import (
 
 	"lonja"
 	"lonja/internal/admin"
+	"lonja/internal/identity"
+	"lonja/internal/link"
 	"lonja/internal/operator"
 )
 
@@ -21,6 +25,7 @@ type adminInviteOptions struct {
 	uses   int
 	lasts  time.Duration
 	note   string
+	host   string
 	revoke string
 }
 
@@ -30,15 +35,20 @@ func newAdminInviteCommand() *cobra.Command {
 		Use:   "invite",
 		Short: "make an invitation to register",
 		Long: `Makes an invitation, with which people can register at a directory that takes
-only who is invited, and prints its secret. It is shown this once; the
-directory keeps only what it needs to know it again.`,
-		Example: "  lonja admin invite\n  lonja admin invite --uses 20 --for 72h --note \"for the class\"",
+only who is invited, and prints it as a lonja:// link: it says where the directory
+is and what its fingerprint is, and has the secret. It is shown this once; the
+directory keeps only what it needs to know it again.
+
+The directory knows an address of its own. Where others find it by another one, or
+by a name, --host says that.`,
+		Example: "  lonja admin invite --host market.example\n  lonja admin invite --uses 20 --for 72h --note \"for the class\"\n  lonja register ana LINK   (what the invited person types)",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return runAdminInvite(cmd, opts) },
 	}
 	opts.addFlags(cmd.Flags())
 	cmd.Flags().BoolVar(&opts.json, "json", false, "as JSON")
 	cmd.Flags().IntVar(&opts.uses, "uses", 1, "how many may register with it")
 	cmd.Flags().DurationVar(&opts.lasts, "for", 0, "how long it lasts, such as 72h; 0 for ever")
+	cmd.Flags().StringVar(&opts.host, "host", "", "`host` or host:port by which people find the directory")
 	cmd.Flags().StringVar(&opts.note, "note", "", "a `text` that tells it from others")
 	return cmd
 }
@@ -46,6 +56,9 @@ directory keeps only what it needs to know it again.`,
 func runAdminInvite(cmd *cobra.Command, opts adminInviteOptions) error {
 	if opts.uses < 1 || opts.lasts < 0 {
 		return usagef("--uses must be above zero, --for not below it")
+	}
+	if _, err := link.ParseAddress(cmp.Or(opts.host, "localhost")); err != nil { // before an invitation is made
+		return usagef("--host: %w", err)
 	}
 	client, err := newAdminClient(opts.address)
 	if err != nil {
@@ -59,11 +72,48 @@ func runAdminInvite(cmd *cobra.Command, opts adminInviteOptions) error {
 	if err := client.askJSON(cmd.Context(), http.MethodPost, "invite", request, &made); err != nil {
 		return err
 	}
-	if opts.json {
-		return json.NewEncoder(cmd.OutOrStdout()).Encode(made)
+	shown, err := opts.link(made)
+	if err != nil {
+		return err
 	}
-	_, err = fmt.Fprintln(cmd.OutOrStdout(), lonja.Printable(string(made.Secret)))
+	if opts.json {
+		return writeJSONLine(cmd.OutOrStdout(), invitedLine{made, shown})
+	}
+	_, err = fmt.Fprintln(cmd.OutOrStdout(), lonja.Printable(shown))
 	return err
+}
+
+// An invitedLine is an invitation as programs are told it.
+type invitedLine struct {
+	admin.Invited
+	Link string `json:"link"`
+}
+
+// link returns the link of an invitation; its secret alone if the directory did not
+// say where it is.
+func (o *adminInviteOptions) link(made admin.Invited) (string, error) {
+	if made.Fingerprint == "" {
+		return string(made.Secret), nil
+	}
+	id, err := identity.ParseHex(made.Fingerprint)
+	if err != nil {
+		return "", err
+	}
+	at, err := link.ParseAddress(made.Address)
+	if err != nil {
+		return "", err
+	}
+	if o.host != "" {
+		named, err := link.ParseAddress(o.host)
+		if err != nil {
+			return "", usagef("--host: %w", err)
+		}
+		if strings.HasSuffix(o.host, fmt.Sprint(":", named.Port)) {
+			at.Port = named.Port
+		}
+		at.Host = named.Host
+	}
+	return link.Invitation{Address: at, Fingerprint: id, Secret: made.Secret}.String(), nil
 }
 
 func newAdminInvitationsCommand() *cobra.Command {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"lonja/internal/link"
 	"lonja/internal/operator"
 )
 
@@ -12,9 +13,11 @@ import (
 // survives a restart with all else, and can be taken back.
 func TestAdminInvite(t *testing.T) {
 	s := startServed(t, ":memory:")
-	secret := strings.TrimSpace(s.admin("invite", "--uses", "2", "--for", "24h", "--note", "for\x1b friends"))
-	if len(secret) < 20 || strings.ContainsAny(secret, " \n") {
-		t.Errorf("got the secret %q", secret)
+	text := strings.TrimSpace(s.admin("invite", "--uses", "2", "--for", "24h", "--note", "for\x1b friends", "--host", "market.example"))
+	made, err := link.ParseInvitation(text)
+	secret := string(made.Secret)
+	if err != nil || len(secret) < 20 || made.Address.Host != "market.example" || made.Address.Port == link.DefaultPort {
+		t.Errorf("got %q, %v", text, err)
 	}
 	if listed := s.admin("invitations"); !strings.Contains(listed, "0 of 2 used") || !strings.Contains(listed, "for\uFFFD friends") || strings.Contains(listed, secret) {
 		t.Errorf("got %q", listed)

@@ -8,12 +8,14 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"lonja/internal/admin"
+	"lonja/internal/authority"
 	"lonja/internal/operator"
 	"lonja/internal/store"
 	"lonja/internal/telemetry"
@@ -39,6 +41,7 @@ func addServerAdminFlag(f *pflag.FlagSet, address *string) {
 type operatorDoor struct {
 	metrics *telemetry.Metrics
 	server  *admin.Server
+	place   atomic.Pointer[func() admin.Place] // nil before anybody is served
 
 	log     *slog.Logger
 	stop    context.CancelFunc
@@ -50,10 +53,8 @@ type operatorDoor struct {
 func openDoor(cmd *cobra.Command, address string, log *slog.Logger) (*operatorDoor, error) {
 	metrics := telemetry.NewMetrics(version)
 	ctx, stop := contextUntilStopped()
-	door := &operatorDoor{
-		metrics: metrics, log: log, stop: stop,
-		server: admin.New(admin.Options{Metrics: metrics.Handler(), Version: version, Log: log}),
-	}
+	door := &operatorDoor{metrics: metrics, log: log, stop: stop}
+	door.server = admin.New(admin.Options{Metrics: metrics.Handler(), Version: version, Place: door.where, Log: log})
 	if address == adminOff {
 		return door, nil
 	}
@@ -76,6 +77,26 @@ func openDoor(cmd *cobra.Command, address string, log *slog.Logger) (*operatorDo
 		log.Warn("others can reach --admin: health and metrics are served, operations are not")
 	}
 	return door, nil
+}
+
+// where is where the directory is found, once it is.
+func (d *operatorDoor) where() admin.Place {
+	if place := d.place.Load(); place != nil {
+		return (*place)()
+	}
+	return admin.Place{}
+}
+
+// found says where the directory is found, and by whose key it is known.
+func (d *operatorDoor) found(ln net.Listener, a *authority.Authority) {
+	addr, ok := ln.Addr().(*net.TCPAddr)
+	if !ok {
+		return
+	}
+	place := func() admin.Place {
+		return admin.Place{Address: reachedAt(addr), Fingerprint: a.Fingerprint().String()}
+	}
+	d.place.Store(&place)
 }
 
 func (d *operatorDoor) serve(ctx context.Context, ln net.Listener, remove func()) {

@@ -52,6 +52,16 @@ func (o *askOptions) as(cmd *cobra.Command, do func(*asker) error) error {
 	return a.explain(do(a))
 }
 
+// asNamed is as for a name that may not be one's own yet.
+func (o *askOptions) asNamed(cmd *cobra.Command, name lonja.UserName, do func(*asker) error) error {
+	a, err := o.askerNamed(cmd, name)
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	return a.explain(do(a))
+}
+
 // asker finds out who asks. The caller closes it.
 func (o *askOptions) asker(cmd *cobra.Command) (*asker, error) {
 	state, err := stateDir(o.stateDir)
@@ -105,6 +115,9 @@ func (o *askOptions) askerNamed(cmd *cobra.Command, user lonja.UserName) (*asker
 	}
 	return a, nil
 }
+
+// self is who asks.
+func (a *asker) self() lonja.Member { return lonja.Member{User: a.user, Key: a.key.PublicKey()} }
 
 func (a *asker) close() {
 	a.node.Close()

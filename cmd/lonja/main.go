@@ -80,7 +80,7 @@ Start with "lonja up": everything on this machine, for a first look.
 	root.AddCommand(newServerCommand(), newClientCommand(), newFindCommand(), newUpCommand(),
 		newLoggerCommand(), newDatetimeCommand(), newBenchCommand(), newAdminCommand(), newConfigCommand(), newManCommand(),
 		newIDCommand(), newTrustCommand(),
-		newRegisterCommand(), newUnregisterCommand(), newPublishCommand(), newUnpublishCommand(), newLsCommand(), newGetCommand(), newWhoCommand(), newShareCommand())
+		newRegisterCommand(), newUnregisterCommand(), newPublishCommand(), newUnpublishCommand(), newLsCommand(), newGetCommand(), newWhoCommand(), newShareCommand(), newEventsCommand())
 	completeHelp(root.Commands())
 	return root
 }

@@ -65,7 +65,7 @@ func runRegister(cmd *cobra.Command, opts askOptions, text string, invitation lo
 	}
 	ctx := cmd.Context()
 	before := false
-	err = a.client.RegisterMember(ctx, lonja.Member{User: name, Key: a.key.PublicKey()}, invitation)
+	err = a.client.RegisterMember(ctx, a.self(), invitation)
 	switch {
 	case errors.Is(err, lonja.NameInUse):
 		if before, err = a.speaks(ctx, name); err == nil && !before {

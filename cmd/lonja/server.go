@@ -136,6 +136,7 @@ func runServer(cmd *cobra.Command, opts serverOptions) error {
 		return err
 	}
 	server := opts.newServer(dir, authority, operations, door.metrics, log)
+	door.found(ln, authority)
 	defer door.open(cmd.Context(), dir)()
 	if place := opts.store.place(opts.port); place != inMemory {
 		log.Info("accounts and publications are kept", slog.String("in", place))
@@ -234,9 +235,15 @@ func announceListener(w io.Writer, ln net.Listener) {
 	if !ok {
 		return
 	}
+	fmt.Fprintf(w, "s> init server %s\n", reachedAt(addr))
+}
+
+// reachedAt is where other machines of the network most likely find what listens
+// at addr.
+func reachedAt(addr *net.TCPAddr) string {
 	ip := addr.IP
 	if ip.IsUnspecified() {
 		ip = ownAddress()
 	}
-	fmt.Fprintf(w, "s> init server %s\n", net.JoinHostPort(ip.String(), strconv.Itoa(addr.Port)))
+	return net.JoinHostPort(ip.String(), strconv.Itoa(addr.Port))
 }

@@ -115,6 +115,7 @@ func TestShareAgain(t *testing.T) {
 
 // TestShareEndsWithItsAccount: who gives the name back serves no more.
 func TestShareEndsWithItsAccount(t *testing.T) {
+	t.Parallel() // it is noticed at the next renewal
 	f := openFair(t)
 	ana := f.join("ana")
 	ana.file("public/x", "x")

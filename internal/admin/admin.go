@@ -65,6 +65,7 @@ const (
 type Options struct {
 	Metrics http.Handler // answers /metrics
 	Version string       // of the program
+	Place   func() Place // asked for each invitation; nil: it is not told
 	Log     *slog.Logger
 
 	StopTimeout  time.Duration
@@ -74,6 +75,9 @@ type Options struct {
 func (o Options) withDefaults() Options {
 	if o.Metrics == nil {
 		o.Metrics = http.NotFoundHandler()
+	}
+	if o.Place == nil {
+		o.Place = func() Place { return Place{} }
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -17,6 +17,13 @@ type Invite struct {
 // An Invited is the invitation that was made. The secret is told this once.
 type Invited struct {
 	Secret lonja.Invitation `json:"secret"`
+	Place
+}
+
+// A Place is where people find the directory, and how they know it.
+type Place struct {
+	Address     string `json:"address,omitempty"`     // host:port
+	Fingerprint string `json:"fingerprint,omitempty"` // of its authority, in hexadecimal
 }
 
 func (c *call) invite() {
@@ -25,7 +32,7 @@ func (c *call) invite() {
 		return
 	}
 	secret, err := c.dir.CreateInvitation(c.ctx, request.Uses, request.Until, request.Note)
-	c.report(Invited{secret}, err)
+	c.report(Invited{secret, c.place()}, err)
 }
 
 func (c *call) invitations() {

@@ -20,6 +20,8 @@ type call struct {
 	body io.Reader // of any length
 	out  *stream
 	w    http.ResponseWriter
+
+	place func() Place
 }
 
 func (s *Server) routes() http.Handler {

@@ -42,7 +42,8 @@ func (s *Server) operation(name string, perform func(*call)) http.HandlerFunc {
 		out := &stream{ctx: ctx, w: w, conn: conn, stall: s.opts.StallTimeout, trailers: takesTrailers(r), log: log}
 		out.buffer = bufio.NewWriterSize((*patientWriter)(out), streamBuffer)
 		perform(&call{
-			ctx: ctx, dir: current.dir, w: w, out: out,
+			place: s.opts.Place,
+			ctx:   ctx, dir: current.dir, w: w, out: out,
 			body: &patientReader{ctx, r.Body, conn, s.opts.StallTimeout},
 		})
 	}
