@@ -34,17 +34,12 @@ func perform[A any](ctx context.Context, s *Server, r request, do func(*caller, 
 	c := callerOf(ctx)
 	var answer A
 	user, err := userOf(ctx, c, r)
+	member := lonja.Member{User: user, Key: c.key}
+	told, err := s.admit(begun, c, member, r.open, err)
 	stamp := ""
 	if r.operation != "" {
 		stamp = s.clock.now()
-		s.opts.Journal.Announce(r.operation, user, stamp)
-	}
-	if over := s.overLimit(begun, c, user); over != nil {
-		err = over
-	}
-	member := lonja.Member{User: user, Key: c.key}
-	if err == nil && !r.open {
-		err = s.opts.Directory.Authorize(member)
+		s.opts.Journal.Announce(r.operation, told, stamp)
 	}
 	if err == nil {
 		answer, err = do(c, member)
@@ -59,7 +54,7 @@ func perform[A any](ctx context.Context, s *Server, r request, do func(*caller, 
 	}
 	s.opts.Observe(r.method, time.Since(begun), err)
 	if r.operation != "" && !errors.Is(err, lonja.Invalid) {
-		s.opts.Record(lonja.OperationRecord{User: string(user), Operation: r.operation, File: r.file, Timestamp: stamp})
+		s.opts.Record(lonja.OperationRecord{User: string(told), Operation: r.operation, File: r.file, Timestamp: stamp})
 	}
 	return answer, err
 }
@@ -79,9 +74,32 @@ func userOf(ctx context.Context, c *caller, r request) (lonja.UserName, error) {
 	return api.UserOf(name)
 }
 
-// overLimit counts a request, also one that is no good.
-func (s *Server) overLimit(now time.Time, c *caller, user lonja.UserName) error {
-	reason := s.opts.Limits.Operation(now, c.visit, user)
+// admit counts a request, also one that is no good, and returns why it is not
+// performed. The address pays first; the user only once it is known that the
+// member may act for it, so that nobody uses up what is another's. Told is the
+// name that the journal may show: empty where somebody asked in a name that is
+// bound to another's key.
+func (s *Server) admit(now time.Time, c *caller, member lonja.Member, open bool, bad error) (told lonja.UserName, err error) {
+	if over := s.refused(c, s.opts.Limits.Operation(now, c.visit, "")); over != nil {
+		return "", over
+	}
+	if bad != nil || member.User == "" {
+		return "", bad
+	}
+	err = s.opts.Directory.Authorize(member)
+	if errors.Is(err, lonja.OtherKey) {
+		member.User = ""
+	}
+	if err == nil {
+		err = s.refused(c, s.opts.Limits.UserOperation(now, c.visit, member.User))
+	} else if open {
+		err = nil
+	}
+	return member.User, err
+}
+
+// refused tells of what is over a limit.
+func (s *Server) refused(c *caller, reason limits.Reason) error {
 	if reason == limits.None {
 		return nil
 	}

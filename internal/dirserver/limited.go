@@ -34,9 +34,15 @@ func (s *Server) shut(conn net.Conn) {
 }
 
 // overLimit counts a request, also one that is no good. The error is of kind
-// Limited if the request is over a limit, or came on a connection that is.
+// Limited if the request is over a limit, or came on a connection that is. What
+// is asked in a name that is bound to a key is nothing of that user's: here
+// nobody proves to be it.
 func (s *Server) overLimit(conn net.Conn, visit limits.Visit, req *classic.Request) error {
-	reason := s.opts.Limits.Operation(time.Now(), visit, req.User)
+	user := req.User
+	if s.names != nil && s.names.Bound(user) {
+		user = ""
+	}
+	reason := s.opts.Limits.Operation(time.Now(), visit, user)
 	if reason == limits.None {
 		return nil
 	}

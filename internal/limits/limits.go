@@ -137,11 +137,17 @@ func (l *Limiter) Operation(now time.Time, v Visit, user lonja.UserName) Reason 
 	if !v.counted {
 		return None
 	}
-	at := int64(now.Sub(l.start))
-	if l.addresses != nil && !l.addresses.take(v.key, at) {
+	if l.addresses != nil && !l.addresses.take(v.key, int64(now.Sub(l.start))) {
 		return AddressOperations
 	}
-	if l.users != nil && user != "" && !l.users.take(maphash.String(l.seed, string(user)), at) {
+	return l.UserOperation(now, v, user)
+}
+
+// UserOperation counts an operation against the user alone, if there is a name:
+// for who proves names, and does so after the address has been counted, by an
+// Operation without a name. The answer is None or UserOperations.
+func (l *Limiter) UserOperation(now time.Time, v Visit, user lonja.UserName) Reason {
+	if v.counted && l.users != nil && user != "" && !l.users.take(maphash.String(l.seed, string(user)), int64(now.Sub(l.start))) {
 		return UserOperations
 	}
 	return None
