@@ -69,9 +69,12 @@ func (d *Directory) checkOnce(ctx context.Context) (*check, error) {
 	err = store.Read(ctx, d.store, c.compare)
 	if errors.Is(err, lonja.Damaged) {
 		c.note(damagedRecord, "%v", err)
-		return c, nil // what comes after it cannot be read
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, store.ErrIncomplete): // the index may know which
+	case errors.Is(err, lonja.Damaged):
+		return c, nil // what comes after it cannot be read
+	case err != nil:
 		return c, err
 	}
 	slices.Sort(c.keys)

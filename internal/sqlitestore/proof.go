@@ -138,9 +138,9 @@ func addRows(rows *sql.Rows, add func(store.Rev, store.Key)) error {
 func (p proof) compare(want proof) error {
 	switch {
 	case p.records != want.records:
-		return damaged("feed", fmt.Errorf("%d records are there, and %d were written", p.records, want.records))
+		return damaged("feed", fmt.Errorf("%w: %d are there, and %d were written", store.ErrIncomplete, p.records, want.records))
 	case p.sum != want.sum:
-		return damaged("feed", fmt.Errorf("the %d records are not those that were written last", p.records))
+		return damaged("feed", fmt.Errorf("%w: the %d that are there are not those that were written last", store.ErrIncomplete, p.records))
 	}
 	return nil
 }

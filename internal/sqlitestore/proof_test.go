@@ -124,6 +124,9 @@ func TestMissingRecordsAreNoticed(t *testing.T) {
 				}
 				return nil
 			})
+			if !errors.Is(err, store.ErrIncomplete) {
+				t.Errorf("got error %v, want %v", err, store.ErrIncomplete)
+			}
 			_, applied := s.Apply(t.Context(), []store.Change{{Key: "z", Value: []byte("1")}})
 			for what, err := range map[string]error{"feed": err, "apply": applied, "health": s.Health()} {
 				if !errors.Is(err, lonja.Damaged) || !strings.Contains(err.Error(), "restore") {

@@ -8,6 +8,7 @@ package store
 
 import (
 	"context"
+	"errors"
 )
 
 // A Key names a record. It is made of what every engine takes, the letters
@@ -44,6 +45,10 @@ type Event struct {
 	Value []byte
 	Rev   Rev
 }
+
+// ErrIncomplete is in the error, of kind Damaged, of a feed that has told all
+// that is there, each of it whole, when that is not all that was written.
+var ErrIncomplete = errors.New("records are missing")
 
 // A Store keeps records and tells their changes in order. All methods may be
 // called by any number of goroutines at once.
