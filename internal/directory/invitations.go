@@ -33,7 +33,7 @@ func (d *Directory) invited(user lonja.UserName, secret lonja.Invitation) ([]sto
 	d.mu.RUnlock()
 	switch {
 	case secret == "":
-		return refuse("this directory takes only who is invited: ask for an invitation")
+		return refuse("this directory takes only who is invited")
 	case !there:
 		return refuse("this directory does not know the invitation")
 	case i.Used >= i.Uses:
