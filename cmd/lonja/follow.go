@@ -195,27 +195,40 @@ func (f *follower) publishSettled(ctx context.Context) {
 
 // gone publishes no more what was at path, or below it.
 func (f *follower) gone(ctx context.Context, path string) {
-	below := func(file string, _ fileState) bool {
-		return file == path || strings.HasPrefix(file, path+string(filepath.Separator))
+	_, known := f.known[path]
+	_, waits := f.pending[path]
+	if known || waits { // a file
+		f.forget(ctx, path)
+		return
 	}
-	maps.DeleteFunc(f.pending, below)
-	maps.DeleteFunc(f.known, below)
-	for _, l := range f.errand.Published() {
-		if file, there := f.ours(l.Name); there && below(file, fileState{}) {
-			f.withdraw(ctx, l.Name)
+	for _, files := range []map[string]fileState{f.known, f.pending} {
+		for file := range files {
+			if strings.HasPrefix(file, path+string(filepath.Separator)) {
+				f.forget(ctx, file)
+			}
 		}
+	}
+}
+
+// forget publishes a file no more.
+func (f *follower) forget(ctx context.Context, file string) {
+	delete(f.known, file)
+	delete(f.pending, file)
+	name := nameBelow(f.dir, file, f.top)
+	if published, there := f.errand.PathOf(name); there && published == file {
+		f.withdraw(ctx, name)
 	}
 }
 
 // forgetGone publishes no more what is not in the directory any more.
 func (f *follower) forgetGone(ctx context.Context) {
 	for _, l := range f.errand.Published() {
-		file, there := f.ours(l.Name)
-		if !there {
+		file, ours := f.ours(l.Name)
+		if !ours {
 			continue
 		}
 		if info, err := os.Lstat(file); errors.Is(err, fs.ErrNotExist) || err == nil && !info.Mode().IsRegular() {
-			f.gone(ctx, file)
+			f.forget(ctx, file)
 		}
 	}
 }
