@@ -241,6 +241,21 @@ func TestFalseDirectories(t *testing.T) {
 	}
 }
 
+// TestWithoutCertificate: the directory takes who shows none, and learns no key.
+func TestWithoutCertificate(t *testing.T) {
+	c := newClock()
+	a := open(t, c)
+	config := DirectoryClientConfig(node(t, c, a.Fingerprint()))
+	config.Certificates = nil
+	m := meet(t, a.ServerConfig(protocols), config)
+	if err := m.err(); err != nil {
+		t.Fatal(err)
+	}
+	if key, err := KeyOf(m.server); !errors.Is(err, lonja.Untrusted) || !key.IsZero() {
+		t.Errorf("the directory sees the key %v, %v", key, err)
+	}
+}
+
 // TestFalseNodes: the directory takes who proves an Ed25519 key over TLS 1.3.
 func TestFalseNodes(t *testing.T) {
 	c := newClock()
@@ -251,8 +266,7 @@ func TestFalseNodes(t *testing.T) {
 		return config
 	}
 	attacks := map[string]*tls.Config{
-		"no certificate": client(func(c *tls.Config) { c.Certificates = nil }),
-		"TLS 1.2":        client(func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS12, tls.VersionTLS12 }),
+		"TLS 1.2": client(func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS12, tls.VersionTLS12 }),
 		"the certificate of another key": client(func(c *tls.Config) {
 			c.Certificates[0].PrivateKey = crypto.Signer(seedKey(9))
 		}),

@@ -26,12 +26,16 @@ func base(protocols []string, clock func() time.Time) *tls.Config {
 
 // ServerConfig returns the configuration of a directory's own server. It takes
 // any client that proves an Ed25519 key, with any certificate: whose key it is,
-// the directory knows, and KeyOf tells which. Protocols are those of ALPN.
+// the directory knows, and KeyOf tells which. A client that shows none is taken
+// too, and proves nothing. Protocols are those of ALPN.
 func (a *Authority) ServerConfig(protocols []string) *tls.Config {
 	c := base(protocols, a.opts.Clock)
 	c.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return a.serverCertificate() }
-	c.ClientAuth = tls.RequireAnyClientCert
+	c.ClientAuth = tls.RequestClientCert
 	c.VerifyConnection = func(cs tls.ConnectionState) error {
+		if len(cs.PeerCertificates) == 0 {
+			return nil
+		}
 		_, err := KeyOf(cs)
 		return err
 	}

@@ -37,6 +37,7 @@ type events struct {
 type happened struct {
 	lonja.Event
 	online bool         // its user is connected
+	rev    uint64       // of a listing
 	file   lonja.FileID // of a holder
 }
 
@@ -229,25 +230,25 @@ func (d *Directory) watching(m lonja.Member) (index.Account, error) {
 	return a, err
 }
 
-// mayGoOn reports whether the account is bound, if it is still the one that the
-// watch was begun for, and the member's.
-func (w *watcher) mayGoOn() (bound bool, err error) {
+// mayGoOn returns the account, if it is still the one that the watch was begun
+// for, and the member's.
+func (w *watcher) mayGoOn() (index.Account, error) {
 	a, err := w.directory.watching(w.member)
 	if err == nil && a.Incarnation != w.account {
 		err = memberFailure(lonja.NoSuchUser, opWatch, w.member.User, errors.New("another account has the name"))
 	}
-	return a.Bound, err
+	return a, err
 }
 
 // tell tells those events that are for the member, who must still be one: what
 // has happened since it was not is not among them.
 func (w *watcher) tell(ctx context.Context, some []*happened) error {
-	member, err := w.mayGoOn()
+	a, err := w.mayGoOn()
 	if err != nil {
 		return err
 	}
 	for _, h := range some {
-		if !w.wants(h, member) {
+		if !w.wants(h, a) {
 			continue
 		}
 		if ctx.Err() != nil {
@@ -260,24 +261,21 @@ func (w *watcher) tell(ctx context.Context, some []*happened) error {
 	return nil
 }
 
-// wants reports whether an event is for the user, a member or not.
-func (w *watcher) wants(h *happened, member bool) bool {
+// wants reports whether an event is for the user, whose account this is.
+func (w *watcher) wants(h *happened, a index.Account) bool {
 	switch h.Kind {
 	case lonja.UserConnected, lonja.UserLeft:
 		return w.filter.Presence
 	case lonja.Published, lonja.Withdrawn:
 		p := lonja.Publication{Owner: h.User, Listing: h.Listing}
-		return w.matcher != nil && w.maySee(h, member) && w.matcher.Matches(&p, h.online)
+		return w.matcher != nil && index.MayKnow(a, &p, h.rev) && w.matcher.Matches(&p, h.online)
 	case lonja.HolderAppeared, lonja.HolderLeft:
-		return w.files[h.file] && w.maySee(h, member)
+		p := lonja.Publication{Owner: h.User, Listing: h.Listing}
+		return w.files[h.file] && index.MayKnow(a, &p, h.rev)
 	case lonja.NoEvent:
 		return false
 	}
 	return true
-}
-
-func (w *watcher) maySee(h *happened, member bool) bool {
-	return index.MayKnow(w.member.User, member, h.User, &h.Listing)
 }
 
 // wakeAll has everybody who watches look whether it still may. The caller holds
@@ -296,13 +294,14 @@ func (d *Directory) noticed(n index.Notice) {
 	if !d.events.watched() {
 		return
 	}
+	rev, _ := n.Rev()
 	switch n.Kind {
 	case index.Added:
 		p := n.Publication()
-		d.events.note(&happened{Event: lonja.Event{Kind: lonja.Published, User: p.Owner, Listing: p.Listing}, online: n.Online()})
+		d.events.note(&happened{Event: lonja.Event{Kind: lonja.Published, User: p.Owner, Listing: p.Listing}, online: n.Online(), rev: rev})
 	case index.Removed:
 		p := n.Publication()
-		d.events.note(&happened{Event: lonja.Event{Kind: lonja.Withdrawn, User: p.Owner, Listing: p.Listing}, online: n.Online()})
+		d.events.note(&happened{Event: lonja.Event{Kind: lonja.Withdrawn, User: p.Owner, Listing: p.Listing}, online: n.Online(), rev: rev})
 	}
 	d.holderNoticed(n)
 }
@@ -315,7 +314,8 @@ func (d *Directory) holderNoticed(n index.Notice) {
 		return
 	}
 	p := n.Publication()
-	h := &happened{Event: lonja.Event{Kind: lonja.HolderLeft, User: p.Owner, Listing: p.Listing}, file: file}
+	rev, _ := n.Rev()
+	h := &happened{Event: lonja.Event{Kind: lonja.HolderLeft, User: p.Owner, Listing: p.Listing}, file: file, rev: rev}
 	if n.Kind != index.Removed && n.Online() {
 		h.Kind, h.online = lonja.HolderAppeared, true
 		h.Peer = d.peer(p.Owner)

@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"lonja"
+	"lonja/internal/index"
 	"lonja/internal/operator"
 	"lonja/internal/statement"
 	"lonja/internal/store"
@@ -19,7 +20,9 @@ import (
 // An export is lines of JSON, each an object with one of these. It begins with
 // a header and ends with a trailer; accounts and the publications of each are
 // in the order in which they were made, an account before its publications.
-// Invitations and revocations come after them.
+// What is for some users only comes after all accounts: whoever takes a name later
+// is not meant (index.Viewer), here or there. Invitations and revocations come
+// last.
 type exportLine struct {
 	Header      *exportHeader        `json:"lonja,omitempty"`
 	Account     *exportAccount       `json:"account,omitempty"`
@@ -71,16 +74,15 @@ func (d *Directory) Export(ctx context.Context, w io.Writer) error {
 		return err
 	}
 	var end exportEnd
-	for _, user := range accounts {
-		if ctx.Err() != nil {
-			return lonja.E(lonja.Canceled, "export", ctx.Err())
+	for _, closed := range []bool{false, true} {
+		for _, user := range accounts {
+			if ctx.Err() != nil {
+				return lonja.E(lonja.Canceled, "export", ctx.Err())
+			}
+			if err := d.exportAccount(lines, user, closed, &end); err != nil {
+				return err
+			}
 		}
-		n, err := d.exportAccount(lines, user)
-		if err != nil {
-			return err
-		}
-		end.Accounts++
-		end.Publications += n
 	}
 	if err := d.exportLedger(lines, &end); err != nil {
 		return err
@@ -112,24 +114,43 @@ func (d *Directory) accountsByAge(ctx context.Context) ([]lonja.UserName, error)
 	return users, nil
 }
 
-// exportAccount writes an account and returns how many publications it has.
-func (d *Directory) exportAccount(lines *json.Encoder, user lonja.UserName) (count int, err error) {
+// exportAccount writes an account and what it has published for everybody, or
+// only what it has published for some, and counts them.
+func (d *Directory) exportAccount(lines *json.Encoder, user lonja.UserName, closed bool, end *exportEnd) error {
 	name := operator.Text(user)
-	if err := lines.Encode(exportLine{Account: &exportAccount{User: name, Keys: d.exportKeys(user)}}); err != nil {
-		return 0, err
+	if !closed {
+		if err := lines.Encode(exportLine{Account: &exportAccount{User: name, Keys: d.exportKeys(user)}}); err != nil {
+			return err
+		}
+		end.Accounts++
 	}
 	for l := range d.listings(user) {
+		if closed != (l.Proof != nil && len(l.Proof.Audience) > 0) || closed && d.hasLapsed(l) {
+			continue
+		}
 		p := exportPublication{User: name, Name: operator.Text(l.Name), Description: operator.Text(l.Description)}
 		if l.Size != lonja.UnknownSize {
 			p.Size = &l.Size
 		}
 		p.Proof = exportedProof(l.Proof)
 		if err := lines.Encode(exportLine{Publication: &p}); err != nil {
-			return 0, err
+			return err
 		}
-		count++
+		end.Publications++
 	}
-	return count, nil
+	return nil
+}
+
+// hasLapsed reports whether a name that a publication is for has become somebody
+// else's since. It is not exported: what is imported is new, and would be for
+// whoever has the name now.
+func (d *Directory) hasLapsed(e index.Entry) bool {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return slices.ContainsFunc(e.Proof.Audience, func(user lonja.UserName) bool {
+		a, exists := d.index.Account(user)
+		return exists && a.Rev > e.Rev
+	})
 }
 
 // Import implements operator.Directory.

@@ -209,6 +209,36 @@ var audienceCases = []memberCase{
 	{"audience", "who is not in the audience does not learn that a publication exists", MemberOptions{}, testAudience},
 	{"audience: ranks", "neither by counts, nor by ranks, nor by cursors", MemberOptions{}, testAudienceRanks},
 	{"audience: changed", "who is in it no more does not learn of it any more", MemberOptions{}, testAudienceChanged},
+	{"audience: the next", "whoever has the name of one who was named next was not meant", MemberOptions{}, testAudienceNext},
+}
+
+func testAudienceNext(m *members) {
+	ctx := m.Context()
+	nodes := m.online("ana", "luis", "eva")
+	ana, luis, eva := nodes[0], nodes[1], nodes[2]
+	secret := ana.publish("secret", to("luis", "eva"))
+	m.same("luis sees", luis.names("ana"), []lonja.FileName{"secret"})
+	m.ok(luis.dir.Unregister(ctx, "luis"))
+	next := m.node("luis", "next")
+	m.ok(next.dir.RegisterMember(ctx, next.Member, ""))
+	m.same("the next one sees", len(next.names("ana")), 0)
+	m.same("the next one finds", len(m.foundBy(next.dir, "luis", lonja.Query{Words: "secret"})), 0)
+	page, _, err := next.dir.ContentPage(ctx, "luis", "ana", "", 0)
+	m.ok(err)
+	m.same("the next one's page", len(page), 0)
+	for _, wanted := range []lonja.Wanted{{Name: "secret"}, {File: secret.Proof.File}} {
+		holders, _, err := next.dir.HoldersPage(ctx, "luis", wanted, "", 0)
+		m.ok(err)
+		m.same("the next one's holders", len(holders), 0)
+	}
+	m.same("eva sees", eva.names("ana"), []lonja.FileName{"secret"})
+	m.same("ana sees", ana.names("ana"), []lonja.FileName{"secret"})
+
+	w := next.watch(lonja.EventFilter{Matching: &lonja.Query{}, Holders: []lonja.FileID{secret.Proof.File}})
+	m.ok(ana.dir.Delete(ctx, "ana", "secret"))
+	l := ana.publish("another", to("luis", "eva")) // now she means this one
+	w.want(lonja.Event{Kind: lonja.Published, User: "ana", Listing: l})
+	m.same("the next one sees then", next.names("ana"), []lonja.FileName{"another"})
 }
 
 // testAudience: the owner, who is named, another member, and a name without a

@@ -41,8 +41,10 @@ func (r *reader) next() (h header, body []byte, err error) {
 		return h, nil, fmt.Errorf("%w: %d bytes, at most %d", errTooLong, h.length, r.longest)
 	}
 	n := int(h.length)
-	r.conn.inFrame = r.in.Buffered() < headerSize+n
-	defer func() { r.conn.inFrame = false }()
+	if r.in.Buffered() < headerSize+n {
+		r.conn.begin(n)
+		defer r.conn.end()
+	}
 	if headerSize+n > readBuffer {
 		_, _ = r.in.Discard(headerSize) // it was peeked at
 		body, err = r.long(n)
@@ -84,17 +86,31 @@ func (r *reader) more() bool {
 	return err == nil && r.in.Buffered() >= headerSize+int(parseHeader(b).length)
 }
 
-// A patientConn bounds how long reading waits: idle between frames, less within
-// one. Either may be 0 for no bound.
+// A patientConn bounds how long reading waits: idle between frames, and for all of
+// a frame once its header is here, so that nobody holds memory with a long one
+// that comes a byte at a time. Either may be 0 for no bound.
 type patientConn struct {
 	conn        net.Conn
 	idle, frame time.Duration
-	inFrame     bool      // of the reading goroutine
+	frameEnd    time.Time // of the reading goroutine: when the frame has to be here, or zero
 	until       time.Time // of the reading goroutine: the deadline that is set
 
 	mu      sync.Mutex
 	stopped bool
 }
+
+// slowest is how many bytes a second a long frame has to come with, beside the time
+// that each one has.
+const slowest = 64 << 10
+
+// begin sets when the rest of a frame with n bytes has to be here.
+func (p *patientConn) begin(n int) {
+	if p.frame > 0 {
+		p.frameEnd = time.Now().Add(p.frame + time.Duration(n)*time.Second/slowest)
+	}
+}
+
+func (p *patientConn) end() { p.frameEnd = time.Time{} }
 
 // Read implements io.Reader.
 func (p *patientConn) Read(b []byte) (int, error) {
@@ -104,15 +120,16 @@ func (p *patientConn) Read(b []byte) (int, error) {
 
 // wait sets the deadline of a read, if that would change it by much.
 func (p *patientConn) wait() {
-	atMost := p.idle
-	if p.inFrame {
-		atMost = p.frame
-	}
-	if atMost == 0 {
-		return
-	}
-	until := time.Now().Add(atMost)
-	if change := until.Sub(p.until); change >= 0 && change < atMost/8 {
+	until := p.frameEnd
+	if until.IsZero() {
+		if p.idle == 0 {
+			return
+		}
+		until = time.Now().Add(p.idle)
+		if change := until.Sub(p.until); change >= 0 && change < p.idle/8 {
+			return
+		}
+	} else if until.Equal(p.until) {
 		return
 	}
 	p.mu.Lock()

@@ -169,8 +169,10 @@ func (x *Index) audienceNames(number uint32) (names []lonja.UserName) {
 // A Viewer is somebody who asks, and may not know of everything. The zero
 // Viewer is one of the classic dialect.
 type Viewer struct {
-	member bool
-	user   uint32 // text, or 0
+	member  bool
+	user    uint32 // text, or 0
+	account uint32
+	since   uint64 // the revision of the account
 }
 
 // Everybody is a Viewer who sees what all members may know of.
@@ -179,12 +181,17 @@ var Everybody = Viewer{member: true}
 // Viewer returns what a user is as one: a member if its account is bound to
 // keys. It is good until the index changes.
 func (x *Index) Viewer(user lonja.UserName) Viewer {
-	_, a := x.account(user)
+	number, a := x.account(user)
 	if a == nil || !x.bound(a) {
 		return Viewer{}
 	}
-	return Viewer{true, a.user}
+	return Viewer{true, a.user, number, a.rev}
 }
+
+// isMeant reports whether a closed listing whose audience v is named in is for
+// v, and not for somebody who had the name before: whoever had it when the
+// listing came was meant. To its owner it always is.
+func isMeant(v Viewer, l *listing) bool { return l.owner == v.account || l.rev > v.since }
 
 // sees reports whether v may know of a listing.
 func (x *Index) sees(v Viewer, l *listing) bool {
@@ -193,6 +200,9 @@ func (x *Index) sees(v Viewer, l *listing) bool {
 		return !l.closed && !l.blank
 	case !l.closed:
 		return true
+	}
+	if !isMeant(v, l) {
+		return false
 	}
 	number := x.secure.proofs.at(l.proof).audience
 	for n := x.secure.audiences.at(number).first; n != 0; n = x.secure.readers.at(n).next {
@@ -210,20 +220,22 @@ func (x *Index) closedFor(v Viewer, tell func(number uint32)) {
 	}
 	for r := x.firstReader(v.user); r != 0; r = x.secure.readers.at(r).behind {
 		for n := x.secure.audiences.at(x.secure.readers.at(r).audience).newest; n != 0; n = x.proofOf(n).after {
-			tell(n)
+			if isMeant(v, x.listings.at(n)) {
+				tell(n)
+			}
 		}
 	}
 }
 
-// MayKnow reports whether a user, a member or not, may know of a listing of
-// owner: it is what Viewer decides, for a listing that is in no index any more.
-func MayKnow(user lonja.UserName, member bool, owner lonja.UserName, l *lonja.Listing) bool {
-	closed := l.Proof != nil && len(l.Proof.Audience) > 0
+// MayKnow reports whether the user of an account may know of a publication of
+// that revision: it is what Viewer decides, for one that is in no index any more.
+func MayKnow(a Account, p *lonja.Publication, rev uint64) bool {
+	closed := p.Proof != nil && len(p.Proof.Audience) > 0
 	switch {
-	case !member:
-		return !closed && !hasBlank(l.Name)
+	case !a.Bound:
+		return !closed && !hasBlank(p.Name)
 	case !closed:
 		return true
 	}
-	return user == owner || slices.Contains(l.Proof.Audience, user)
+	return rev > a.Rev && (a.User == p.Owner || slices.Contains(p.Proof.Audience, a.User))
 }

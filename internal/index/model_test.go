@@ -23,6 +23,7 @@ type model struct {
 type modelAccount struct {
 	name        lonja.UserName
 	incarnation uint64
+	rev         uint64
 	online      bool
 	bound       bool
 	revoked     []lonja.PublicKey
@@ -180,12 +181,13 @@ func (s *machine) actions() map[string]func(*rapid.T) {
 			s.rev++
 			s.x.SetAccount(user, s.rev, s.rev)
 			s.m.remove(user)
-			s.m.accounts = append(s.m.accounts, &modelAccount{name: user, incarnation: s.rev})
+			s.m.accounts = append(s.m.accounts, &modelAccount{name: user, incarnation: s.rev, rev: s.rev})
 		},
 		"account changed": func(t *rapid.T) {
 			if a := s.m.account(someUser.Draw(t, "user")); a != nil {
 				s.rev++
 				s.x.SetAccount(a.name, a.incarnation, s.rev)
+				a.rev = s.rev
 			}
 		},
 		"remove account": func(t *rapid.T) {
@@ -339,7 +341,9 @@ func (s *machine) compareSearch(t *rapid.T) {
 		}
 	}
 	same := slices.EqualFunc(got, want, func(g, w lonja.Found) bool {
-		if f := (&modelFile{owner: s.m.account(g.Owner), Listing: g.Listing}); !modelMatches(f, &q) || !f.seenBy(asker) {
+		owner := s.m.account(g.Owner)
+		n := slices.IndexFunc(owner.files, func(f *modelFile) bool { return f.Name == g.Listing.Name })
+		if n < 0 || !sameListing(owner.files[n].Listing, g.Listing) || !modelMatches(owner.files[n], &q) || !owner.files[n].seenBy(asker) {
 			return false
 		}
 		return g.Online == w.Online && g.Holders == w.Holders && g.Listing.Name.Base() == w.Listing.Name.Base() &&

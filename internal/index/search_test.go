@@ -53,9 +53,10 @@ func modelOf(x *Index) *model {
 	m := &model{}
 	accounts, _ := x.Accounts(0, 1<<20)
 	for _, a := range accounts {
-		account := &modelAccount{name: a.User, incarnation: a.Incarnation, online: a.Connected}
+		account := &modelAccount{name: a.User, incarnation: a.Incarnation, rev: a.Rev, online: a.Connected}
 		for _, l := range slices.Backward(x.Listings(a.User)) {
-			account.files = append(account.files, &modelFile{owner: account, Listing: l})
+			_, rev, _ := x.Publication(a.User, l.Name)
+			account.files = append(account.files, &modelFile{owner: account, Listing: l, rev: rev})
 		}
 		m.accounts = append(m.accounts, account)
 	}

@@ -59,7 +59,7 @@ func (f *modelFile) seenBy(asker *modelAccount) bool {
 	case !closed:
 		return true
 	}
-	return asker.name == f.owner.name || slices.Contains(f.Proof.Audience, asker.name)
+	return asker == f.owner || f.rev > asker.rev && slices.Contains(f.Proof.Audience, asker.name)
 }
 
 func (a *modelAccount) reach() *lonja.Reach {
