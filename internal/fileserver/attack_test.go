@@ -166,15 +166,18 @@ func TestConnectionsAreBounded(t *testing.T) {
 			t.Errorf("request %d: %d, want %d", i, got, want)
 		}
 	}
-	// All three places are taken: a fourth connection is closed.
-	if conn, err := tls.Dial("tcp", r.addr, r.ca.Config(t, "luis")); err == nil {
-		wantClosed(t, conn)
-		_ = conn.Close()
-	}
 	if got := request(third); got != 503 {
 		t.Errorf("the third connection of a member: %d, want 503", got)
 	}
 	wantClosed(t, third)
+	eve, luis := r.dial(t, "eve"), r.dial(t, "luis")
+	if got := request(eve); got != 200 {
+		t.Errorf("the last place: %d, want 200", got)
+	}
+	if got := request(luis); got != 503 {
+		t.Errorf("the fourth connection: %d, want 503", got)
+	}
+	wantClosed(t, luis)
 	served := func(user lonja.UserName) func() bool {
 		return func() bool {
 			conn, err := tls.Dial("tcp", r.addr, r.ca.Config(t, user))
@@ -189,9 +192,77 @@ func TestConnectionsAreBounded(t *testing.T) {
 			return err == nil && resp.StatusCode == 200
 		}
 	}
+	_ = eve.Close()
 	eventually(t, "luis is served", served("luis"))
 	_ = first.Close()
 	eventually(t, "ana has a place again", served("ana"))
+}
+
+// Whoever connects and does not come to ask for anything keeps no member out.
+func TestCrowdOfStrangers(t *testing.T) {
+	for name, come := range map[string]func(*rig) net.Conn{
+		"silent": func(r *rig) net.Conn { return r.plain(t, 1) },
+		"half a handshake": func(r *rig) net.Conn {
+			conn := r.plain(t, 1)
+			_, _ = conn.Write([]byte{0x16, 3, 1, 2, 0, 1})
+			return conn
+		},
+		"a handshake, and no request": func(r *rig) net.Conn { return r.dial(t, "eve") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := start(t, Options{MaxConns: 8, MaxStrangers: 4, RequestTimeout: time.Hour, IdleTimeout: time.Hour})
+			path := fileapi.Path(r.shelf.add(t, content(10)))
+			busy := r.client(t, "ana")
+			if resp, _ := r.ask(t, busy, "GET", path); resp.StatusCode != 200 {
+				t.Errorf("before: %s", resp.Status)
+			}
+			crowd := make([]net.Conn, 20)
+			for i := range crowd {
+				crowd[i] = come(r)
+				if i%5 != 0 {
+					continue
+				}
+				if resp, _ := r.ask(t, r.client(t, "luis"), "GET", path); resp.StatusCode != 200 {
+					t.Errorf("after %d: %s", i, resp.Status)
+				}
+			}
+			for _, conn := range crowd[:len(crowd)-4] {
+				wantClosed(t, conn)
+			}
+			if resp, _ := r.ask(t, busy, "GET", path); resp.StatusCode != 200 {
+				t.Errorf("a connection from before: %s", resp.Status)
+			}
+		})
+	}
+}
+
+// One address does not take all the places of those who have not asked yet.
+func TestStrangersOfOneAddress(t *testing.T) {
+	r := start(t, Options{MaxStrangers: 20, StrangersPerAddress: 3, Loopback: true, RequestTimeout: time.Hour})
+	early := r.plain(t, 2)
+	for range 3 {
+		r.plain(t, 1)
+	}
+	for range 30 {
+		wantClosed(t, r.plain(t, 1))
+	}
+	late := tls.Client(early, r.ca.Config(t, "ana"))
+	_ = late.SetDeadline(time.Now().Add(20 * time.Second))
+	if err := late.Handshake(); err != nil {
+		t.Errorf("who came first, from another address: %v", err)
+	}
+}
+
+// plain returns a connection from an address of this machine, without TLS.
+func (r *rig) plain(t testing.TB, from byte) net.Conn {
+	t.Helper()
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, from)}}
+	conn, err := dialer.Dial("tcp", r.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
 }
 
 func eventually(t testing.TB, what string, is func() bool) {

@@ -43,8 +43,16 @@ type Options struct {
 	// connection from before. It is called by many goroutines at once.
 	Who func(*tls.ConnectionState) (lonja.Member, error)
 
-	MaxConns       int           // connections at once; more are closed (1024)
-	MaxPerMember   int           // of them, those of one user; more are told so (64)
+	MaxConns     int // connections of members at once; more are told so (1024)
+	MaxPerMember int // of them, those of one user; likewise (64)
+
+	// MaxStrangers bounds the connections beside those, on which no member has
+	// asked for anything yet (256): the oldest is closed for the next.
+	// StrangersPerAddress are those of one address, as package limits counts them
+	// (128); more are closed. Loopback counts those of this machine too.
+	MaxStrangers, StrangersPerAddress int
+	Loopback                          bool
+
 	RequestTimeout time.Duration // for the handshake, and for a request to arrive (10 s)
 	IdleTimeout    time.Duration // for the next request on a connection (2 min)
 	StallTimeout   time.Duration // for a receiver that takes nothing (1 min)
@@ -64,12 +72,14 @@ type Server struct {
 func New(opts Options) *Server {
 	opts.MaxConns = cmp.Or(opts.MaxConns, 1024)
 	opts.MaxPerMember = cmp.Or(opts.MaxPerMember, 64)
+	opts.MaxStrangers = cmp.Or(opts.MaxStrangers, 256)
+	opts.StrangersPerAddress = cmp.Or(opts.StrangersPerAddress, 128)
 	opts.RequestTimeout = cmp.Or(opts.RequestTimeout, 10*time.Second)
 	opts.IdleTimeout = cmp.Or(opts.IdleTimeout, 2*time.Minute)
 	opts.StallTimeout = cmp.Or(opts.StallTimeout, time.Minute)
 	opts.Grace = cmp.Or(opts.Grace, 3*time.Second)
 	opts.Log = cmp.Or(opts.Log, slog.New(slog.DiscardHandler))
-	return &Server{opts: opts, door: newDoor(opts.MaxConns, opts.MaxPerMember)}
+	return &Server{opts: opts, door: newDoor(opts)}
 }
 
 // maxHeader bounds the header of a request, in bytes; net/http adds 4 KiB.
