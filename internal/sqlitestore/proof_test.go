@@ -256,3 +256,15 @@ func FuzzProof(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkProof is what the proof adds to a transaction of one new record.
+func BenchmarkProof(b *testing.B) {
+	b.ReportAllocs()
+	key := store.Key("f/" + strings.Repeat("0123456789", 8))
+	var p proof
+	for b.Loop() {
+		p.rev++
+		p.add(p.rev, key)
+		p.seal()
+	}
+}
