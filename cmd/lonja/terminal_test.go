@@ -182,7 +182,7 @@ func TestSecureTerminal(t *testing.T) {
 
 	term := openTerminal(t, dir, args...)
 	term.waitFor("first contact", fingerprint, "[y/N] ")
-	term.typed("yes\r", "lonja: TLS, directory "+fingerprint[:shortFingerprint], "c> ")
+	term.typed("yes\n", "lonja: TLS, directory "+fingerprint[:shortFingerprint], "c> ")
 	term.typed("register zoraida\r", "REGISTER OK")
 	term.typed("connect zoraida\r", "CONNECT OK")
 	term.typed("\x04", "+++ FINISHED +++")

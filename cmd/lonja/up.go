@@ -6,12 +6,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
-	"strconv"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
+	"lonja/internal/identity"
+	"lonja/internal/link"
 	"lonja/internal/localnet"
 	"lonja/internal/telemetry"
 )
@@ -29,7 +30,8 @@ func newUpCommand() *cobra.Command {
 		Short: "run everything on this machine, for a first look",
 		Long: `Starts a directory, its operation log, the date-time service and two peers with
 a sample file, all on this machine; a third peer fetches the file, first from
-one of them, then from both at once. Then it stays up for you to try.`,
+one of them, then from whoever has it. Then it stays up for you to try. All keys
+are made for it, and forgotten at its end.`,
 		Example: `  lonja up
   lonja up --once`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -59,6 +61,7 @@ func runUp(ctx context.Context, out io.Writer, once bool) (err error) {
 	}
 	defer func() { err = errors.Join(err, network.Close()) }()
 	lines.step("directory", "listens on "+network.Directory.String())
+	lines.step("directory", "is known by "+identity.Words(network.Fingerprint))
 	lines.step("operation log", "listens on "+network.OperationLog.String())
 	lines.step("date-time", "answers at "+network.DatetimeURL+"/?wsdl")
 
@@ -70,18 +73,17 @@ func runUp(ctx context.Context, out io.Writer, once bool) (err error) {
 	if once {
 		return nil
 	}
-	invite(out, network)
+	invite(out, network, filepath.Join(dir, "you"))
 	<-ctx.Done()
 	fmt.Fprintln(out)
 	return nil
 }
 
-func invite(out io.Writer, network *localnet.Network) {
-	host, port := network.Directory.Addr().String(), strconv.Itoa(int(network.Directory.Port()))
-	command := fmt.Sprintf("%s client --classic -s %s -p %s", os.Args[0], host, port)
-	if network.DatetimeURL != "http://"+net.JoinHostPort(host, strconv.Itoa(upDatetimePort)) {
-		command += " --datetime " + network.DatetimeURL
-	}
+// invite shows how to take part, with a key that is kept in dir: that of the
+// person at the keyboard is not needed, and this directory not to be remembered.
+func invite(out io.Writer, network *localnet.Network, dir string) {
+	to := link.Invitation{Address: network.Address(), Fingerprint: network.Fingerprint}
+	command := fmt.Sprintf("%s client --config-dir %s --listen 127.0.0.1:0 -s %s", os.Args[0], dir, to)
 	fmt.Fprintf(out, `
 Everything is up. In another terminal:
 

@@ -2,7 +2,8 @@
 // directory, the operation log, the date-time service, and any number of
 // nodes. `lonja up` shows it to people, and tests start it.
 //
-// The parts are the real ones and speak to each other over loopback.
+// The parts are the real ones and speak to each other over loopback: the nodes in
+// the secure dialect, and whoever comes along in either.
 package localnet
 
 import (
@@ -13,25 +14,21 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"strconv"
 
 	"golang.org/x/sync/errgroup"
 
 	"lonja"
 	"lonja/internal/datetime"
-	"lonja/internal/dirclient"
 	"lonja/internal/directory"
-	"lonja/internal/dirserver"
 	"lonja/internal/memstore"
-	"lonja/internal/node"
 	"lonja/internal/oplog"
 )
 
 // Options says where the parts listen and write.
 type Options struct {
-	// Dir is where nodes keep their state. It must exist.
+	// Dir is where the directory and the nodes keep their keys and their state. It
+	// must exist.
 	Dir string
 	// Ports that are wished for. A port that is taken, or 0, becomes any free
 	// one.
@@ -45,13 +42,13 @@ type Options struct {
 // A Network is a running system. Close ends it.
 type Network struct {
 	Directory    netip.AddrPort // where the directory listens
+	Fingerprint  lonja.PeerID   // by which the directory is known
 	OperationLog netip.AddrPort // where the operation log listens
 	DatetimeURL  string
 
 	opts   Options
 	stop   context.CancelFunc
 	parts  errgroup.Group
-	clock  *datetime.Client
 	closed []func() // in the order in which they are to be called
 }
 
@@ -81,8 +78,7 @@ func (n *Network) startDatetime(ctx context.Context) error {
 	n.DatetimeURL = "http://" + ln.Addr().String()
 	service := datetime.NewService(datetime.ServiceOptions{Log: n.opts.Log})
 	n.parts.Go(func() error { return service.Serve(ctx, ln) })
-	n.clock, err = datetime.NewClient(datetime.Options{URL: n.DatetimeURL})
-	return err
+	return nil
 }
 
 func (n *Network) startLog(ctx context.Context) error {
@@ -113,9 +109,10 @@ func (n *Network) startDirectory(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	server := dirserver.New(dirserver.Options{
-		Directory: dir, Record: records.Record, Announce: n.opts.Operations, Log: n.opts.Log,
-	})
+	server, err := n.newServer(dir, records)
+	if err != nil {
+		return errors.Join(err, dir.Close(), ln.Close())
+	}
 	n.run(func(ctx context.Context) error { return errors.Join(server.Serve(ctx, ln), dir.Close()) })
 	n.run(records.Run)
 	return nil
@@ -136,24 +133,6 @@ func (n *Network) run(part func(context.Context) error) {
 	})
 }
 
-// NewNode returns a node with a state of its own, named after who will use it.
-// The caller closes it before the Network.
-func (n *Network) NewNode(name string) (*node.Node, error) {
-	state := filepath.Join(n.opts.Dir, "state", name)
-	if err := os.MkdirAll(state, 0o700); err != nil {
-		return nil, lonja.E(lonja.LocalFile, "new node", err)
-	}
-	return node.New(node.Options{
-		Directory: dirclient.New(dirclient.Options{
-			Address: n.Directory.String(), Timestamp: n.clock.Now,
-		}),
-		DirectoryName: n.Directory.String(),
-		StateDir:      state,
-		Listen:        net.JoinHostPort(loopback, "0"),
-		Log:           n.opts.Log,
-	}), nil
-}
-
 // Close ends the directory, then what it needs, and waits for all of it. The
 // error is that of a part that broke meanwhile.
 func (n *Network) Close() error {
@@ -161,9 +140,6 @@ func (n *Network) Close() error {
 		end()
 	}
 	n.stop()
-	if n.clock != nil {
-		n.clock.Close()
-	}
 	return n.parts.Wait()
 }
 

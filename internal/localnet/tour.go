@@ -21,7 +21,7 @@ var poem []byte
 const poemName = "ozymandias.txt"
 
 // A Tour is a first look at a Network: two users publish a file, a third one
-// fetches it, first from one of them, then from both at once.
+// fetches it, first from one of them, then from whoever has it.
 type Tour struct {
 	net   *Network
 	dir   string
@@ -95,9 +95,8 @@ func (t *Tour) publish(ctx context.Context, user lonja.UserName) error {
 
 func (t *Tour) fetchBothWays(ctx context.Context) error {
 	n := t.nodes[thirdPeer]
-	remote := lonja.FileName(t.path(firstPeer, poemName))
 	one, all := t.path(thirdPeer, "from-ana.txt"), t.path(thirdPeer, "from-everyone.txt")
-	if err := n.FetchFile(ctx, firstPeer, remote, one, nil); err != nil {
+	if err := n.FetchFile(ctx, firstPeer, poemName, one, nil); err != nil {
 		return err
 	}
 	if err := t.arrived("GET_FILE from ana", one); err != nil {
@@ -106,7 +105,7 @@ func (t *Tour) fetchBothWays(ctx context.Context) error {
 	if err := n.FetchMulti(ctx, poemName, all, nil); err != nil {
 		return err
 	}
-	return t.arrived("GET_MULTIFILE from ana and luis at once", all)
+	return t.arrived("GET_MULTIFILE from ana and luis, who have the same content", all)
 }
 
 // arrived checks that a fetched file is the one that was published.

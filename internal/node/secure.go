@@ -53,6 +53,8 @@ type SecureOptions struct {
 	ClassicOff bool
 	// MapPort has the router lead to the node's port.
 	MapPort bool
+
+	period time.Duration // between renewals; 0: that of package session. For tests.
 }
 
 // The secure dialect: names are what their owners call them, a file is its
@@ -91,7 +93,8 @@ func (d *secureDialect) join(ctx context.Context, s *stay) error {
 		return &lonja.Error{Kind: lonja.LocalFile, Op: lonja.OpConnect.String(), User: s.user, Err: err}
 	}
 	m.keeper = session.New(session.Options{
-		Directory: grants{d.Directory}, Member: d.member(s.user), Ways: m.ways, Granted: m.granted, Log: d.opts.Log,
+		Directory: grants{d.Directory}, Member: d.member(s.user), Ways: m.ways, Granted: m.granted,
+		Period: d.period, Log: d.opts.Log,
 	})
 	if err := m.keeper.Begin(ctx); err != nil {
 		_ = m.ln.Close()
