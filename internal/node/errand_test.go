@@ -21,14 +21,14 @@ import (
 	"lonja/internal/trust"
 )
 
-// A town is a directory of members, on a port of the loopback address.
-type town struct {
+// A hamlet is a directory of members, on a port of the loopback address.
+type hamlet struct {
 	*testing.T
 	authority *authority.Authority
 	at        link.Address
 }
 
-func openTown(t *testing.T) *town {
+func openHamlet(t *testing.T) *hamlet {
 	t.Helper()
 	a, _, err := authority.Open(authority.Options{Dir: filepath.Join(t.TempDir(), "authority")})
 	if err != nil {
@@ -63,19 +63,19 @@ func openTown(t *testing.T) *town {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &town{t, a, at}
+	return &hamlet{t, a, at}
 }
 
 // A machine is one of a member's, with its key and its state.
 type machine struct {
-	*town
+	*hamlet
 	user  lonja.UserName
 	key   identity.Key
 	state string
 	pins  *trust.Pins
 }
 
-func (t *town) machine(user lonja.UserName) *machine {
+func (t *hamlet) machine(user lonja.UserName) *machine {
 	t.Helper()
 	key, err := identity.NewKey()
 	if err != nil {
@@ -148,7 +148,7 @@ func (m *machine) fetch(e *Errand, w lonja.Wanted) (string, error) {
 }
 
 // open registers ana and luis; ana is connected.
-func (t *town) open() (ana, luis *machine, serving *Node) {
+func (t *hamlet) open() (ana, luis *machine, serving *Node) {
 	t.Helper()
 	ana, luis = t.machine("ana"), t.machine("luis")
 	serving = ana.node(honest)
@@ -165,8 +165,8 @@ func (t *town) open() (ana, luis *machine, serving *Node) {
 // TestErrandsNeedNoSession: what one publishes the running node serves; another
 // fetches it, is not there for that, and takes no session.
 func TestErrandsNeedNoSession(t *testing.T) {
-	town := openTown(t)
-	ana, luis, serving := town.open()
+	hamlet := openHamlet(t)
+	ana, luis, serving := hamlet.open()
 	beside, visiting := ana.errand(honest), luis.errand(honest)
 	l := ana.offer(beside, "poems/one", "content")
 	for _, w := range []lonja.Wanted{{Name: "one"}, {Name: "poems/one"}, {File: l.Proof.File}} {
@@ -236,8 +236,8 @@ func (d *liar) ContentPage(ctx context.Context, user, owner lonja.UserName, afte
 // TestForgedNamesAreNotFetched: a directory cannot pass off one of an owner's files
 // as another.
 func TestForgedNamesAreNotFetched(t *testing.T) {
-	town := openTown(t)
-	ana, luis, _ := town.open()
+	hamlet := openHamlet(t)
+	ana, luis, _ := hamlet.open()
 	publishing := ana.errand(honest)
 	ana.offer(publishing, "contract", "new")
 	old := ana.offer(publishing, "contract.old", "old")
