@@ -19,6 +19,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"lonja"
 	"lonja/internal/frames"
 	"lonja/internal/limits"
@@ -36,6 +38,7 @@ const (
 	DefaultMaxHandshakes    = 4096
 	DefaultHandshakeTimeout = 10 * time.Second
 	DefaultMaxWaiting       = 8192
+	DefaultMaxWaitingBytes  = 64 << 20
 	DefaultStopTimeout      = 3 * time.Second
 )
 
@@ -84,6 +87,7 @@ type Options struct {
 	MaxHandshakes    int           // unfinished ones; when there are more, the oldest is closed
 	HandshakeTimeout time.Duration // for one
 	MaxWaiting       int           // requests that wait for the store, of all connections
+	MaxWaitingBytes  int64         // of the large ones among them, and likewise of those that watch
 	StopTimeout      time.Duration // for requests to be answered when ServeConn is to end
 	Patience         frames.ServerOptions
 }
@@ -116,11 +120,16 @@ func (o Options) withDefaults() Options {
 	if o.MaxWaiting <= 0 {
 		o.MaxWaiting = DefaultMaxWaiting
 	}
+	if o.MaxWaitingBytes <= 0 {
+		o.MaxWaitingBytes = DefaultMaxWaitingBytes
+	}
 	if o.StopTimeout <= 0 {
 		o.StopTimeout = DefaultStopTimeout
 	}
 	o.Patience.StopTimeout = o.StopTimeout
 	o.Patience.Slots = make(chan struct{}, o.MaxWaiting)
+	o.Patience.Waiting = semaphore.NewWeighted(o.MaxWaitingBytes)
+	o.Patience.Streaming = semaphore.NewWeighted(o.MaxWaitingBytes)
 	return o
 }
 

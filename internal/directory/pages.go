@@ -16,6 +16,11 @@ import (
 // turn.
 const pageSteps = 2048
 
+// pageTurns is how many times that is done for one page, however few things there
+// were for whoever asks: what somebody hides must not keep others waiting. The
+// page is short then, or empty, and says where the next one goes on.
+const pageTurns = 16
+
 // The kinds of cursors: none is good for another list.
 const (
 	usersCursor   = 'u'
@@ -93,13 +98,25 @@ func (d *Directory) UsersPage(_ context.Context, user lonja.UserName, after lonj
 }
 
 func spotCursor(kind byte, s index.Spot) lonja.Cursor {
-	return appendCursor(kind, s.Below, uint64(s.Number))
+	return appendCursor(kind, s.Below, uint64(s.Number), s.Rev)
+}
+
+// pageCursor returns the cursor of a page that has come so far: it goes on after
+// the last thing that is on it, or, if it ends early, where that was.
+func pageCursor(kind byte, progress index.Progress, last, place index.Spot) lonja.Cursor {
+	switch progress {
+	case index.Ended:
+		return ""
+	case index.Looking:
+		return spotCursor(kind, place)
+	}
+	return spotCursor(kind, last)
 }
 
 func parseSpot(kind byte, c lonja.Cursor) (s index.Spot, err error) {
 	var number uint64
-	err = parseCursor(kind, c, &s.Below, &number)
-	s.Number, s.Rev = uint32(number), s.Below
+	err = parseCursor(kind, c, &s.Below, &number, &s.Rev)
+	s.Number = uint32(number)
 	return s, err
 }
 
@@ -114,7 +131,7 @@ func (d *Directory) ContentPage(ctx context.Context, user, owner lonja.UserName,
 		return nil, "", err
 	}
 	page, progress := index.NewListingPage(at), index.Looking
-	for progress == index.Looking {
+	for turn := 0; progress == index.Looking && turn < pageTurns; turn++ {
 		if ctx.Err() != nil {
 			return nil, "", lonja.E(lonja.Canceled, "page", ctx.Err())
 		}
@@ -122,10 +139,7 @@ func (d *Directory) ContentPage(ctx context.Context, user, owner lonja.UserName,
 			return nil, "", err
 		}
 	}
-	if progress == index.Ended {
-		return page.Listings, "", nil
-	}
-	return page.Listings, spotCursor(contentCursor, page.Last), nil
+	return page.Listings, pageCursor(contentCursor, progress, page.Last, page.Place()), nil
 }
 
 // contentSteps does a part of a page under the lock.
@@ -152,7 +166,7 @@ func (d *Directory) HoldersPage(ctx context.Context, user lonja.UserName, wanted
 		return nil, "", err
 	}
 	page, progress := index.NewHolderPage(at), index.Looking
-	for progress == index.Looking {
+	for turn := 0; progress == index.Looking && turn < pageTurns; turn++ {
 		if ctx.Err() != nil {
 			return nil, "", lonja.E(lonja.Canceled, "page", ctx.Err())
 		}
@@ -160,10 +174,7 @@ func (d *Directory) HoldersPage(ctx context.Context, user lonja.UserName, wanted
 			return nil, "", err
 		}
 	}
-	if progress == index.Ended {
-		return page.Holders, "", nil
-	}
-	return page.Holders, spotCursor(holdersCursor, page.Last), nil
+	return page.Holders, pageCursor(holdersCursor, progress, page.Last, page.Place()), nil
 }
 
 // holderSteps does a part of a page under the lock; all of it for a name.

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"lonja"
 )
 
@@ -18,11 +20,12 @@ type call struct {
 	cancel context.CancelCauseFunc
 	more   chan struct{} // of a stream: holds one token when credit has come
 	credit uint32        // of a stream: items that may be sent; guarded by serving.mu
+	large  int           // bytes of its body that count
 }
 
 // begin starts a goroutine for a request. The error is of kind Limited.
 func (s *serving) begin(h header, way Way, body []byte) error {
-	c, err := s.enter(h, way)
+	c, err := s.enter(h, way, len(body))
 	if err != nil {
 		return err
 	}
@@ -46,9 +49,10 @@ func (s *serving) begin(h header, way Way, body []byte) error {
 }
 
 // enter takes a call in, if there is a place for it.
-func (s *serving) enter(h header, way Way) (*call, error) {
+func (s *serving) enter(h header, way Way, size int) (*call, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	c := &call{h: h, way: way, large: max(0, size-SmallRequest)}
 	count, most := &s.waiting, s.opts.AtOnce
 	if way == Streaming {
 		count, most = &s.streaming, s.opts.Streams
@@ -56,15 +60,18 @@ func (s *serving) enter(h header, way Way) (*call, error) {
 	if *count >= most {
 		return nil, lonja.E(lonja.Limited, "ask", fmt.Errorf("%d requests at once on one connection, no more", most))
 	}
+	if !s.hold(c) {
+		return nil, lonja.E(lonja.Limited, "ask", errors.New("too many large requests at once"))
+	}
 	if way == Waiting && s.opts.Slots != nil {
 		select {
 		case s.opts.Slots <- struct{}{}:
 		default:
+			s.release(c)
 			return nil, lonja.E(lonja.Limited, "ask", errors.New("too many requests of all clients at once"))
 		}
 	}
 	*count++
-	c := &call{h: h, way: way}
 	c.ctx, c.cancel = context.WithCancelCause(s.ctx)
 	if way == Streaming {
 		c.credit, c.more = s.window, make(chan struct{}, 1)
@@ -73,10 +80,36 @@ func (s *serving) enter(h header, way Way) (*call, error) {
 	return c, nil
 }
 
+// hold counts the bytes of a call, if they may be held. The caller holds mu.
+func (s *serving) hold(c *call) bool {
+	of := s.memory(c.way)
+	if c.large > 0 && (s.held+c.large > mostHeld || of != nil && !of.TryAcquire(int64(c.large))) {
+		return false
+	}
+	s.held += c.large
+	return true
+}
+
+// release is the opposite of hold.
+func (s *serving) release(c *call) {
+	s.held -= c.large
+	if of := s.memory(c.way); of != nil && c.large > 0 {
+		of.Release(int64(c.large))
+	}
+}
+
+func (s *serving) memory(way Way) *semaphore.Weighted {
+	if way == Streaming {
+		return s.opts.Streaming
+	}
+	return s.opts.Waiting
+}
+
 func (s *serving) leave(c *call) {
 	c.cancel(nil)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.release(c)
 	delete(s.calls, c.h.request)
 	if c.way == Streaming {
 		s.streaming--

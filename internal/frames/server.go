@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"lonja"
 )
 
@@ -63,7 +65,7 @@ type ServerOptions struct {
 	AtOnce       int           // waiting requests of a connection; further ones are Limited
 	Streams      int           // of a connection, beside those; further ones are Limited
 	IdleTimeout  time.Duration // without a frame; clients ping well within it
-	FrameTimeout time.Duration // between two parts of one frame, and for the hello
+	FrameTimeout time.Duration // for the rest of a frame, and a second more for each 64 KiB; for the hello
 	WriteTimeout time.Duration // for the client to take 64 KiB
 	StreamPause  time.Duration // how long a client may hold a stream back before it ends
 	StopTimeout  time.Duration // for requests to be answered once Serve is to stop
@@ -71,7 +73,21 @@ type ServerOptions struct {
 	// has a token in it while it is performed. When it is full they are Limited.
 	// Nil does not bound.
 	Slots chan struct{}
+	// Waiting and Streaming bound the bytes that the bodies of waiting requests,
+	// and of requests for streams, of all connections that share them hold while
+	// they are performed, beyond SmallRequest each. When they are used up, larger
+	// requests are Limited. Nil does not bound.
+	Waiting, Streaming *semaphore.Weighted
 }
+
+// SmallRequest is the size of a body, in bytes, that is not more than what a
+// request costs anyhow.
+const SmallRequest = 4 << 10
+
+// mostHeld bounds the bytes beyond SmallRequest each that the requests of one
+// connection hold: no client has use for more, and a few must not use up what is
+// there for all.
+const mostHeld = 4 * MaxRequest
 
 func (o ServerOptions) withDefaults() ServerOptions {
 	number := func(n *int, value int) {
@@ -144,6 +160,7 @@ type serving struct {
 	calls      map[uint32]*call // waiting and streaming
 	waiting    int
 	streaming  int
+	held       int // bytes of large requests
 }
 
 // batchSize is how many bytes of answers are written at the latest.

@@ -47,6 +47,10 @@ type ListingPage struct {
 // NewListingPage returns a page that begins behind a spot.
 func NewListingPage(after Spot) *ListingPage { return &ListingPage{Last: after, at: after} }
 
+// Place returns where the page goes on: behind what was looked at, also what the
+// viewer does not see.
+func (p *ListingPage) Place() Spot { return p.at }
+
 // ContentPage appends to a page up to n in all of the listings of a user that v
 // may know of. It looks at up to steps listings, and is called again, perhaps
 // after others had a turn, while it is looking.
@@ -113,6 +117,9 @@ type HolderPage struct {
 
 // NewHolderPage returns a page that begins behind a spot.
 func NewHolderPage(after Spot) *HolderPage { return &HolderPage{Last: after, at: after} }
+
+// Place is that of a ListingPage.
+func (p *HolderPage) Place() Spot { return p.at }
 
 // FilePage appends to a page up to n in all of the holders, of connected users,
 // of a content, as ContentPage does.
