@@ -54,14 +54,17 @@ func (e *Errand) Offer(ctx context.Context, o Offer) (lonja.Listing, error) {
 }
 
 // Withdraw publishes no more what a person calls typed: all names of the file at
-// that path, or that name. It returns the names. NotPublished if there is none.
+// that path, or that name. It returns the names. NotPublished if there is none. If
+// the directory cannot be told, that is an error, but nothing is served all the
+// same, and the node tells it later.
 func (e *Errand) Withdraw(ctx context.Context, typed string) ([]lonja.FileName, error) {
 	return e.dialect.withdraw(ctx, e.user, e.files, typed)
 }
 
-// WithdrawName publishes no more what has exactly that name. NotPublished.
+// WithdrawName publishes no more what has exactly that name; otherwise it is as
+// Withdraw.
 func (e *Errand) WithdrawName(ctx context.Context, name lonja.FileName) error {
-	return e.dialect.withdrawName(ctx, e.user, e.files, name)
+	return e.dialect.withdrawNames(ctx, e.user, e.files, name)
 }
 
 // Published returns what is published from this machine.

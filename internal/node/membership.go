@@ -172,6 +172,7 @@ func (m *membership) begin(lost func()) (stop func()) {
 	})
 	group.Go(func() error { return m.watchInterfaces(ctx) })
 	group.Go(func() error { return m.watchDirectory(ctx) })
+	group.Go(func() error { return m.keepDelisting(ctx) })
 	if m.MapPort {
 		group.Go(func() error { return m.mapPort(ctx) })
 	}

@@ -155,11 +155,13 @@ func (n *Node) Status() (Status, error) {
 // directory has.
 const reassertTimeout = 10 * time.Minute
 
-// reassert publishes again what the directory has lost: it may have been
-// restored from a copy, or be another one by the same name.
+// reassert tells the directory what it has missed, and publishes again what it
+// has lost: it may have been restored from a copy, or be another one by the same
+// name.
 func (m *membership) reassert(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, reassertTimeout)
 	defer cancel()
+	m.delistWithdrawn(ctx)
 	err := m.publishMissing(ctx)
 	if err != nil && ctx.Err() == nil {
 		m.opts.Log.Warn("cannot see whether the directory has all that is published here", slog.Any("user", m.user), slog.Any("error", err))

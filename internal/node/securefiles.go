@@ -59,12 +59,16 @@ func (d *secureDialect) offer(ctx context.Context, user lonja.UserName, files *s
 	d.publishing.Lock()
 	defer d.publishing.Unlock()
 	before, served := files.Listing(o.Name)
+	away := files.Remove // of what is not listed
+	if files.IsWithdrawn(o.Name) {
+		away = files.Withdraw
+	}
 	if err := files.Offer(local, share.Offering{Listing: listing, Seen: held.Info, Known: known}); err != nil {
 		return listing, err
 	}
 	err = d.Directory.Publish(ctx, user, listing)
 	if err != nil && !errors.Is(err, lonja.AlreadyPublished) && !mayHaveHappened(err) && !served {
-		return listing, errors.Join(err, files.Remove(o.Name)) // not listed, so not offered either
+		return listing, errors.Join(err, away(o.Name)) // not listed, so not offered either
 	}
 	if err != nil && served && before.Proof.Signature != listing.Proof.Signature {
 		d.opts.Log.Debug("the directory lists what was published before", slog.Any("name", o.Name))
@@ -106,29 +110,6 @@ func saysTheSame(a, b lonja.Listing) bool {
 
 func (d *secureDialect) unpublish(ctx context.Context, s *stay, local string) error {
 	_, err := d.withdraw(ctx, s.user, s.files, local)
-	return err
-}
-
-// withdraw publishes no more what typed stands for, and returns those names.
-func (d *secureDialect) withdraw(ctx context.Context, user lonja.UserName, files *share.Set, typed string) ([]lonja.FileName, error) {
-	names, err := publishedNames(files, typed)
-	if err != nil {
-		return nil, err
-	}
-	d.publishing.Lock()
-	defer d.publishing.Unlock()
-	var errs []error
-	for _, name := range names {
-		errs = append(errs, d.withdrawName(ctx, user, files, name))
-	}
-	return names, errors.Join(errs...)
-}
-
-func (d *secureDialect) withdrawName(ctx context.Context, user lonja.UserName, files *share.Set, name lonja.FileName) error {
-	err := d.Directory.Delete(ctx, user, name)
-	if err == nil || errors.Is(err, lonja.NotPublished) {
-		err = errors.Join(err, files.Remove(name))
-	}
 	return err
 }
 

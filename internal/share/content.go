@@ -114,7 +114,7 @@ func (s *Set) Offer(path string, o Offering) error {
 		}
 	}
 	signed := &content{listing: listing, modified: o.Seen.ModTime().UnixNano(), known: slices.Clone(o.Known)}
-	return s.add(edit{name: listing.Name, item: item{where, signed}})
+	return s.add(edit{name: listing.Name, item: item{place: where, content: signed}})
 }
 
 // errChanged is the cause for a file that is not what was published.

@@ -37,8 +37,8 @@ const recordVersion = 4
 // a line. Each further line is an entry, in the order in which they were made,
 // so that a change costs one line. In version 1 the header was all there was,
 // and held the files; before version 3 nothing was signed, and before version 4 no
-// keys were known: what is for some only is served to its owner's own key, until
-// it is published again.
+// keys were known and nothing was withdrawn: what is for some only is served to
+// its owner's own key, until it is published again.
 type header struct {
 	Version   int     `json:"version"`
 	Directory text    `json:"directory"`
@@ -52,16 +52,22 @@ type entry struct {
 	Dir     text `json:"dir,omitempty"`
 	Base    text `json:"base,omitempty"`
 	Removed bool `json:"removed,omitempty"`
+	// Withdrawn says that the name stands for nothing any more, and that the
+	// directory is to be told so.
+	Withdrawn bool `json:"withdrawn,omitempty"`
 
 	Signed *signedEntry `json:"signed,omitempty"`
 }
 
 // edit returns what e changes, or false if no program of ours wrote it.
 func (e entry) edit() (edit, bool) {
+	if e.Withdrawn && !e.Removed {
+		return edit{name: lonja.FileName(e.Name), item: item{withdrawn: true}}, e.Name != ""
+	}
 	where := place{dir: string(e.Dir), base: string(e.Base)}
 	known := e.Name != "" && (e.Removed || where.valid())
 	signed, ok := e.Signed.content(lonja.FileName(e.Name))
-	return edit{lonja.FileName(e.Name), item{where, signed}, e.Removed}, known && ok
+	return edit{lonja.FileName(e.Name), item{place: where, content: signed}, e.Removed}, known && ok
 }
 
 // encode returns the record of p in its form on disk.
@@ -80,7 +86,9 @@ func encode(key Key, p publications) ([]byte, error) {
 // appendEdits appends the entries of edits to b.
 func appendEdits(b []byte, edits []edit) ([]byte, error) {
 	for _, e := range edits {
-		line, err := json.Marshal(entry{text(e.name), text(e.item.dir), text(e.item.base), e.removed, e.item.content.entry()})
+		line, err := json.Marshal(entry{
+			text(e.name), text(e.item.dir), text(e.item.base), e.removed, e.item.withdrawn, e.item.content.entry(),
+		})
 		if err != nil {
 			return nil, err
 		}

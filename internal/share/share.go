@@ -40,6 +40,9 @@ type publications map[lonja.FileName]item
 type item struct {
 	place
 	content *content // nil for what was published in the classic protocol; not changed
+	// withdrawn says that nothing is published under the name, but that the
+	// directory may not know it yet. There is no place then, and no content.
+	withdrawn bool
 }
 
 // An edit is a change of publications: name now stands for item, or is
@@ -141,9 +144,12 @@ func (s *Set) add(e edit) error {
 // served no more also if that fails: an error, of kind LocalFile, says that the
 // next run may not know of it.
 func (s *Set) Remove(name lonja.FileName) error {
+	return s.remove(edit{name: name, removed: true})
+}
+
+func (s *Set) remove(removal edit) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
-	removal := edit{name: name, removed: true}
 	s.apply([]edit{removal})
 	edits := append(s.owed, removal)
 	err := s.write(edits)
@@ -220,7 +226,7 @@ func (s *Set) item(name lonja.FileName) (item, bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	i, ok := s.current[name]
-	return i, ok
+	return i, ok && !i.withdrawn
 }
 
 // Contains reports whether something is published under name.
@@ -234,7 +240,20 @@ func (s *Set) Names() []lonja.FileName {
 	s.refresh()
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return sortedNames(s.current)
+	return s.named(false)
+}
+
+// named returns the names in order that are published, or those that are
+// withdrawn. The caller holds mu.
+func (s *Set) named(withdrawn bool) []lonja.FileName {
+	var names []lonja.FileName
+	for name, i := range s.current {
+		if i.withdrawn == withdrawn {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // Open opens what is published under exactly this name for reading and returns

@@ -355,7 +355,7 @@ func FuzzRecord(f *testing.F) {
 	f.Add([]byte(`{"version":4,"directory":"localhost:4444","user":"ana"}` + "\n" +
 		`{"name":"n","dir":"/d","base":"b","signed":{"size":3,"file":"` + strings.Repeat("0a", 32) +
 		`","date":5,"audience":["luis"],"key":"` + strings.Repeat("A", 43) + `","signature":"` + strings.Repeat("A", 86) +
-		`","modified":7,"known":[{"user":"luis","key":"` + strings.Repeat("A", 43) + `"}]}}` + "\n"))
+		`","modified":7,"known":[{"user":"luis","key":"` + strings.Repeat("A", 43) + `"}]}}` + "\n" + `{"name":"m","withdrawn":true}` + "\n"))
 	f.Add([]byte(`null`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, err := decode(ana, b)

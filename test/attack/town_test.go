@@ -42,6 +42,25 @@ type liar struct {
 	mu      sync.Mutex
 	keys    func([]lonja.KeyRecord) []lonja.KeyRecord // nil: the truth
 	holders func([]lonja.Holder) []lonja.Holder       // likewise
+	keeps   error                                     // what it says instead of deleting; nil: it does
+}
+
+// Delete implements lonja.Directory.
+func (l *liar) Delete(ctx context.Context, user lonja.UserName, name lonja.FileName) error {
+	l.mu.Lock()
+	keeps := l.keeps
+	l.mu.Unlock()
+	if keeps != nil {
+		return keeps
+	}
+	return l.Directory.Delete(ctx, user, name)
+}
+
+// keepsAll has the directory delete nothing, and say that; nil has it delete again.
+func (l *liar) keepsAll(why error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.keeps = why
 }
 
 // Keys implements lonja.Members.

@@ -1,0 +1,101 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"lonja"
+	"lonja/internal/share"
+)
+
+// withdraw publishes no more what typed stands for, and returns those names.
+func (d *secureDialect) withdraw(ctx context.Context, user lonja.UserName, files *share.Set, typed string) ([]lonja.FileName, error) {
+	names, err := publishedNames(files, typed)
+	if err != nil {
+		return nil, err
+	}
+	return names, d.withdrawNames(ctx, user, files, names...)
+}
+
+// withdrawNames publishes no more what has these names. What is served here ends
+// at once, whatever the directory says: if it cannot be told now, it is told later.
+func (d *secureDialect) withdrawNames(ctx context.Context, user lonja.UserName, files *share.Set, names ...lonja.FileName) error {
+	var errs []error
+	for _, name := range names {
+		if files.Contains(name) {
+			errs = append(errs, files.Withdraw(name))
+		}
+	}
+	for _, name := range names {
+		err := d.delist(ctx, user, files, name)
+		if err != nil && files.IsWithdrawn(name) {
+			err = &lonja.Error{
+				Kind: lonja.KindOf(err), Op: "unpublish", User: user, File: name,
+				Err: fmt.Errorf("it is served no more, and the directory will be told: %w", err),
+			}
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// delist has the directory list a name no more, unless it is published again, and
+// forgets that it was withdrawn.
+func (d *secureDialect) delist(ctx context.Context, user lonja.UserName, files *share.Set, name lonja.FileName) error {
+	d.publishing.Lock()
+	defer d.publishing.Unlock()
+	if files.Contains(name) {
+		return nil
+	}
+	err := d.Directory.Delete(ctx, user, name)
+	if err == nil || errors.Is(err, lonja.NotPublished) {
+		err = errors.Join(err, files.Remove(name))
+	}
+	return err
+}
+
+// delistAgain is how often the directory is told again of what was withdrawn when
+// it could not be told.
+const delistAgain = time.Minute
+
+// keepDelisting tells the directory of what was withdrawn, also by other processes
+// of the user, until ctx ends.
+func (m *membership) keepDelisting(ctx context.Context) error {
+	for {
+		select {
+		case <-time.After(delistAgain):
+		case <-ctx.Done():
+			return nil
+		}
+		m.delistWithdrawn(ctx)
+	}
+}
+
+// delistWithdrawn tells the directory of what was withdrawn when it could not be
+// told.
+func (m *membership) delistWithdrawn(ctx context.Context) {
+	told, untold := 0, 0
+	var why error
+	for _, name := range m.files.Withdrawn() {
+		err := m.delist(ctx, m.user, m.files, name)
+		if err == nil || errors.Is(err, lonja.NotPublished) {
+			told++
+			continue
+		}
+		untold++
+		why = err
+		if errors.Is(err, lonja.Unavailable) || errors.Is(err, lonja.Canceled) {
+			break
+		}
+	}
+	log := m.opts.Log.With(slog.Any("user", m.user))
+	if told > 0 {
+		log.Info("the directory now knows what was unpublished", slog.Int("files", told))
+	}
+	if untold > 0 && ctx.Err() == nil {
+		log.Debug("the directory still lists what was unpublished", slog.Any("error", why))
+	}
+}
