@@ -45,7 +45,7 @@ func (v village) user(host natlab.Host, user string, options ...string) *console
 		v.t.Fatal(err)
 	}
 	v.t.Cleanup(func() { keys.Close() })
-	prog := lonja(v.t, append([]string{"client", "-s", v.Addr(natlab.Directory).String()}, options...)...)
+	prog := lonja(v.t, append([]string{"client", "-s", v.Addr(natlab.Directory).String(), "--port-mapping", "on"}, options...)...)
 	prog.argv = v.Enter(host, prog.argv...)
 	prog.dir, prog.stdin = v.t.TempDir(), in
 	c := &console{start(v.t, prog), keys, prog.dir}
