@@ -38,7 +38,6 @@ type internet struct {
 
 	mu     sync.Mutex
 	called []string
-	open   int
 	ended  sync.WaitGroup
 }
 
