@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"lonja"
+	"lonja/internal/apiclient"
 	"lonja/internal/authority"
 	"lonja/internal/fileapi"
 	"lonja/internal/identity"
@@ -201,19 +202,19 @@ func TestRevokedOwner(t *testing.T) {
 	v.is(err, lonja.Untrusted)
 }
 
-// TestCertificatesThatADirectoryRefuses: without a key nobody gets in, and a
-// revoked one acts for nobody.
+// TestCertificatesThatADirectoryRefuses: without a key nobody acts for a name that
+// is bound to one, and with a revoked one neither.
 func TestCertificatesThatADirectoryRefuses(t *testing.T) {
 	v := newTown(t)
 	ana := v.resident("ana")
-	conn, err := tls.Dial("tcp", v.at, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"lonja/1"}})
-	if err == nil {
-		_ = conn.SetDeadline(time.Now().Add(patience))
-		if _, err = conn.Read(make([]byte, 1)); err == nil {
-			t.Error("the directory greets who shows no certificate")
-		}
-		_ = conn.Close()
-	}
+	config := ana.config()
+	config.Certificates = nil
+	nobody := apiclient.New(apiclient.Options{Addresses: []string{v.at}, TLS: config, DialTimeout: patience})
+	defer nobody.Close()
+	v.is(nobody.Authorize(lonja.Member{User: "ana"}), lonja.OtherKey)
+	v.is(nobody.Disconnect(t.Context(), "ana"), lonja.OtherKey)
+	v.is(nobody.Unregister(t.Context(), "ana"), lonja.OtherKey)
+	v.is(nobody.RegisterMember(t.Context(), lonja.Member{User: "eve"}, ""), lonja.Forbidden)
 	ana.revoke()
 	v.is(ana.client.Authorize(ana.member), lonja.OtherKey)
 	v.is(ana.client.ConnectMember(t.Context(), ana.member, nil), lonja.OtherKey)
