@@ -15,6 +15,39 @@ import (
 // inspectAgain is the pause after a check of the trees that came to no result.
 const inspectAgain = time.Minute
 
+// cacheSize is how much of a database SQLite keeps in memory for a connection,
+// in bytes, unless told otherwise.
+const cacheSize = 2_000_000
+
+// inspectFirst checks the trees of a database that is opened if that takes a
+// moment only, or if it has no proof, and then makes one.
+//
+// The writer checks a small database, and has it in memory from then on: of a
+// disk that fails to read later it could not tell what is damaged from what
+// cannot be read.
+func (s *Store) inspectFirst(ctx context.Context, proven bool) error {
+	size := int64(0)
+	for _, file := range s.held {
+		info, err := file.Stat()
+		if err != nil {
+			return err
+		}
+		size += info.Size()
+	}
+	if !proven && s.proof.rev > 0 {
+		s.log.Info("the data is of an older version: all of it is checked, this once")
+	}
+	if !proven || size <= cacheSize {
+		if err := checkWhole(ctx, s.writer); err != nil {
+			return err
+		}
+	}
+	if !proven {
+		return s.prove(ctx)
+	}
+	return nil
+}
+
 // inspect checks the trees of the database, once a feed has told what is in
 // it, beside all else, and ends when it knows the result or with ctx. What
 // feeds tell does not wait for it: the proof tells whether the records are

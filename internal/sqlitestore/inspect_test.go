@@ -62,6 +62,15 @@ func TestDamagedIndexIsNoticed(t *testing.T) {
 	}
 }
 
+// TestSmallDamagedIndexIsRefused: what is checked in a moment is not even opened.
+func TestSmallDamagedIndexIsRefused(t *testing.T) {
+	dir := fillSmall(t)
+	damageIndex(t, dir)
+	if s, err := Open(t.Context(), dir); !errors.Is(err, lonja.Damaged) {
+		t.Errorf("got %v, %v; want kind %v", s, err, lonja.Damaged)
+	}
+}
+
 // TestWholeDatabaseStaysHealthy: the check of one finds nothing, and it is
 // begun by a feed only.
 func TestWholeDatabaseStaysHealthy(t *testing.T) {

@@ -163,10 +163,8 @@ func (s *Store) openDatabase(ctx context.Context) (err error) {
 	if err := s.hold(path); err != nil {
 		return err
 	}
-	if !proven {
-		if err := s.prove(ctx); err != nil {
-			return err
-		}
+	if err := s.inspectFirst(ctx, proven); err != nil {
+		return err
 	}
 	// The files have names of their own now: their directory must be on disk
 	// before anything in them counts.
@@ -174,9 +172,6 @@ func (s *Store) openDatabase(ctx context.Context) (err error) {
 		return err
 	}
 	if s.statements, err = prepare(ctx, s.writer); err != nil {
-		return err
-	}
-	if err := warm(ctx, s.writer); err != nil {
 		return err
 	}
 	if s.reader, err = sql.Open("sqlite", name+"&mode=ro"); err != nil {
@@ -205,22 +200,6 @@ func (s *Store) openTables(ctx context.Context) (proven bool, err error) {
 	}
 	s.proof, proven, err = readProof(ctx, s.writer)
 	return proven, err
-}
-
-// warm has the writer read a small database whole, and of a large one what its
-// cache takes, 2 MB: to SQLite a page that the disk fails to read later can be
-// damage, and a page that it has in memory cannot.
-func warm(ctx context.Context, writer *sql.DB) error {
-	var ignored sql.NullInt64
-	for _, read := range []string{
-		"SELECT sum(length(value)) FROM (SELECT value FROM records ORDER BY rev LIMIT 4000)",
-		"SELECT sum(length(key)) FROM (SELECT key FROM records ORDER BY key LIMIT 4000)",
-	} {
-		if err := writer.QueryRowContext(ctx, read).Scan(&ignored); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // named adds to an error of SQLite's what it does not say: which files it is
