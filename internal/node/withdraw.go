@@ -24,37 +24,41 @@ func (d *secureDialect) withdraw(ctx context.Context, user lonja.UserName, files
 // at once, whatever the directory says: if it cannot be told now, it is told later.
 func (d *secureDialect) withdrawNames(ctx context.Context, user lonja.UserName, files *share.Set, names ...lonja.FileName) error {
 	var errs []error
-	for _, name := range names {
+	ours := make([]bool, len(names))
+	for i, name := range names {
 		if files.Contains(name) {
+			ours[i] = true
 			errs = append(errs, files.Withdraw(name))
 		}
 	}
-	for _, name := range names {
-		err := d.delist(ctx, user, files, name)
-		if err != nil && files.IsWithdrawn(name) {
-			err = &lonja.Error{
+	for i, name := range names {
+		if !ours[i] && !files.IsWithdrawn(name) {
+			errs = append(errs, d.Directory.Delete(ctx, user, name))
+			continue
+		}
+		if err := d.delist(ctx, user, files, name); err != nil {
+			errs = append(errs, &lonja.Error{
 				Kind: lonja.KindOf(err), Op: "unpublish", User: user, File: name,
 				Err: fmt.Errorf("it is served no more, and the directory will be told: %w", err),
-			}
+			})
 		}
-		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }
 
-// delist has the directory list a name no more, unless it is published again, and
-// forgets that it was withdrawn.
+// delist has the directory list a name no more that was withdrawn, and forgets
+// that it was; unless it is published again, or the directory has been told
+// already: others do this too.
 func (d *secureDialect) delist(ctx context.Context, user lonja.UserName, files *share.Set, name lonja.FileName) error {
 	d.publishing.Lock()
 	defer d.publishing.Unlock()
-	if files.Contains(name) {
+	if !files.IsWithdrawn(name) {
 		return nil
 	}
-	err := d.Directory.Delete(ctx, user, name)
-	if err == nil || errors.Is(err, lonja.NotPublished) {
-		err = errors.Join(err, files.Remove(name))
+	if err := d.Directory.Delete(ctx, user, name); err != nil && !errors.Is(err, lonja.NotPublished) {
+		return err
 	}
-	return err
+	return files.Remove(name)
 }
 
 // delistAgain is how often the directory is told again of what was withdrawn when
@@ -81,7 +85,7 @@ func (m *membership) delistWithdrawn(ctx context.Context) {
 	var why error
 	for _, name := range m.files.Withdrawn() {
 		err := m.delist(ctx, m.user, m.files, name)
-		if err == nil || errors.Is(err, lonja.NotPublished) {
+		if err == nil {
 			told++
 			continue
 		}
