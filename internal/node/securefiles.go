@@ -67,6 +67,14 @@ func (d *secureDialect) offer(ctx context.Context, user lonja.UserName, files *s
 		return listing, err
 	}
 	err = d.Directory.Publish(ctx, user, listing)
+	if errors.Is(err, lonja.AlreadyPublished) && !(served && before.Proof.Signature == listing.Proof.Signature) {
+		// Signed just now, and listed already: another process of the user's saw it
+		// here and has told the directory. If it was in the middle of that, the same
+		// is said the second time.
+		if err = d.Directory.Publish(ctx, user, listing); errors.Is(err, lonja.AlreadyPublished) {
+			err = nil
+		}
+	}
 	if err != nil && !errors.Is(err, lonja.AlreadyPublished) && !mayHaveHappened(err) && !served {
 		return listing, errors.Join(err, away(o.Name)) // not listed, so not offered either
 	}
