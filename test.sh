@@ -107,7 +107,7 @@ check "gofumpt" formatted
 check "go mod tidy" go mod tidy -diff
 check "go vet" vetted
 check "staticcheck" linted
-gotest "unit and functional tests, with the race detector" -race -shuffle=on -timeout 10m ./...
+gotest "unit and functional tests, with the race detector" -race -shuffle=on -timeout 20m ./...
 gotest "interoperability" -tags interop -run "^($(interop_tests))\$" -timeout 20m $(interop_packages)
 echo "== fuzz targets, $fuzztime each"
 fuzzed
