@@ -22,6 +22,7 @@ import (
 	"lonja/internal/authority"
 	"lonja/internal/directory"
 	"lonja/internal/dirserver"
+	"lonja/internal/limits"
 	"lonja/internal/oplog"
 	"lonja/internal/probe"
 	"lonja/internal/telemetry"
@@ -127,13 +128,17 @@ func runServer(cmd *cobra.Command, opts serverOptions) error {
 		return unlessStopped(cmd.Context(), err)
 	}
 	defer dir.Close()
-	if err := opts.dialect.shareAuthority(cmd.Context(), dir, authority); err != nil {
+	secured, err := opts.dialect.shareAuthority(cmd.Context(), dir, authority, log)
+	if err != nil {
 		return unlessStopped(cmd.Context(), err)
 	}
 	debug.FreeOSMemory() // what the making of the index left behind
 	ln, err := listen(opts.host, opts.port)
 	if err != nil {
 		return err
+	}
+	if !secured {
+		authority = nil
 	}
 	server := opts.newServer(dir, authority, operations, door.metrics, log)
 	door.found(ln, authority)
@@ -158,16 +163,22 @@ func runServer(cmd *cobra.Command, opts serverOptions) error {
 	return err
 }
 
-// newServer returns what serves clients with dir, watched by metrics.
+// newServer returns what serves clients with dir, watched by metrics. Without an
+// authority it speaks classic only.
 func (o *serverOptions) newServer(dir *directory.Directory, a *authority.Authority, operations *oplog.Client, metrics *telemetry.Metrics, log *slog.Logger) *dirserver.Server {
 	var server *dirserver.Server
 	limiter := o.limits.limiter()
-	secure := o.dialect.secure(a, apiserver.Options{
-		Directory: metrics.InstrumentMembers(dir), Record: operations.Record, Log: log, Limits: limiter,
-	}, func() *dirserver.Server { return server })
+	var handOver func(context.Context, net.Conn, limits.Visit)
+	if a != nil {
+		secure := o.dialect.secure(a, apiserver.Options{
+			Directory: metrics.InstrumentMembers(dir), Record: operations.Record, Log: log, Limits: limiter,
+		}, func() *dirserver.Server { return server })
+		metrics.WatchSessions(secure.Serving)
+		handOver = secure.ServeConn
+	}
 	server = dirserver.New(dirserver.Options{
 		Directory:      metrics.Instrument(dir),
-		TLS:            secure.ServeConn,
+		TLS:            handOver,
 		ClassicOff:     o.dialect.classic == switchOff,
 		Record:         operations.Record,
 		Announce:       os.Stdout,
@@ -179,7 +190,6 @@ func (o *serverOptions) newServer(dir *directory.Directory, a *authority.Authori
 	})
 	metrics.WatchOperationLog(operations.Queued, operations.Dropped)
 	metrics.WatchConnections(server.Serving)
-	metrics.WatchSessions(secure.Serving)
 	metrics.WatchPresence(dir.PresenceStats)
 	return server
 }

@@ -91,17 +91,24 @@ func openAuthority(ctx context.Context, dir string, log *slog.Logger) (*authorit
 	}, nil
 }
 
-// shareAuthority sees to it that all nodes of a cluster have one authority.
-func (o *dialectOptions) shareAuthority(ctx context.Context, dir *directory.Directory, a *authority.Authority) error {
+// shareAuthority sees to it that all nodes of a cluster have one authority. A node
+// with another one must not be believed by members: it speaks classic only, or,
+// if it is not to do that, not at all.
+func (o *dialectOptions) shareAuthority(ctx context.Context, dir *directory.Directory, a *authority.Authority, log *slog.Logger) (secured bool, err error) {
 	var earlier []lonja.PeerID
 	for _, e := range a.Set().Earlier(time.Now()) {
 		earlier = append(earlier, e.ID)
 	}
-	err := dir.ShareAuthority(ctx, a.Fingerprint(), earlier, o.newAuthority)
-	if errors.Is(err, lonja.Untrusted) {
-		err = fmt.Errorf(`%w; copy it from a node that members know ("lonja server ca export" there, "lonja server ca import --force" here), or give the directory this one with --new-authority`, err)
+	err = dir.ShareAuthority(ctx, a.Fingerprint(), earlier, o.newAuthority)
+	if !errors.Is(err, lonja.Untrusted) {
+		return err == nil, err
 	}
-	return err
+	err = fmt.Errorf(`%w; copy it from a node that members know ("lonja server ca export" there, "lonja server ca import --force" here), or give the directory this one with --new-authority, and start again`, err)
+	if o.classic == switchOff {
+		return false, err
+	}
+	log.Error("this node speaks the classic protocol only", slog.Any("error", err))
+	return false, nil
 }
 
 // secure returns what serves the secure dialect on the port that port serves.
