@@ -2,7 +2,6 @@ package portmap
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -15,7 +14,6 @@ import (
 
 	"github.com/huin/goupnp"
 	"github.com/huin/goupnp/dcps/internetgateway2"
-	"golang.org/x/sys/unix"
 )
 
 func TestFindsAllProtocols(t *testing.T) {
@@ -150,51 +148,6 @@ func TestNetwork(t *testing.T) {
 	if got := lookAround(); got.gateway.IsValid() != got.local.IsValid() {
 		t.Errorf("this machine is at %v", got)
 	}
-}
-
-// routeAnswer is a kernel's answer with these attributes, each a type and an
-// IPv4 address.
-func routeAnswer(kind uint16, attributes map[uint16]string) []byte {
-	order := binary.NativeEndian
-	b := routeQuestion(faraway)
-	order.PutUint16(b[4:], kind)
-	for name, address := range attributes {
-		b = order.AppendUint16(b, unix.SizeofRtAttr+4)
-		b = order.AppendUint16(b, name)
-		b = append(b, netip.MustParseAddr(address).AsSlice()...)
-	}
-	order.PutUint32(b, uint32(len(b)))
-	return b
-}
-
-func TestParseRoute(t *testing.T) {
-	for _, tc := range []struct {
-		name   string
-		answer []byte
-		want   string
-	}{
-		{"a router", routeAnswer(unix.RTM_NEWROUTE, map[uint16]string{unix.RTA_PREFSRC: "192.168.1.11", unix.RTA_GATEWAY: "192.168.1.1"}), "192.168.1.1"},
-		{"none", routeAnswer(unix.RTM_NEWROUTE, map[uint16]string{unix.RTA_PREFSRC: "192.168.1.11"}), "invalid IP"},
-		{"an error", routeAnswer(unix.NLMSG_ERROR, map[uint16]string{unix.RTA_GATEWAY: "192.168.1.1"}), "invalid IP"},
-		{"cut short", routeAnswer(unix.RTM_NEWROUTE, map[uint16]string{unix.RTA_GATEWAY: "192.168.1.1"})[:40], "invalid IP"},
-		{"nothing", nil, "invalid IP"},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			if got := parseRoute(tc.answer).String(); got != tc.want {
-				t.Errorf("got %s, want %s", got, tc.want)
-			}
-		})
-	}
-}
-
-func FuzzParseRoute(f *testing.F) {
-	f.Add(routeAnswer(unix.RTM_NEWROUTE, map[uint16]string{unix.RTA_GATEWAY: "192.168.1.1"}))
-	f.Add(routeAnswer(unix.NLMSG_ERROR, nil))
-	f.Fuzz(func(t *testing.T, answer []byte) {
-		if got := parseRoute(answer); got.Is4In6() {
-			t.Errorf("got %v", got)
-		}
-	})
 }
 
 func FuzzParseAnswer(f *testing.F) {
