@@ -8,6 +8,7 @@ package lonja
 
 import (
 	"context"
+	"iter"
 	"net/netip"
 )
 
@@ -25,6 +26,41 @@ type Peer struct {
 	User  UserName
 	At    Endpoint
 	Reach *Reach // nil for a node that speaks the classic protocol only
+}
+
+// A PeerList is the peers of one answer, in order, as rows that are not changed
+// once they are made: many answers share them.
+type PeerList [][]Peer
+
+// Len returns how many peers there are.
+func (l PeerList) Len() (n int) {
+	for _, row := range l {
+		n += len(row)
+	}
+	return n
+}
+
+// All returns the peers, one after the other.
+func (l PeerList) All() iter.Seq[Peer] {
+	return func(yield func(Peer) bool) {
+		for _, row := range l {
+			for i := range row {
+				if !yield(row[i]) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Of returns the peer of a user, and whether it is among them.
+func (l PeerList) Of(user UserName) (Peer, bool) {
+	for p := range l.All() {
+		if p.User == user {
+			return p, true
+		}
+	}
+	return Peer{}, false
 }
 
 // Reach is how a node is reached over TLS. It is not changed once it is made.
@@ -91,7 +127,7 @@ type Publications interface {
 type Lookups interface {
 	// ListUsers returns the connected users, the newest account first.
 	// NoSuchUser, NotConnected.
-	ListUsers(ctx context.Context, user UserName) ([]Peer, error)
+	ListUsers(ctx context.Context, user UserName) (PeerList, error)
 	// ListContent returns what the owner, connected or not, has published,
 	// newest first. NoSuchUser, NotConnected, NoSuchOwner.
 	ListContent(ctx context.Context, user, owner UserName) ([]Listing, error)

@@ -103,7 +103,7 @@ func (d stay) Connect(ctx context.Context, user lonja.UserName, at lonja.Endpoin
 	return d.do(ctx, func(ctx context.Context) error { return d.Directory.Connect(ctx, user, at) })
 }
 
-func (d stay) ListUsers(ctx context.Context, user lonja.UserName) (peers []lonja.Peer, err error) {
+func (d stay) ListUsers(ctx context.Context, user lonja.UserName) (peers lonja.PeerList, err error) {
 	err = d.do(ctx, func(ctx context.Context) error {
 		peers, err = d.Directory.ListUsers(ctx, user)
 		return err
@@ -243,7 +243,7 @@ func (s *clusterSite) read(ctx context.Context, i int, everybody []lonja.UserNam
 		}
 		n.reads.success()
 		for _, name := range everybody {
-			if !slices.ContainsFunc(peers, func(p lonja.Peer) bool { return p.User == name }) {
+			if _, there := peers.Of(name); !there {
 				s.Errorf("%s does not show that %s is connected", n, name)
 				return
 			}

@@ -278,7 +278,7 @@ func (s *clusterSite) answers(i int, users []lonja.UserName) map[string]any {
 	s.Helper()
 	dir, who := s.nodes[i].dir, readerName(0)
 	peers, err := dir.ListUsers(s.Context(), who)
-	all := map[string]any{"LIST_USERS": peers}
+	all := map[string]any{"LIST_USERS": slices.Collect(peers.All())}
 	for _, user := range users {
 		listed, listErr := dir.ListContent(s.Context(), who, user)
 		all["LIST_CONTENT "+string(user)], err = listed, errors.Join(err, listErr)

@@ -33,7 +33,7 @@ func TestWhoIsGoneIsDisconnected(t *testing.T) {
 		if err != nil {
 			t.Fatalf("who listens was disconnected: %v", err)
 		}
-		if len(peers) == 1 {
+		if peers.Len() == 1 {
 			break
 		}
 		if time.Now().After(deadline) {

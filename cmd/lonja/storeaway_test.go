@@ -119,7 +119,7 @@ func TestStoreAway(t *testing.T) {
 	s.comesTo(http.StatusServiceUnavailable, nobody)
 	for refused := false; !refused; {
 		peers, err := s.dir.ListUsers(ctx, "ana")
-		if len(peers) != 1 || err != nil {
+		if peers.Len() != 1 || err != nil {
 			t.Fatalf("LIST_USERS: got %v, %v; want ana", peers, err)
 		}
 		select {

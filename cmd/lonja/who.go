@@ -31,9 +31,9 @@ or "lonja client" that runs here, or else from what the directory knows.`,
 				if err != nil {
 					return err
 				}
-				rows := make([]presentLine, len(peers))
-				for i, p := range peers {
-					rows[i] = presentUser(p)
+				rows := make([]presentLine, 0, peers.Len())
+				for p := range peers.All() {
+					rows = append(rows, presentUser(p))
 				}
 				return writeRows(cmd.OutOrStdout(), opts.json, []string{"USER", "BY", "KEY", "WAYS"}, rows, presentLine.cells)
 			})

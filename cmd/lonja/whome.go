@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -67,11 +66,11 @@ func runWhoMe(cmd *cobra.Command, opts askOptions) error {
 			if err != nil {
 				return err
 			}
-			i := slices.IndexFunc(peers, func(p lonja.Peer) bool { return p.User == a.user })
-			if i < 0 {
+			peer, there := peers.Of(a.user)
+			if !there {
 				return fmt.Errorf("%s is not connected: nothing is served; start \"lonja share\" or \"lonja client\"", lonja.Printable(string(a.user)))
 			}
-			seen := presentUser(peers[i])
+			seen := presentUser(peer)
 			line = &reachLine{User: seen.User, Source: "directory", Ways: seen.Ways, Classic: seen.Dialect == dialectClassic}
 		}
 		if opts.json {

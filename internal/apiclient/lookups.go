@@ -63,10 +63,11 @@ func all[W any](page func(after lonja.Cursor) ([]W, lonja.Cursor, error)) ([]W, 
 }
 
 // ListUsers implements lonja.Lookups.
-func (c *Client) ListUsers(ctx context.Context, user lonja.UserName) ([]lonja.Peer, error) {
-	return all(func(after lonja.Cursor) ([]lonja.Peer, lonja.Cursor, error) {
+func (c *Client) ListUsers(ctx context.Context, user lonja.UserName) (lonja.PeerList, error) {
+	peers, err := all(func(after lonja.Cursor) ([]lonja.Peer, lonja.Cursor, error) {
 		return c.UsersPage(ctx, user, after, lonja.MaxPage)
 	})
+	return lonja.PeerList{peers}, err
 }
 
 // ListContent implements lonja.Lookups.

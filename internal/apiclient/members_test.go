@@ -244,7 +244,8 @@ func TestSession(t *testing.T) {
 	if session.Observed.Addr() != netip.MustParseAddr("127.0.0.1") || session.Node != "n1" || !session.Classic {
 		t.Errorf("got session %+v", session)
 	}
-	peers, err := ana.ListUsers(ctx, "ana")
+	list, err := ana.ListUsers(ctx, "ana")
+	peers := slices.Collect(list.All())
 	h.ok(err)
 	ways := []lonja.Endpoint{lonja.EndpointFrom(netip.MustParseAddr("127.0.0.1"), 4445), here[0]}
 	if len(peers) != 1 || peers[0].Reach == nil || !slices.Equal(peers[0].Reach.Ways, ways) || peers[0].Reach.Key != ana.member.Key {
@@ -326,7 +327,8 @@ func TestCertificateWithoutASession(t *testing.T) {
 	if string(cert.Chain[0]) != "ana" || lonja.PublicKey(cert.Chain[1]) != ana.member.Key || cert.NotAfter.Unix() != 2 {
 		t.Errorf("got %+v", cert)
 	}
-	peers, err := luis.ListUsers(ctx, "luis")
+	list, err := luis.ListUsers(ctx, "luis")
+	peers := slices.Collect(list.All())
 	if h.ok(err); len(peers) != 1 || peers[0].User != "luis" {
 		t.Errorf("connected are %+v, want luis only", peers)
 	}

@@ -86,7 +86,7 @@ func TestOnePortTwoDialects(t *testing.T) {
 		t.Errorf("got %+v, %v", listings, err)
 	}
 	peers, err := classic.ListUsers(ctx, "luis")
-	if err != nil || len(peers) != 2 {
+	if err != nil || peers.Len() != 2 {
 		t.Errorf("got %v, %v", peers, err)
 	}
 	if err := classic.Register(ctx, "ana"); !errors.Is(err, lonja.NameInUse) {

@@ -25,9 +25,9 @@ func ReadStatus(r io.ByteReader) (byte, error) {
 }
 
 // AppendUsers appends what follows status 0 of LIST_USERS.
-func AppendUsers(b []byte, peers []lonja.Peer) []byte {
-	b = appendNumber(b, uint64(len(peers)))
-	for _, p := range peers {
+func AppendUsers(b []byte, peers lonja.PeerList) []byte {
+	b = appendNumber(b, uint64(peers.Len()))
+	for p := range peers.All() {
 		b = appendField(b, string(p.User))
 		b = appendEndpoint(b, p.At)
 	}

@@ -19,7 +19,7 @@ func endpoint(s string) lonja.Endpoint {
 
 func TestAnswersSurviveTheWire(t *testing.T) {
 	peers := []lonja.Peer{{User: "ana", At: endpoint("10.0.0.1:4000")}, {User: "ñandú", At: endpoint("[2001:db8::1]:65535")}}
-	if got, err := ReadUsers(reader(string(AppendUsers(nil, peers)))); err != nil || !reflect.DeepEqual(got, peers) {
+	if got, err := ReadUsers(reader(string(AppendUsers(nil, lonja.PeerList{peers})))); err != nil || !reflect.DeepEqual(got, peers) {
 		t.Errorf("users: got %v, %v; want %v", got, err, peers)
 	}
 	listings := []lonja.Listing{{Name: "/a", Size: lonja.UnknownSize}, {Name: `C:\b`, Size: lonja.UnknownSize}}
@@ -39,7 +39,7 @@ func TestAnswersSurviveTheWire(t *testing.T) {
 func TestAnswerBytes(t *testing.T) {
 	for name, c := range map[string]struct{ got, want string }{
 		"no users": {string(AppendUsers(nil, nil)), "0\x00"},
-		"users":    {string(AppendUsers(nil, []lonja.Peer{{User: "ana", At: endpoint("[::ffff:10.0.0.1]:4000")}})), "1\x00ana\x0010.0.0.1\x004000\x00"},
+		"users":    {string(AppendUsers(nil, lonja.PeerList{{{User: "ana", At: endpoint("[::ffff:10.0.0.1]:4000")}}})), "1\x00ana\x0010.0.0.1\x004000\x00"},
 		"content":  {string(AppendListings(nil, []lonja.Listing{{Name: "/a", Description: "not sent"}})), "1\x00/a\x00"},
 		"holders":  {string(AppendHolders(nil, []lonja.Holder{{User: "not sent", At: endpoint("10.0.0.1:4000"), Name: "/a"}})), "\x0110.0.0.1\x004000\x00/a\x00"},
 	} {
@@ -143,7 +143,7 @@ func FuzzReadUsers(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again, err := ReadUsers(reader(string(AppendUsers(nil, peers))))
+		again, err := ReadUsers(reader(string(AppendUsers(nil, lonja.PeerList{peers}))))
 		if err != nil || !reflect.DeepEqual(again, peers) {
 			t.Fatalf("%v became %v, %v", peers, again, err)
 		}

@@ -37,9 +37,9 @@ type crowd struct {
 	asked atomic.Int64
 }
 
-func (c *crowd) ListUsers(context.Context, lonja.UserName) ([]lonja.Peer, error) {
+func (c *crowd) ListUsers(context.Context, lonja.UserName) (lonja.PeerList, error) {
 	c.asked.Add(1)
-	return make([]lonja.Peer, c.users), nil
+	return lonja.PeerList{make([]lonja.Peer, c.users)}, nil
 }
 
 func (c *crowd) ListContent(context.Context, lonja.UserName, lonja.UserName) ([]lonja.Listing, error) {

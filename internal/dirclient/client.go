@@ -84,8 +84,9 @@ func (c *Client) Delete(ctx context.Context, user lonja.UserName, name lonja.Fil
 }
 
 // ListUsers implements lonja.Lookups.
-func (c *Client) ListUsers(ctx context.Context, user lonja.UserName) ([]lonja.Peer, error) {
-	return ask(ctx, c, classic.Request{Op: lonja.OpListUsers, User: user}, classic.ReadUsers)
+func (c *Client) ListUsers(ctx context.Context, user lonja.UserName) (lonja.PeerList, error) {
+	peers, err := ask(ctx, c, classic.Request{Op: lonja.OpListUsers, User: user}, classic.ReadUsers)
+	return lonja.PeerList{peers}, err
 }
 
 // ListContent implements lonja.Lookups. The listings have no descriptions:

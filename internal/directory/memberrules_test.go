@@ -97,7 +97,7 @@ func TestSessionsRunOut(t *testing.T) {
 		online := func() (users []lonja.UserName) {
 			peers, err := d.ListUsers(t.Context(), "old")
 			must(t, err)
-			for _, p := range peers {
+			for p := range peers.All() {
 				users = append(users, p.User)
 			}
 			return users

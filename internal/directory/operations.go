@@ -188,24 +188,28 @@ func (d *Directory) publication(op lonja.Operation, user lonja.UserName, name lo
 }
 
 // ListUsers implements lonja.Lookups.
-func (d *Directory) ListUsers(_ context.Context, user lonja.UserName) ([]lonja.Peer, error) {
+func (d *Directory) ListUsers(_ context.Context, user lonja.UserName) (lonja.PeerList, error) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	if _, err := d.connected(lonja.OpListUsers, user); err != nil {
 		return nil, err
 	}
-	peers, next := d.index.Peers(make([]lonja.Peer, 0, d.index.Connected()), index.Place{}, peersPage)
+	var peers lonja.PeerList
+	row, next := d.index.Peers(index.Place{}, lonja.MaxPage)
 	for next != (index.Place{}) {
-		d.mu.RUnlock()
-		d.mu.RLock()
-		peers, next = d.index.Peers(peers, next, peersPage)
+		peers = append(peers, row)
+		if len(peers)%rowsATurn == 0 {
+			d.mu.RUnlock()
+			d.mu.RLock()
+		}
+		row, next = d.index.Peers(next, lonja.MaxPage)
 	}
-	return peers, nil
+	return append(peers, row), nil
 }
 
-// peersPage is how many users are listed before others get a turn. Who comes or
-// goes meanwhile may be listed or not.
-const peersPage = 1024
+// rowsATurn is how many rows of users are listed before others get a turn. Who
+// comes or goes meanwhile may be listed or not.
+const rowsATurn = 8
 
 // ListContent implements lonja.Lookups.
 func (d *Directory) ListContent(_ context.Context, user, owner lonja.UserName) ([]lonja.Listing, error) {

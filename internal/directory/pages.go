@@ -90,11 +90,16 @@ func (d *Directory) UsersPage(_ context.Context, user lonja.UserName, after lonj
 	if _, err := d.connected(lonja.OpListUsers, user); err != nil {
 		return nil, "", err
 	}
-	peers, next := d.index.Peers(nil, place, limit)
-	if next == (index.Place{}) {
-		return peers, "", nil
+	var page []lonja.Peer
+	for len(page) < limit {
+		var more []lonja.Peer
+		more, place = d.index.Peers(place, limit-len(page))
+		page = append(page, more...)
+		if place == (index.Place{}) {
+			return page, "", nil
+		}
 	}
-	return peers, appendCursor(usersCursor, next.Incarnation, uint64(next.Number)), nil
+	return page, appendCursor(usersCursor, place.Incarnation, uint64(place.Number)), nil
 }
 
 func spotCursor(kind byte, s index.Spot) lonja.Cursor {

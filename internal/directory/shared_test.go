@@ -91,7 +91,7 @@ func (a anyNode) Delete(ctx context.Context, u lonja.UserName, n lonja.FileName)
 	return a.next().Delete(ctx, u, n)
 }
 
-func (a anyNode) ListUsers(ctx context.Context, u lonja.UserName) ([]lonja.Peer, error) {
+func (a anyNode) ListUsers(ctx context.Context, u lonja.UserName) (lonja.PeerList, error) {
 	return a.next().ListUsers(ctx, u)
 }
 
@@ -130,7 +130,7 @@ func TestNodeThatLeaves(t *testing.T) {
 	late := openNodes(t, s, 1)[0]
 	for _, d := range []*Directory{nodes[1], late} {
 		peers, err := d.ListUsers(ctx, "ana")
-		if want := []lonja.Peer{{User: "ana", At: somewhere}}; err != nil || !slices.Equal(peers, want) {
+		if want := []lonja.Peer{{User: "ana", At: somewhere}}; err != nil || !slices.Equal(slices.Collect(peers.All()), want) {
 			t.Errorf("got %v, %v; want %v", peers, err, want)
 		}
 	}

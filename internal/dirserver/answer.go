@@ -30,10 +30,10 @@ func endpointSize(at lonja.Endpoint) int {
 	return maxEndpoint6
 }
 
-func usersResult(peers []lonja.Peer) result {
+func usersResult(peers lonja.PeerList) result {
 	size := maxNumber
-	for i := range peers {
-		size += len(peers[i].User) + 1 + endpointSize(peers[i].At)
+	for p := range peers.All() {
+		size += len(p.User) + 1 + endpointSize(p.At)
 	}
 	return result{size, func(b []byte) []byte { return classic.AppendUsers(b, peers) }}
 }

@@ -38,10 +38,12 @@ func crowdOf(size int) (*crowd, string) {
 			At:   lonja.EndpointFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 4000),
 		})
 	}
-	return c, "\x00" + string(classic.AppendUsers(nil, c.peers))
+	return c, "\x00" + string(classic.AppendUsers(nil, lonja.PeerList{c.peers}))
 }
 
-func (c *crowd) ListUsers(context.Context, lonja.UserName) ([]lonja.Peer, error) { return c.peers, nil }
+func (c *crowd) ListUsers(context.Context, lonja.UserName) (lonja.PeerList, error) {
+	return lonja.PeerList{c.peers}, nil
+}
 
 // pipes is a listener whose connections have no buffer: what was written has
 // been read.
@@ -175,11 +177,11 @@ type slowCrowd struct {
 	let    chan struct{}
 }
 
-func (c *slowCrowd) ListUsers(context.Context, lonja.UserName) ([]lonja.Peer, error) {
+func (c *slowCrowd) ListUsers(context.Context, lonja.UserName) (lonja.PeerList, error) {
 	c.making.Add(1)
 	defer c.making.Add(-1)
 	<-c.let
-	return c.peers, nil
+	return lonja.PeerList{c.peers}, nil
 }
 
 // TestFewListsAreMadeAtOnce: a list takes memory before anybody knows how much.

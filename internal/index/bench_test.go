@@ -137,11 +137,7 @@ func BenchmarkPeers(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		peers, next := x.Peers(make([]lonja.Peer, 0, users), Place{}, 1024)
-		for next != (Place{}) {
-			peers, next = x.Peers(peers, next, 1024)
-		}
-		if len(peers) != users {
+		if peers := allPeers(x, 1024); len(peers) != users {
 			b.Fatalf("got %d users, want %d", len(peers), users)
 		}
 	}

@@ -45,7 +45,7 @@ type Index struct {
 
 	secure secure // what only the secure dialect knows
 
-	online    order           // connected accounts, by incarnation
+	online    online          // connected accounts, by incarnation
 	reachable *roaring.Bitmap // documents whose base has a connected owner
 	ranked    order           // bases, the first to show first; made when loading ends
 	fronts    [frontCount]front
@@ -239,9 +239,11 @@ func (x *Index) Accounts(from uint32, n int) (accounts []Account, next uint32) {
 func (x *Index) Connect(user lonja.UserName, at lonja.Endpoint) {
 	number, a := x.account(user)
 	a.addr, a.port = at.Addr().As16(), at.Port()
-	if !a.online {
-		x.setPresence(number, a, true)
+	if a.online {
+		x.online.changed(x.olderThan(x.place(number)))
+		return
 	}
+	x.setPresence(number, a, true)
 }
 
 // Disconnect tells that the user, who has an account, is not connected.
@@ -252,7 +254,7 @@ func (x *Index) Disconnect(user lonja.UserName) {
 }
 
 func (x *Index) setPresence(number uint32, a *account, online bool) {
-	older := x.olderThan(Place{a.incarnation, number})
+	older := x.olderThan(x.place(number))
 	if !online {
 		delete(x.secure.reach, number)
 	}
@@ -277,27 +279,6 @@ func (x *Index) olderThan(p Place) func(uint32) bool {
 		incarnation := x.accounts.at(number).incarnation
 		return incarnation < p.Incarnation || incarnation == p.Incarnation && number < p.Number
 	}
-}
-
-// Peers appends up to n connected users to peers, the newest account first, and
-// only accounts older than that at the place; the zero Place is for all. It
-// returns where to go on, the zero Place if there are no more.
-func (x *Index) Peers(peers []lonja.Peer, older Place, n int) (_ []lonja.Peer, next Place) {
-	end := position{block: len(x.online.blocks)}
-	if older != (Place{}) {
-		end = x.online.search(x.olderThan(older))
-	}
-	var names nameArena
-	for number := range x.online.backward(end) {
-		if n == 0 {
-			return peers, next
-		}
-		n--
-		a := x.accounts.at(number)
-		peers = append(peers, lonja.Peer{User: lonja.UserName(names.add(x.texts.bytes(a.user))), At: a.endpoint(), Reach: x.secure.reach[number]})
-		next = Place{a.incarnation, number}
-	}
-	return peers, Place{}
 }
 
 // Connected returns how many users are connected.

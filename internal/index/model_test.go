@@ -287,12 +287,22 @@ func (s *machine) compare(t *rapid.T) {
 	s.compareSecure(t)
 }
 
+// allPeers returns all connected users, asking for up to n at a time.
+func allPeers(x *Index, n int) []lonja.Peer {
+	all, next := x.Peers(Place{}, n)
+	all = slices.Clone(all)
+	for next != (Place{}) {
+		var more []lonja.Peer
+		more, next = x.Peers(next, n)
+		all = append(all, more...)
+	}
+	return all
+}
+
 // comparePeers lists who is connected, a page after the other.
 func (s *machine) comparePeers(t *rapid.T) {
-	var got, want []lonja.Peer
-	for next, more := (Place{}), true; more; more = next != (Place{}) {
-		got, next = s.x.Peers(got, next, rapid.IntRange(1, 3).Draw(t, "peers"))
-	}
+	var want []lonja.Peer
+	got := allPeers(s.x, rapid.IntRange(1, 3).Draw(t, "peers"))
 	for _, a := range slices.Backward(s.m.accounts) {
 		if a.online {
 			want = append(want, lonja.Peer{User: a.name, At: somewhere, Reach: a.reach()})

@@ -42,14 +42,15 @@ func (o *order) search(before func(number uint32) bool) position {
 	return position{block, sort.Search(len(b), func(i int) bool { return !before(b[i]) })}
 }
 
-// insert adds a number behind those that are before it.
-func (o *order) insert(number uint32, before func(number uint32) bool) {
+// insert adds a number behind those that are before it. It returns the block
+// that has it, or the first of the two that this has become.
+func (o *order) insert(number uint32, before func(number uint32) bool) (block int, split bool) {
 	o.count++
 	at := o.search(before)
 	if at.block == len(o.blocks) {
 		if at.block == 0 {
 			o.blocks = append(o.blocks, append(make([]uint32, 0, blockSize), number))
-			return
+			return 0, false
 		}
 		at.block--
 		at.slot = len(o.blocks[at.block])
@@ -57,15 +58,17 @@ func (o *order) insert(number uint32, before func(number uint32) bool) {
 	b := slices.Insert(o.blocks[at.block], at.slot, number)
 	if len(b) < blockSize {
 		o.blocks[at.block] = b
-		return
+		return at.block, false
 	}
 	second := append(make([]uint32, 0, blockSize), b[blockSize/2:]...)
 	o.blocks[at.block] = b[:blockSize/2]
 	o.blocks = slices.Insert(o.blocks, at.block+1, second)
+	return at.block, true
 }
 
-// remove takes out the number at the position that search returns for before.
-func (o *order) remove(before func(number uint32) bool) {
+// remove takes out the number at the position that search returns for before. It
+// returns the block that had it, and whether the block has gone with it.
+func (o *order) remove(before func(number uint32) bool) (block int, emptied bool) {
 	at := o.search(before)
 	o.count--
 	b := slices.Delete(o.blocks[at.block], at.slot, at.slot+1)
@@ -73,6 +76,7 @@ func (o *order) remove(before func(number uint32) bool) {
 	if len(b) == 0 {
 		o.blocks = slices.Delete(o.blocks, at.block, at.block+1)
 	}
+	return at.block, len(b) == 0
 }
 
 // from returns the numbers from a position on.

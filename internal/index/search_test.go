@@ -127,15 +127,11 @@ func TestAccountsOfOneIncarnation(t *testing.T) {
 	x.SetAccount("luis", 7, 2)
 	x.Connect("ana", somewhere)
 	x.Connect("luis", somewhere)
-	var all []lonja.Peer
-	for next, more := (Place{}), true; more; more = next != (Place{}) {
-		all, next = x.Peers(all, next, 1)
-	}
-	if len(all) != 2 {
+	if all := allPeers(x, 1); len(all) != 2 {
 		t.Errorf("got %v, want both", all)
 	}
 	x.Disconnect("ana")
-	if left, _ := x.Peers(nil, Place{}, 9); len(left) != 1 || left[0].User != "luis" {
+	if left, _ := x.Peers(Place{}, 9); len(left) != 1 || left[0].User != "luis" {
 		t.Errorf("got %v, want luis", left)
 	}
 }

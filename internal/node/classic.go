@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
-	"slices"
 
 	"lonja"
 	"lonja/internal/download"
@@ -106,11 +105,11 @@ func (n classicDialect) fetchFile(ctx context.Context, s *stay, owner lonja.User
 	if err != nil {
 		return n.heed(s, err)
 	}
-	i := slices.IndexFunc(peers, func(p lonja.Peer) bool { return p.User == owner })
-	if i < 0 {
+	peer, there := peers.Of(owner)
+	if !there {
 		return notThere(owner)
 	}
-	holder := lonja.Holder{User: owner, At: peers[i].At, Name: f.remote}
+	holder := lonja.Holder{User: owner, At: peer.At, Name: f.remote}
 	_, err = download.FetchFile(ctx, holder, f.local, download.Options{Progress: f.progress})
 	return err
 }

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -312,7 +313,7 @@ func (n *Node) ListUsers(ctx context.Context) ([]lonja.Peer, error) {
 		return nil, err
 	}
 	peers, err := n.opts.Directory.ListUsers(ctx, s.user)
-	return peers, n.heed(s, err)
+	return slices.Collect(peers.All()), n.heed(s, err)
 }
 
 // Search returns a page of what all users have published that matches query.

@@ -58,7 +58,7 @@ func (f failing) Disconnect(context.Context, lonja.UserName) error              
 func (f failing) Publish(context.Context, lonja.UserName, lonja.Listing) error  { return f.err }
 func (f failing) Delete(context.Context, lonja.UserName, lonja.FileName) error  { return f.err }
 
-func (f failing) ListUsers(context.Context, lonja.UserName) ([]lonja.Peer, error) {
+func (f failing) ListUsers(context.Context, lonja.UserName) (lonja.PeerList, error) {
 	return nil, f.err
 }
 

@@ -133,7 +133,7 @@ func (i *instrumented) Delete(ctx context.Context, user lonja.UserName, name lon
 }
 
 // ListUsers implements lonja.Lookups.
-func (i *instrumented) ListUsers(ctx context.Context, user lonja.UserName) ([]lonja.Peer, error) {
+func (i *instrumented) ListUsers(ctx context.Context, user lonja.UserName) (lonja.PeerList, error) {
 	start := time.Now()
 	peers, err := i.dir.ListUsers(ctx, user)
 	i.metrics[lonja.OpListUsers].done(start, err)

@@ -121,7 +121,7 @@ func TestReplayedConnections(t *testing.T) {
 	if before != after {
 		t.Errorf("a replay has changed what is published: %+v, before %+v", after, before)
 	}
-	if users, err := v.rules.ListUsers(ctx, "ana"); err == nil && len(users) > 0 {
+	if users, err := v.rules.ListUsers(ctx, "ana"); err == nil && users.Len() > 0 {
 		t.Errorf("a replay has connected %v", users)
 	}
 }
