@@ -155,22 +155,41 @@ func (x *Index) Complete() (orphans []Orphan) {
 
 // sortBases returns the bases by rank.
 func (x *Index) sortBases() []uint32 {
-	numbers := make([]uint32, 0, x.bases.len())
+	// While nobody is connected most have the same counts, and the beginnings of
+	// their names decide: here they are beside each other in memory.
+	type started struct {
+		rank, begin uint64
+		number      uint32
+	}
+	all := make([]started, 0, x.bases.len())
 	for number := uint32(1); number <= x.bases.next; number++ {
 		if x.bases.at(number).listings > 0 {
 			s := x.standing(number)
 			*x.ranks.at(number) = s.rank()
-			numbers = append(numbers, number)
+			all = append(all, started{s.rank(), s.begin, number})
 		}
 	}
-	slices.SortFunc(numbers, func(a, b uint32) int {
-		if c := cmp.Compare(*x.ranks.at(a), *x.ranks.at(b)); c != 0 {
+	slices.SortFunc(all, func(a, b started) int {
+		if c := cmp.Compare(a.rank, b.rank); c != 0 {
 			return c
 		}
-		s, o := x.standing(a), x.standing(b)
+		if a.begin != b.begin && !saturated(a.rank) {
+			return cmp.Compare(a.begin, b.begin)
+		}
+		s, o := x.standing(a.number), x.standing(b.number)
 		return s.compare(&o)
 	})
+	numbers := make([]uint32, len(all))
+	for i, s := range all {
+		numbers[i] = s.number
+	}
 	return numbers
+}
+
+// saturated reports whether a rank does not tell all of a count.
+func saturated(rank uint64) bool {
+	online, listings := rank>>(64-countBits), rank>>nameBits&maxCount
+	return online == 0 || listings == 0
 }
 
 // sortTexts sorts texts by their bytes.
