@@ -158,23 +158,25 @@ func (x *Index) sortBases() []uint32 {
 	// While nobody is connected most have the same counts, and the beginnings of
 	// their names decide: here they are beside each other in memory.
 	type started struct {
-		rank, begin uint64
-		number      uint32
+		rank, begin, more uint64
+		number            uint32
 	}
 	all := make([]started, 0, x.bases.len())
 	for number := uint32(1); number <= x.bases.next; number++ {
 		if x.bases.at(number).listings > 0 {
 			s := x.standing(number)
 			*x.ranks.at(number) = s.rank()
-			all = append(all, started{s.rank(), s.begin, number})
+			all = append(all, started{s.rank(), s.begin, lead(s.name[min(leadSize, len(s.name)):]), number})
 		}
 	}
 	slices.SortFunc(all, func(a, b started) int {
 		if c := cmp.Compare(a.rank, b.rank); c != 0 {
 			return c
 		}
-		if a.begin != b.begin && !saturated(a.rank) {
-			return cmp.Compare(a.begin, b.begin)
+		if !saturated(a.rank) {
+			if c := cmp.Or(cmp.Compare(a.begin, b.begin), cmp.Compare(a.more, b.more)); c != 0 {
+				return c
+			}
 		}
 		s, o := x.standing(a.number), x.standing(b.number)
 		return s.compare(&o)
@@ -214,10 +216,12 @@ func sortTexts(a *arena, places []uint32) []uint32 {
 	return places
 }
 
+const leadSize = 8
+
 // lead returns the first bytes of a text as a number that sorts like them:
 // most comparisons need no more, and touch no other memory.
 func lead(text []byte) uint64 {
-	var b [8]byte
+	var b [leadSize]byte
 	copy(b[:], text)
 	return binary.BigEndian.Uint64(b[:])
 }
