@@ -58,6 +58,7 @@ var layers = [][]string{
 	},
 	3: {
 		"lonja/internal/authority",
+		"lonja/internal/fileclient",
 		"lonja/internal/identity",
 		"lonja/internal/memstore",
 		"lonja/internal/natsstore",

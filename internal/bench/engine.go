@@ -24,12 +24,13 @@ const (
 	BarePath    WritePath = iota // the engine, without lonja
 	StorePath                    // store.Store
 	PublishPath                  // a directory: rules, store, index
+	SignedPath                   // likewise of members, over TLS, each publication signed and checked
 	pathCount
 )
 
 // String returns the path's name.
 func (p WritePath) String() string {
-	return [...]string{BarePath: "bare", StorePath: "store", PublishPath: "publish"}[p]
+	return [...]string{BarePath: "bare", StorePath: "store", PublishPath: "publish", SignedPath: "signed"}[p]
 }
 
 // MarshalText makes JSON write the name.
@@ -95,6 +96,13 @@ func (p place) engineIn(ctx context.Context, dir string, path WritePath, writers
 	d, err := directory.Open(ctx, directory.Options{Store: kept, Shared: p.cluster != nil})
 	if err != nil {
 		return nil, errors.Join(err, end())
+	}
+	if path == SignedPath {
+		s, err := newSignedWriters(ctx, d, writers)
+		if err != nil {
+			return nil, errors.Join(err, d.Close(), end())
+		}
+		return &engine{s.publish, func() error { return errors.Join(s.close(), d.Close(), end()) }}, nil
 	}
 	if err := connectWriters(ctx, d, writers); err != nil {
 		return nil, errors.Join(err, d.Close(), end())

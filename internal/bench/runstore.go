@@ -85,7 +85,7 @@ type StorePoint struct {
 }
 
 // RunStore measures durable writes: each client writes one new record after the
-// other and waits until it is kept, by three paths in turns, each into an empty
+// other and waits until it is kept, by four paths in turns, each into an empty
 // store. When ctx ends it returns an error.
 func RunStore(ctx context.Context, o StoreOptions) (*StoreReport, error) {
 	if err := o.check(); err != nil {
@@ -99,7 +99,7 @@ func RunStore(ctx context.Context, o StoreOptions) (*StoreReport, error) {
 	}
 	var trials []StoreResult
 	for _, writers := range o.Writers {
-		for _, t := range turns(o.Rounds, []WritePath{BarePath, StorePath, PublishPath}) {
+		for _, t := range turns(o.Rounds, []WritePath{BarePath, StorePath, PublishPath, SignedPath}) {
 			trials = append(trials, StoreResult{Path: t.of, Writers: writers, Round: t.round})
 		}
 	}

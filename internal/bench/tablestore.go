@@ -14,7 +14,8 @@ func (r *StoreReport) WriteTable(w io.Writer) error {
 Durable writes on %s: one new record after the other, each waited for. Each
 figure is the median of %d rounds of %s, in turns; max is the worst of them.
 "bare" is the engine without lonja, "store" lonja's store on it, "publish" a
-directory's whole way of a PUBLISH but for the network.
+directory's whole way of a PUBLISH but for the network, "signed" with it: members
+who sign what they publish over TLS, in the same process.
 `, r.Machine, r.Engine, r.Rounds, time.Duration(r.Duration))
 	others := medianOver(r.Results, func(x StoreResult) float64 { return x.Others })
 	fmt.Fprintf(&b, "Other programs, the servers of a cluster among them, took %.0f %% of the processors meanwhile.\n\n", 100*others)

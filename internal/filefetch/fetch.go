@@ -15,14 +15,13 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"lonja"
-	"lonja/internal/fileapi"
+	"lonja/internal/fileclient"
 	"lonja/internal/partial"
 	"lonja/internal/tree"
 )
@@ -79,13 +78,12 @@ func (o Options) withDefaults() Options {
 // written; Canceled if ctx ended; and whatever kind Dial gives its errors.
 func Fetch(ctx context.Context, file File, target string, opts Options) (size int64, err error) {
 	opts = opts.withDefaults()
-	client := newClient(file, opts)
-	defer client.close()
+	client := fileclient.New(file.ID, fileclient.Options{Dial: opts.Dial, Conns: opts.Conns, StallTimeout: opts.StallTimeout})
+	defer client.Close()
 	if file.Size == lonja.UnknownSize {
-		if file.Size, err = client.size(ctx); err != nil {
+		if file.Size, err = client.Size(ctx); err != nil {
 			return 0, failed(ctx, file, err)
 		}
-		client.file.Size = file.Size
 	}
 	layout, err := tree.LayoutOf(file.Size)
 	if err != nil {
@@ -162,10 +160,4 @@ func failed(ctx context.Context, file File, err error) error {
 		name = lonja.FileName(file.ID.String())
 	}
 	return &lonja.Error{Kind: kind, Op: "fetch from", User: file.Owner, File: name, Err: err}
-}
-
-// refusal is the error for an answer that is no success.
-func refusal(resp *http.Response) error {
-	kind := fileapi.Kind(resp.StatusCode)
-	return lonja.E(kind, "", fmt.Errorf("the owner says no: %s", lonja.Printable(resp.Status)))
 }

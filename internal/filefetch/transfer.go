@@ -11,13 +11,14 @@ import (
 	"time"
 
 	"lonja"
+	"lonja/internal/fileclient"
 	"lonja/internal/tree"
 )
 
 // A transfer shares one file between some connections to the same owner: each
 // takes the next range, fetches and hashes it.
 type transfer struct {
-	client   *client
+	client   *fileclient.Client
 	layout   tree.Layout
 	opts     Options
 	received atomic.Int64
@@ -46,7 +47,7 @@ const (
 // leaves the rest to the others.
 const ahead = 1 << 16
 
-func newTransfer(c *client, layout tree.Layout, opts Options) *transfer {
+func newTransfer(c *fileclient.Client, layout tree.Layout, opts Options) *transfer {
 	return &transfer{
 		client: c, layout: layout, opts: opts, builder: tree.NewBuilder(layout, nil),
 		alive: int(max(1, min(int64(opts.Conns), layout.Pieces()/(2*leastSpan)))),
@@ -171,23 +172,23 @@ func (w *worker) offset() int64 { return w.piece*tree.PieceSize + w.unfinished }
 // receive fetches what is missing up to a piece, with one request.
 func (w *worker) receive(ctx context.Context, endPiece int64) error {
 	end := min(endPiece*tree.PieceSize, w.layout.Size())
-	resp, err := w.client.open(ctx, w.offset(), end)
+	body, err := w.client.Open(ctx, w.layout.Size(), w.offset(), end)
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close()
+	defer body.Close()
 	for w.piece < endPiece {
 		left := w.layout.PieceLen(w.piece) - int(w.unfinished)
-		n, err := io.ReadFull(resp.Body, w.buf[:min(left, len(w.buf))])
+		n, err := io.ReadFull(body, w.buf[:min(left, len(w.buf))])
 		if keepErr := w.keep(w.buf[:n]); keepErr != nil {
 			return keepErr
 		}
 		if err != nil {
-			return broken(ctx, fmt.Errorf("after %d of %d bytes: %w", w.offset(), w.layout.Size(), err))
+			return fileclient.Broken(ctx, fmt.Errorf("after %d of %d bytes: %w", w.offset(), w.layout.Size(), err))
 		}
 	}
 	// To have seen the end lets the connection be used again.
-	if n, _ := resp.Body.Read(w.buf[:1]); n > 0 {
+	if n, _ := body.Read(w.buf[:1]); n > 0 {
 		return lonja.E(lonja.Malformed, "", errors.New("it sends more than was asked for"))
 	}
 	return nil

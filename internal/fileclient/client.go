@@ -1,9 +1,13 @@
-package filefetch
+// Package fileclient asks one peer for one content, over HTTP/1.1 on connections
+// that somebody else makes: for its size, and for parts of it. What comes is not
+// checked here: packages filefetch and swarm do that.
+package fileclient
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -14,20 +18,35 @@ import (
 	"lonja/internal/fileapi"
 )
 
-// A client asks the owner for parts of the file. It may be used by several
-// goroutines at once; each has a connection then.
-type client struct {
-	file      File
+// Options say how a peer is asked. Dial must be set, and the others above zero.
+type Options struct {
+	// Dial connects to the peer, over TLS, and returns when the other side has
+	// proved to be the right one. The Client closes the connection. Dial is called
+	// by several goroutines at once.
+	Dial         func(ctx context.Context) (net.Conn, error)
+	Conns        int           // that are kept while nothing is asked
+	StallTimeout time.Duration // for a peer that sends, or takes, nothing
+}
+
+// A Client asks one peer for one content. It may be used by several goroutines at
+// once; each has a connection then. The errors of its methods are of kind
+// NoSuchFile, Forbidden, Limited, Conflict or Refused if the peer says no;
+// Unavailable if it cannot be reached, stops sending, or breaks off; Malformed if it
+// answers something else than it was asked; Untrusted if the content is of
+// another size there; Canceled if ctx ended; and whatever Dial says.
+type Client struct {
+	id        lonja.FileID
 	transport *http.Transport
 }
 
 // maxHeader bounds the header of an answer, in bytes.
 const maxHeader = 16 << 10
 
-func newClient(file File, opts Options) *client {
+// New returns a Client for a content. The caller closes it.
+func New(id lonja.FileID, opts Options) *Client {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
-	return &client{file, &http.Transport{
+	return &Client{id, &http.Transport{
 		// For http.Transport the connection is a plain one: whom it leads to
 		// is proved already.
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -47,7 +66,8 @@ func newClient(file File, opts Options) *client {
 	}}
 }
 
-func (c *client) close() { c.transport.CloseIdleConnections() }
+// Close closes the connections that are not in use.
+func (c *Client) Close() { c.transport.CloseIdleConnections() }
 
 // An impatientConn fails when the other side sends, or takes, nothing for so long.
 type impatientConn struct {
@@ -75,8 +95,8 @@ func (c *impatientConn) Write(p []byte) (int, error) {
 
 // ask sends a request. What is no success is an error; otherwise the caller
 // closes the body.
-func (c *client) ask(ctx context.Context, method, byteRange string) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, method, "http://peer"+fileapi.Path(c.file.ID), nil)
+func (c *Client) ask(ctx context.Context, method, byteRange string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://peer"+fileapi.Path(c.id), nil)
 	if err != nil {
 		return nil, lonja.E(lonja.Internal, "ask", err)
 	}
@@ -85,7 +105,7 @@ func (c *client) ask(ctx context.Context, method, byteRange string) (*http.Respo
 	}
 	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
-		return nil, broken(ctx, err)
+		return nil, Broken(ctx, err)
 	}
 	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusPartialContent {
 		_ = resp.Body.Close()
@@ -94,10 +114,10 @@ func (c *client) ask(ctx context.Context, method, byteRange string) (*http.Respo
 	return resp, nil
 }
 
-// broken gives an error of the connection its kind. (An error of net/http that
+// Broken gives an error of the connection its kind. (An error of net/http that
 // looks like that of a context is one of its own time-outs, as long as ctx goes
 // on. What it does not understand cannot be told from what broke off.)
-func broken(ctx context.Context, err error) error {
+func Broken(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return lonja.E(lonja.Canceled, "", ctx.Err())
 	}
@@ -107,8 +127,8 @@ func broken(ctx context.Context, err error) error {
 	return lonja.E(lonja.Unavailable, "", fmt.Errorf("the connection broke off: %w", err))
 }
 
-// size asks how big the file is, if its owner has not signed that.
-func (c *client) size(ctx context.Context) (int64, error) {
+// Size asks how big the content is, in bytes.
+func (c *Client) Size(ctx context.Context) (int64, error) {
 	resp, err := c.ask(ctx, http.MethodHead, "")
 	if err != nil {
 		return 0, err
@@ -120,9 +140,11 @@ func (c *client) size(ctx context.Context) (int64, error) {
 	return resp.ContentLength, nil
 }
 
-// open asks for the bytes from offset up to end, and returns the answer that
-// has them. Its body may be longer or shorter all the same.
-func (c *client) open(ctx context.Context, offset, end int64) (*http.Response, error) {
+// Open asks for the bytes from offset up to end of a content of that size, and
+// returns where they are read from; it may be more or fewer all the same. The
+// caller closes it; at its end, the connection is used again. Errors of reading
+// go through Broken.
+func (c *Client) Open(ctx context.Context, size, offset, end int64) (io.ReadCloser, error) {
 	var byteRange string
 	if end > offset {
 		byteRange = fmt.Sprintf("bytes=%d-%d", offset, end-1)
@@ -131,15 +153,15 @@ func (c *client) open(ctx context.Context, offset, end int64) (*http.Response, e
 	if err != nil {
 		return nil, err
 	}
-	if err := c.check(resp, offset, end); err != nil {
+	if err := check(resp, size, offset, end); err != nil {
 		_ = resp.Body.Close()
 		return nil, err
 	}
-	return resp, nil
+	return resp.Body, nil
 }
 
 // check looks at what an answer says that it has.
-func (c *client) check(resp *http.Response, offset, end int64) error {
+func check(resp *http.Response, size, offset, end int64) error {
 	total, want := resp.ContentLength, "all of it"
 	if resp.StatusCode == http.StatusPartialContent {
 		want = fmt.Sprintf("bytes %d-%d/", offset, end-1)
@@ -152,11 +174,17 @@ func (c *client) check(resp *http.Response, offset, end int64) error {
 			return lonja.E(lonja.Malformed, "", fmt.Errorf("a range of %q", got))
 		}
 	}
-	if total != c.file.Size {
-		return wrongContent(fmt.Errorf("the file has %d bytes there, not %d", total, c.file.Size))
+	if total != size {
+		return lonja.E(lonja.Untrusted, "", fmt.Errorf("the file has %d bytes there, not %d", total, size))
 	}
-	if resp.StatusCode == http.StatusOK && (offset != 0 || end != c.file.Size) {
+	if resp.StatusCode == http.StatusOK && (offset != 0 || end != size) {
 		return lonja.E(lonja.Malformed, "", errors.New("it cannot send parts of a file"))
 	}
 	return nil
+}
+
+// refusal is the error for an answer that is no success.
+func refusal(resp *http.Response) error {
+	kind := fileapi.Kind(resp.StatusCode)
+	return lonja.E(kind, "", fmt.Errorf("the owner says no: %s", lonja.Printable(resp.Status)))
 }
