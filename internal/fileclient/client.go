@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/RoaringBitmap/roaring/v2"
+
 	"lonja"
 	"lonja/internal/fileapi"
 )
@@ -95,8 +97,8 @@ func (c *impatientConn) Write(p []byte) (int, error) {
 
 // ask sends a request. What is no success is an error; otherwise the caller
 // closes the body.
-func (c *Client) ask(ctx context.Context, method, byteRange string) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, method, "http://peer"+fileapi.Path(c.id), nil)
+func (c *Client) ask(ctx context.Context, method, path, byteRange string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://peer"+path, nil)
 	if err != nil {
 		return nil, lonja.E(lonja.Internal, "ask", err)
 	}
@@ -129,7 +131,7 @@ func Broken(ctx context.Context, err error) error {
 
 // Size asks how big the content is, in bytes.
 func (c *Client) Size(ctx context.Context) (int64, error) {
-	resp, err := c.ask(ctx, http.MethodHead, "")
+	resp, err := c.ask(ctx, http.MethodHead, fileapi.Path(c.id), "")
 	if err != nil {
 		return 0, err
 	}
@@ -145,11 +147,15 @@ func (c *Client) Size(ctx context.Context) (int64, error) {
 // caller closes it; at its end, the connection is used again. Errors of reading
 // go through Broken.
 func (c *Client) Open(ctx context.Context, size, offset, end int64) (io.ReadCloser, error) {
+	return c.open(ctx, fileapi.Path(c.id), size, offset, end)
+}
+
+func (c *Client) open(ctx context.Context, path string, size, offset, end int64) (io.ReadCloser, error) {
 	var byteRange string
 	if end > offset {
 		byteRange = fmt.Sprintf("bytes=%d-%d", offset, end-1)
 	}
-	resp, err := c.ask(ctx, http.MethodGet, byteRange)
+	resp, err := c.ask(ctx, http.MethodGet, path, byteRange)
 	if err != nil {
 		return nil, err
 	}
@@ -158,6 +164,36 @@ func (c *Client) Open(ctx context.Context, size, offset, end int64) (io.ReadClos
 		return nil, err
 	}
 	return resp.Body, nil
+}
+
+// Tree returns a part of the content's outboard, as package tree has it, which is
+// of that size, from offset up to end.
+func (c *Client) Tree(ctx context.Context, size, offset, end int64) ([]byte, error) {
+	body, err := c.open(ctx, fileapi.Tree.Path(c.id), size, offset, end)
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	b := make([]byte, end-offset)
+	if _, err := io.ReadFull(body, b); err != nil {
+		return nil, Broken(ctx, fmt.Errorf("in the hashes: %w", err))
+	}
+	_, _ = body.Read(make([]byte, 1)) // its end: the connection can be used again
+	return b, nil
+}
+
+// Have asks which of so many pieces the peer has: nil is all.
+func (c *Client) Have(ctx context.Context, pieces int64) (*roaring.Bitmap, error) {
+	resp, err := c.ask(ctx, http.MethodGet, fileapi.Have.Path(c.id), "")
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, fileapi.MaxHave+1))
+	if err != nil {
+		return nil, Broken(ctx, fmt.Errorf("in the pieces that it has: %w", err))
+	}
+	return fileapi.ParseHave(b, pieces)
 }
 
 // check looks at what an answer says that it has.

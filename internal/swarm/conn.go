@@ -1,0 +1,225 @@
+package swarm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"lonja"
+	"lonja/internal/fileclient"
+	"lonja/internal/picker"
+	"lonja/internal/tree"
+)
+
+// A conn fetches pieces over one connection to a holder. It is of one goroutine.
+type conn struct {
+	*Swarm
+	holder  *holder
+	number  picker.Conn
+	client  *fileclient.Client
+	brought int64 // bytes that counted
+
+	hasher tree.Hasher
+	buf    []byte
+}
+
+// readSize is how much is read, hashed and written at a time, while it is in the
+// processor's cache.
+const readSize = 64 << 10
+
+// lookAgain is how often a holder is asked what it has that lacks pieces, while
+// there is nothing to be had from it.
+const lookAgain = 2 * time.Second
+
+// errOvertaken is why a connection stops fetching what another one has brought.
+var errOvertaken = errors.New("another holder was faster")
+
+func (c *conn) close() {
+	c.client.Close()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.holder.state.Conns--
+	c.wake()
+}
+
+// fetch fetches pieces until all are good, which is no error.
+func (c *conn) fetch(ctx context.Context) error {
+	c.buf = make([]byte, readSize)
+	if err := c.ask(ctx); err != nil {
+		return err
+	}
+	for {
+		span, changed, state := c.take()
+		switch state {
+		case allDone:
+			return nil
+		case nothing:
+			if err := c.wait(ctx, changed); err != nil {
+				return err
+			}
+		case something:
+			if err := c.fetchSpan(ctx, span); err != nil && !errors.Is(err, errOvertaken) {
+				return err
+			}
+		}
+	}
+}
+
+// ask finds out what the holder has.
+func (c *conn) ask(ctx context.Context) error {
+	began := time.Now()
+	has, err := c.client.Have(ctx, c.layout.Pieces())
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.holder.state.Trip = time.Since(began)
+	if c.holder.joined {
+		c.picker.Update(c.holder.number, has)
+	} else {
+		c.picker.Join(c.holder.number, has)
+		c.holder.joined = true
+	}
+	c.wake()
+	return nil
+}
+
+// What there is to do for a connection.
+type work int
+
+const (
+	nothing work = iota
+	something
+	allDone
+)
+
+func (c *conn) take() (picker.Span, <-chan struct{}, work) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.picker.Missing() == 0 {
+		return picker.Span{}, nil, allDone
+	}
+	if span, ok := c.picker.Take(c.number, c.holder.number, time.Since(c.began)); ok {
+		return span, nil, something
+	}
+	return picker.Span{}, c.changed, nothing
+}
+
+// wait returns when there may be something to do.
+func (c *conn) wait(ctx context.Context, changed <-chan struct{}) error {
+	timer := time.NewTimer(lookAgain)
+	defer timer.Stop()
+	select {
+	case <-changed:
+		return nil
+	case <-timer.C:
+		return c.ask(ctx)
+	case <-ctx.Done():
+		return lonja.E(lonja.Canceled, "", ctx.Err())
+	}
+}
+
+// fetchSpan fetches pieces with one request. What does not come is free for
+// others.
+func (c *conn) fetchSpan(ctx context.Context, span picker.Span) (err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	c.mu.Lock()
+	c.conns[c.number] = cancel
+	c.mu.Unlock()
+	defer func() {
+		if context.Cause(ctx) == errOvertaken {
+			err = errOvertaken
+		}
+		cancel(nil)
+		c.mu.Lock()
+		delete(c.conns, c.number)
+		c.picker.GiveBack(c.number)
+		c.wake()
+		c.mu.Unlock()
+	}()
+	for piece := span.First; piece < span.End; piece++ {
+		if err := c.hashes.fetch(ctx, c.client, piece); err != nil {
+			return err
+		}
+	}
+	began := time.Now()
+	end := min(span.End*tree.PieceSize, c.layout.Size())
+	body, err := c.client.Open(ctx, c.layout.Size(), span.First*tree.PieceSize, end)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	c.mu.Lock()
+	c.holder.state.Trip = time.Since(began)
+	c.mu.Unlock()
+	for piece := span.First; piece < span.End; piece++ {
+		c.mu.Lock()
+		still := c.picker.Still(c.number, piece)
+		c.mu.Unlock()
+		if !still {
+			return nil
+		}
+		if err := c.receive(ctx, body, piece); err != nil {
+			return err
+		}
+	}
+	// To have seen the end lets the connection be used again.
+	if n, _ := body.Read(c.buf[:1]); n > 0 {
+		return lonja.E(lonja.Malformed, "", errors.New("it sends more than was asked for"))
+	}
+	return nil
+}
+
+// receive reads one piece, and has it count if it is the right one.
+func (c *conn) receive(ctx context.Context, body io.Reader, piece int64) (err error) {
+	var come int64
+	defer func() {
+		if err != nil {
+			c.opts.Progress(c.received.Add(-come))
+		}
+	}()
+	c.hasher.Reset(piece)
+	for length := int64(c.layout.PieceLen(piece)); come < length; {
+		n, err := io.ReadFull(body, c.buf[:min(length-come, int64(len(c.buf)))])
+		if n > 0 {
+			_, _ = c.hasher.Write(c.buf[:n]) // no more than a piece
+			if err := c.dst.Write(piece, c.buf[:n], come); err != nil {
+				return err
+			}
+			come += int64(n)
+			c.opts.Progress(c.received.Add(int64(n)))
+		}
+		if err != nil {
+			return fileclient.Broken(ctx, fmt.Errorf("in piece %d: %w", piece, err))
+		}
+	}
+	if err := c.hashes.check(piece, &c.hasher); err != nil {
+		return err
+	}
+	return c.done(piece, come)
+}
+
+// done has a piece count, and stops others that fetch it too.
+func (c *conn) done(piece, length int64) error {
+	if err := c.dst.Done(piece); err != nil {
+		return err
+	}
+	c.brought += length
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.holder.vain, c.holder.state.Err = 0, nil
+	c.holder.state.Bytes += length
+	c.holder.state.Pieces++
+	for _, other := range c.picker.Done(c.number, piece, time.Since(c.began)) {
+		if stop := c.conns[other]; stop != nil {
+			stop(errOvertaken)
+		}
+	}
+	if c.picker.Missing() == 0 {
+		c.wake()
+	}
+	return nil
+}

@@ -1,0 +1,148 @@
+package swarm
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"lonja"
+	"lonja/internal/fileclient"
+	"lonja/internal/picker"
+)
+
+// A holder is one of a Swarm's, with its connections.
+type holder struct {
+	Holder
+	swarm  *Swarm
+	number picker.Holder
+	leave  context.CancelFunc // nothing before it runs
+
+	// The Swarm's mu guards the rest.
+	dial   func(ctx context.Context) (net.Conn, error)
+	state  HolderState
+	joined bool // the picker knows what it has
+	vain   int  // tries in a row that brought nothing
+}
+
+func newHolder(s *Swarm, h Holder, number picker.Holder) *holder {
+	return &holder{
+		Holder: h, swarm: s, number: number, leave: func() {}, dial: h.Dial,
+		state: HolderState{User: h.User, Key: h.Key},
+	}
+}
+
+// run keeps connections to the holder until ctx ends, in goroutines of the group.
+// The Swarm's mu is held.
+func (h *holder) run(ctx context.Context, group *errgroup.Group) {
+	if h.state.Lied {
+		return
+	}
+	ctx, h.leave = context.WithCancel(ctx)
+	first := make(chan struct{})
+	for i := range h.swarm.opts.ConnsEach {
+		group.Go(func() error {
+			if i > 0 {
+				select {
+				case <-first: // the others come once it has answered
+				case <-ctx.Done():
+					return nil
+				}
+			}
+			h.keep(ctx, func() {
+				if i == 0 && first != nil {
+					close(first)
+					first = nil
+				}
+			})
+			return nil
+		})
+	}
+}
+
+// keep has one connection after the other fetch pieces, with pauses after those
+// that bring nothing. It calls proven when something has come.
+func (h *holder) keep(ctx context.Context, proven func()) {
+	s := h.swarm
+	pause := s.opts.LeastPause
+	for {
+		c := h.connect()
+		err := c.fetch(ctx)
+		c.close()
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		if c.brought > 0 {
+			pause = s.opts.LeastPause
+			proven()
+		}
+		switch kind := lonja.KindOf(err); {
+		case kind == lonja.LocalFile:
+			s.fail(err)
+			return
+		case kind == lonja.Untrusted:
+			h.drop(err)
+			return
+		case kind == lonja.NoSuchFile || kind == lonja.Forbidden || kind == lonja.Conflict:
+			pause = s.opts.MostPause // it takes a person to change that
+		}
+		wait := pause/2 + rand.N(pause/2+1)
+		h.note(err, c.brought > 0, time.Now().Add(wait))
+		s.opts.Log.Debug("a holder is left alone for a while", "user", h.User, "for", wait, slog.Any("error", err))
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return
+		}
+		pause = min(2*pause, s.opts.MostPause)
+	}
+}
+
+// connect returns what will be a connection, once something is asked.
+func (h *holder) connect() *conn {
+	s := h.swarm
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.next++
+	h.state.Conns++
+	h.state.Again = time.Time{}
+	c := &conn{holder: h, Swarm: s, number: picker.Conn(s.next)}
+	c.client = fileclient.New(s.content.ID, fileclient.Options{Dial: h.dial, Conns: 1, StallTimeout: s.opts.StallTimeout})
+	return c
+}
+
+// note keeps why a connection ended.
+func (h *holder) note(err error, brought bool, again time.Time) {
+	s := h.swarm
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e, ok := errors.AsType[*lonja.Error](err); ok && e.Op == "" && e.Err != nil {
+		err = e.Err
+	}
+	h.state.Err, h.state.Again = err, again
+	h.vain++
+	if brought {
+		h.vain = 0
+	}
+	s.wake()
+}
+
+// drop asks a holder no more that sent something else.
+func (h *holder) drop(err error) {
+	s := h.swarm
+	h.note(err, false, time.Time{})
+	s.mu.Lock()
+	first := !h.state.Lied
+	h.state.Lied = true
+	h.leave()
+	s.wake()
+	s.mu.Unlock()
+	if first {
+		s.opts.Log.Warn("a holder sent something else and is asked no more", "user", h.User, slog.Any("error", err))
+		s.opts.Lied(h.User, err)
+	}
+}

@@ -1,0 +1,245 @@
+package swarm
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"lonja"
+	"lonja/internal/picker"
+	"lonja/internal/tree"
+	"lonja/internal/unfinished"
+)
+
+// A Content is what is wanted.
+type Content struct {
+	ID   lonja.FileID
+	Size int64          // in bytes, as signed by those who offer it
+	Name lonja.FileName // for messages
+}
+
+// A Holder has the content, or some of it.
+type Holder struct {
+	User lonja.UserName
+	Key  lonja.PublicKey // of the node: with User it tells holders apart
+	// Dial connects to the holder, over TLS, and returns when the other side has
+	// proved to be it. The swarm closes the connection. Dial is called by several
+	// goroutines at once.
+	Dial func(ctx context.Context) (net.Conn, error)
+}
+
+func (h *Holder) id() lonja.Member { return lonja.Member{User: h.User, Key: h.Key} }
+
+// Options say how a Swarm works. What is zero gets the value in parentheses.
+type Options struct {
+	ConnsEach    int           // connections to each holder at once (2)
+	StallTimeout time.Duration // for a holder that sends nothing (30 s)
+	LeastPause   time.Duration // before a holder is tried again (500 ms); then twice as long each time
+	MostPause    time.Duration // (30 s)
+	// Tries is how often each holder is tried, in a row and in vain, before Run
+	// ends because nobody sends anything (3). Below zero it never does: somebody
+	// may come.
+	Tries int
+
+	// Progress, if set, is told now and then how many bytes are here that count.
+	// It is called from several goroutines at once and must not wait.
+	Progress func(received int64)
+	// Lied, if set, is told of a holder that sent something else, and is asked no
+	// more. It must not wait.
+	Lied func(user lonja.UserName, err error)
+	Log  *slog.Logger // nil for none
+}
+
+func (o Options) withDefaults() Options {
+	o.ConnsEach = cmp.Or(o.ConnsEach, 2)
+	o.StallTimeout = cmp.Or(o.StallTimeout, 30*time.Second)
+	o.LeastPause = cmp.Or(o.LeastPause, 500*time.Millisecond)
+	o.MostPause = cmp.Or(o.MostPause, 30*time.Second)
+	o.Tries = cmp.Or(o.Tries, 3)
+	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
+	if o.Progress == nil {
+		o.Progress = func(int64) {}
+	}
+	if o.Lied == nil {
+		o.Lied = func(lonja.UserName, error) {}
+	}
+	return o
+}
+
+// A Swarm fetches one content. Join, Leave and Holders may be called by any
+// number of goroutines at once, before, while and after it runs.
+type Swarm struct {
+	content  Content
+	layout   tree.Layout
+	opts     Options
+	dst      *unfinished.File
+	hashes   *hashes
+	began    time.Time
+	received atomic.Int64
+
+	mu      sync.Mutex // guards all below, and is not held while anything waits
+	picker  *picker.Picker
+	holders map[lonja.Member]*holder
+	conns   map[picker.Conn]context.CancelCauseFunc // of those that fetch
+	next    uint32                                  // number of a holder or connection
+	changed chan struct{}                           // closed when somebody who waits should look again
+	running func(*holder)                           // starts a holder while Run runs
+	failed  error                                   // why all of it must end
+}
+
+// New returns a Swarm that fetches into dst, which stays the caller's: what is
+// good there already is not fetched. The error is of kind Invalid for a size
+// that no content has.
+func New(c Content, dst *unfinished.File, opts Options) (*Swarm, error) {
+	layout, err := tree.LayoutOf(c.Size)
+	if err != nil {
+		return nil, err
+	}
+	s := &Swarm{
+		content: c, layout: layout, opts: opts.withDefaults(), dst: dst, began: time.Now(),
+		hashes:  newHashes(c.ID, layout, dst.Outboard()),
+		picker:  picker.New(picker.Options{Pieces: layout.Pieces(), Seed: uint64(time.Now().UnixNano())}),
+		holders: make(map[lonja.Member]*holder), conns: make(map[picker.Conn]context.CancelCauseFunc),
+		changed: make(chan struct{}),
+	}
+	for it := dst.Good().Iterator(); it.HasNext(); {
+		piece := int64(it.Next())
+		s.picker.Have(picker.Span{First: piece, End: piece + 1})
+		s.received.Add(int64(layout.PieceLen(piece)))
+	}
+	return s, nil
+}
+
+// Join adds a holder. One that is there already may have a new way to be
+// reached; one that was dropped because it lied stays dropped.
+func (s *Swarm) Join(h Holder) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if known := s.holders[h.id()]; known != nil {
+		known.dial = h.Dial
+		return
+	}
+	s.next++
+	entry := newHolder(s, h, picker.Holder(s.next))
+	s.holders[h.id()] = entry
+	if s.running != nil {
+		s.running(entry)
+	}
+}
+
+// Leave takes a holder out that does not have the content any more. What it is
+// sending just now may still come.
+func (s *Swarm) Leave(user lonja.UserName, key lonja.PublicKey) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	id := lonja.Member{User: user, Key: key}
+	if h := s.holders[id]; h != nil && !h.state.Lied {
+		delete(s.holders, id)
+		h.leave()
+	}
+}
+
+// Run fetches until all pieces are good, and returns nil then. Otherwise the error
+// is of kind Unavailable, with what was tried, if nobody sends anything any more;
+// Untrusted if all who were tried sent something else; LocalFile if what came
+// cannot be kept; Canceled if ctx ended. What has come is kept in every case. Run
+// is called once.
+func (s *Swarm) Run(ctx context.Context) error {
+	running, cancel := context.WithCancel(ctx)
+	defer cancel()
+	group, running := errgroup.WithContext(running)
+	s.mu.Lock()
+	s.running = func(h *holder) { h.run(running, group) }
+	for _, h := range s.holders {
+		s.running(h)
+	}
+	s.mu.Unlock()
+	err := s.watch(ctx)
+	s.mu.Lock()
+	s.running = nil
+	s.mu.Unlock()
+	cancel()
+	_ = group.Wait() // each ends because of cancel
+	return err
+}
+
+// watch returns when there is nothing left to do, or nothing that can be done.
+func (s *Swarm) watch(ctx context.Context) error {
+	for {
+		s.mu.Lock()
+		changed, failed, missing := s.changed, s.failed, s.picker.Missing()
+		if failed == nil && missing > 0 {
+			failed = s.hopeless()
+		}
+		s.mu.Unlock()
+		if missing == 0 || failed != nil {
+			return failed
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return &lonja.Error{Kind: lonja.Canceled, Op: op, File: s.content.name(), Err: context.Cause(ctx)}
+		}
+	}
+}
+
+const op = "fetch"
+
+func (c *Content) name() lonja.FileName {
+	return cmp.Or(c.Name, lonja.FileName(c.ID.String()))
+}
+
+// hopeless returns the error for a content that nobody sends; mu is held.
+func (s *Swarm) hopeless() error {
+	if s.opts.Tries < 0 {
+		return nil
+	}
+	lied := len(s.holders) > 0
+	var tried []string
+	for _, h := range s.holders {
+		if !h.state.Lied && (h.state.Conns > 0 || h.vain < s.opts.Tries) {
+			return nil
+		}
+		lied = lied && h.state.Lied
+		tried = append(tried, fmt.Sprintf("%s: %v", lonja.Printable(string(h.User)), h.state.Err))
+	}
+	kind, text := lonja.Unavailable, "nobody who has it can be reached"
+	switch {
+	case len(tried) == 0:
+		text = "nobody has it"
+	case lied:
+		kind, text = lonja.Untrusted, "all who offer it sent something else"
+	}
+	slices.Sort(tried)
+	text = strings.Join(append([]string{text}, tried...), "\n  ")
+	return &lonja.Error{Kind: kind, Op: op, File: s.content.name(), Err: errors.New(text)}
+}
+
+// wake has all who wait look again; mu is held.
+func (s *Swarm) wake() {
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// fail ends all of it.
+func (s *Swarm) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failed == nil {
+		s.failed = err
+		s.wake()
+	}
+}
+
+// Received returns how many bytes of the content are here.
+func (s *Swarm) Received() int64 { return s.received.Load() }
