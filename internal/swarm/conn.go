@@ -182,11 +182,17 @@ func (c *conn) receive(ctx context.Context, body io.Reader, piece int64) (err er
 		}
 	}()
 	c.hasher.Reset(piece)
-	for length := int64(c.layout.PieceLen(piece)); come < length; {
+	length := int64(c.layout.PieceLen(piece))
+	if length == 0 { // of an empty file
+		if err := c.dst.Write(piece, nil, 0); err != nil {
+			return err
+		}
+	}
+	for come < length {
 		n, err := io.ReadFull(body, c.buf[:min(length-come, int64(len(c.buf)))])
 		if n > 0 {
 			_, _ = c.hasher.Write(c.buf[:n]) // no more than a piece
-			if err := c.dst.Write(piece, c.buf[:n], come); err != nil {
+			if err := c.dst.Write(piece, c.buf[:n], int(come)); err != nil {
 				return err
 			}
 			come += int64(n)

@@ -33,14 +33,11 @@ func newHashes(id lonja.FileID, layout tree.Layout, kept outboard) *hashes {
 	return &hashes{id: id, layout: layout, kept: kept}
 }
 
-// open begins the outboard with the size of the content, which is not for
-// holders to say; mu is held.
+// open opens the outboard, which has the size of the content from the beginning:
+// that is not for holders to say. mu is held.
 func (h *hashes) open() error {
 	if h.board != nil {
 		return nil
-	}
-	if _, err := h.kept.WriteAt(tree.AppendSize(nil, h.layout), 0); err != nil {
-		return err
 	}
 	board, err := tree.OpenOutboard(h.kept, h.id)
 	h.board = board

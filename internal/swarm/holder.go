@@ -81,7 +81,7 @@ func (h *holder) keep(ctx context.Context, proven func()) {
 			proven()
 		}
 		switch kind := lonja.KindOf(err); {
-		case kind == lonja.LocalFile:
+		case kind == lonja.LocalFile || kind == lonja.Internal:
 			s.fail(err)
 			return
 		case kind == lonja.Untrusted:
