@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -30,9 +29,10 @@ func newGetCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "get NAME|ID|LINK",
 		Short: "fetch a file from who has it",
-		Long: `Fetches a file straight from a user's machine: by its name, by its id (which
+		Long: `Fetches a file straight from the machines of those who have it, from all at once: by its name, by its id (which
 "b3sum" prints), or by the lonja:// link that "lonja publish" shows. What comes is
-checked against the id, whose owner has signed it; only then does the file appear.
+checked against the id, piece by piece; when all is right the file appears. Until
+then it grows in a hidden directory beside it, and the same command goes on with it.
 
 If several contents go by that NAME, they are listed, and the exit status is 1: ask
 for one by its id, or with --from. Nothing is overwritten without --force.`,
@@ -90,11 +90,11 @@ func (o *getOptions) target(name lonja.FileName) (string, error) {
 
 // A gotten is what "lonja get" answers.
 type gotten struct {
-	File  string `json:"file"`
-	Name  string `json:"name"`
-	From  string `json:"from"`
-	Path  string `json:"path"`
-	Bytes int64  `json:"bytes"`
+	File  string   `json:"file"`
+	Name  string   `json:"name"`
+	From  []string `json:"from"` // the users whom it came from, who sent most first; none for what was here
+	Path  string   `json:"path"`
+	Bytes int64    `json:"bytes"`
 }
 
 func runGet(cmd *cobra.Command, opts getOptions, text string) error {
@@ -112,18 +112,20 @@ func runGet(cmd *cobra.Command, opts getOptions, text string) error {
 		if !asked.File.IsZero() {
 			asked.Name = ""
 		}
-		holders, err := a.errand.Holders(cmd.Context(), asked, lonja.UserName(opts.from))
+		choices, err := a.errand.Choices(cmd.Context(), asked, lonja.UserName(opts.from))
 		if err != nil {
 			return err
 		}
-		if contents := byContent(holders); len(contents) > 1 {
-			return a.choose(cmd, opts, wanted.Name, contents)
+		if len(choices) > 1 {
+			return a.choose(cmd, opts, wanted.Name, choices)
 		}
-		path, err := opts.target(cmp.Or(wanted.Name, holders[0].Name))
+		path, err := opts.target(cmp.Or(wanted.Name, choices[0].Holders[0].Name))
 		if err != nil {
 			return err
 		}
-		return a.get(cmd, node.Fetching{Wanted: asked, Holders: holders, Local: path}, opts.json)
+		return a.get(cmd, node.Fetching{
+			Wanted: asked, Choice: choices[0], From: lonja.UserName(opts.from), Local: path, Force: opts.force,
+		}, opts.json)
 	})
 }
 
@@ -132,20 +134,23 @@ func (a *asker) get(cmd *cobra.Command, f node.Fetching, asJSON bool) error {
 	if telemetry.IsTerminal(os.Stderr) {
 		f.Progress, done = telemetry.NewTransferBar(os.Stderr)(lonja.Printable(filepath.Base(f.Local)))
 	}
-	h, err := a.errand.Fetch(cmd.Context(), f)
+	fetched, err := a.errand.Fetch(cmd.Context(), f)
 	done()
 	if err != nil {
 		return err
 	}
-	info, err := os.Stat(f.Local)
-	if err != nil {
-		return err
+	for _, liar := range fetched.Liars {
+		fmt.Fprintf(cmd.ErrOrStderr(), "lonja: %s sent something else than the file, which was fetched from others\n", lonja.Printable(string(liar)))
 	}
-	got := gotten{h.Proof.File.String(), string(h.Name), string(h.User), f.Local, info.Size()}
+	from := make([]string, len(fetched.From))
+	for i, user := range fetched.From {
+		from[i] = string(user)
+	}
+	got := gotten{fetched.ID.String(), string(fetched.Name), from, f.Local, fetched.Bytes}
 	if asJSON {
 		return writeJSONLine(cmd.OutOrStdout(), got)
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "%s: %d bytes from %s\n", lonja.Printable(f.Local), got.Bytes, lonja.Printable(got.From))
+	fmt.Fprintf(cmd.OutOrStdout(), "%s: %d bytes from %s\n", lonja.Printable(f.Local), got.Bytes, lonja.Printable(strings.Join(from, ", ")))
 	return nil
 }
 
@@ -156,27 +161,24 @@ type choice struct {
 	Name    string   `json:"name"`
 }
 
-// byContent sorts holders by what they have: what most have first.
-func byContent(holders []lonja.Holder) (choices []choice) {
-	for _, h := range holders {
-		id := ""
-		if h.Proof != nil {
-			id = h.Proof.File.String()
-		}
-		i := slices.IndexFunc(choices, func(c choice) bool { return c.File == id })
-		if i < 0 {
-			i = len(choices)
-			choices = append(choices, choice{File: id, Name: string(h.Name)})
-		}
-		choices[i].Holders = append(choices[i].Holders, string(h.User))
+func choiceOf(c node.Choice) choice {
+	told := choice{Name: string(c.Holders[0].Name)}
+	if !c.ID.IsZero() {
+		told.File = c.ID.String()
 	}
-	slices.SortStableFunc(choices, func(a, b choice) int { return cmp.Compare(len(b.Holders), len(a.Holders)) })
-	return choices
+	for _, h := range c.Holders {
+		told.Holders = append(told.Holders, string(h.User))
+	}
+	return told
 }
 
 // choose lists what there is to choose from, and fails.
-func (a *asker) choose(cmd *cobra.Command, opts getOptions, name lonja.FileName, choices []choice) error {
-	err := writeRows(cmd.OutOrStdout(), opts.json, []string{"ID", "NAME", "HOLDERS"}, choices, func(c choice) []string {
+func (a *asker) choose(cmd *cobra.Command, opts getOptions, name lonja.FileName, choices []node.Choice) error {
+	rows := make([]choice, len(choices))
+	for i, c := range choices {
+		rows[i] = choiceOf(c)
+	}
+	err := writeRows(cmd.OutOrStdout(), opts.json, []string{"ID", "NAME", "HOLDERS"}, rows, func(c choice) []string {
 		return []string{cmp.Or(c.File, "unknown ("+dialectClassic+")"), c.Name, strings.Join(c.Holders, ",")}
 	})
 	if err != nil {

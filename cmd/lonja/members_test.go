@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -77,7 +78,7 @@ func TestPublishAndGet(t *testing.T) {
 	luis.does("get", "poem.txt", "--force", "--from", "ana")
 	luis.holds("poem.txt", "I met a traveller")
 	g := lines[gotten](t, luis.does("get", p.File, "-o", "by-id", "--json"))[0]
-	if g != (gotten{p.File, "poem.txt", "ana", "by-id", 17}) {
+	if want := (gotten{p.File, "poem.txt", []string{"ana"}, "by-id", 17}); !reflect.DeepEqual(g, want) {
 		t.Errorf("got %+v", g)
 	}
 	luis.holds("by-id", "I met a traveller")

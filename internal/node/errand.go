@@ -100,33 +100,47 @@ func (e *Errand) Holders(ctx context.Context, w lonja.Wanted, from lonja.UserNam
 	return nil, &lonja.Error{Kind: lonja.NoHolder, Op: "get", File: name}
 }
 
-// A Fetching is what is to be fetched, from whom, and to where.
-type Fetching struct {
-	Wanted   lonja.Wanted   // as Holders was asked
-	Holders  []lonja.Holder // of one content, in the order in which they are asked
-	Local    string         // a path of this machine
-	Progress func(int64)    // is told the bytes so far; or nil
+// Choices returns the contents that are wanted, with their holders, those that
+// most have first: from that user only, if it is not empty. There is at least
+// one; the errors are those of Holders.
+func (e *Errand) Choices(ctx context.Context, w lonja.Wanted, from lonja.UserName) ([]Choice, error) {
+	holders, err := e.Holders(ctx, w, from)
+	if err != nil {
+		return nil, err
+	}
+	return e.dialect.choices(ctx, asking{e.user, e.peers(ctx)}, holders, askedFor(w)), nil
 }
 
-// Fetch fetches a content, and returns from whom it came. Errors are those of
-// FetchFile; of several holders, each one's.
-func (e *Errand) Fetch(ctx context.Context, f Fetching) (lonja.Holder, error) {
+// askedFor returns what somebody types who wants that.
+func askedFor(w lonja.Wanted) lonja.FileName {
+	if w.File.IsZero() {
+		return w.Name
+	}
+	return lonja.FileName(w.File.String())
+}
+
+// A Fetching is what is to be fetched, from whom, and to where.
+type Fetching struct {
+	Wanted   lonja.Wanted // as Choices was asked
+	Choice   Choice
+	From     lonja.UserName // from this user only; or empty
+	Local    string         // a path of this machine
+	Force    bool           // also in the place of another file
+	Progress func(int64)    // is told the bytes that are here, earlier ones too; or nil
+}
+
+// Fetch fetches a content from all its holders at once. What has come is kept if it
+// fails, and goes on when the same is fetched to the same place. The error is of
+// kind Unavailable, and tells what was tried, if nobody sends it; Untrusted if
+// nobody sends what was signed; LocalFile if it cannot be written there, a file
+// that is there already among it; Canceled if ctx ended.
+func (e *Errand) Fetch(ctx context.Context, f Fetching) (Fetched, error) {
 	if err := checkTarget(opFetchFile, f.Local); err != nil {
-		return lonja.Holder{}, err
+		return Fetched{}, err
 	}
-	remote := f.Wanted.Name
-	if !f.Wanted.File.IsZero() {
-		remote = lonja.FileName(f.Wanted.File.String())
-	}
-	var errs []error
-	for _, h := range f.Holders {
-		err := e.dialect.fetchFrom(ctx, asking{e.user, e.peers(ctx)}, h, fetch{remote, f.Local, f.Progress})
-		if err == nil || ctx.Err() != nil || errors.Is(err, lonja.LocalFile) {
-			return h, err
-		}
-		errs = append(errs, err)
-	}
-	return lonja.Holder{}, errors.Join(errs...)
+	return e.dialect.fetchFromAll(ctx, asking{e.user, e.peers(ctx)}, f.Choice.Holders, fetch{
+		remote: askedFor(f.Wanted), local: f.Local, progress: f.Progress, force: f.Force, from: f.From,
+	})
 }
 
 // peers says how the member proves itself to others: with a certificate that it is

@@ -141,12 +141,12 @@ func (m *machine) offer(e *Errand, name lonja.FileName, content string) lonja.Li
 
 // fetch returns what comes.
 func (m *machine) fetch(e *Errand, w lonja.Wanted) (string, error) {
-	holders, err := e.Holders(m.Context(), w, "")
+	choices, err := e.Choices(m.Context(), w, "")
 	if err != nil {
 		return "", err
 	}
 	target := filepath.Join(m.TempDir(), "got")
-	if _, err := e.Fetch(m.Context(), Fetching{Wanted: w, Holders: holders, Local: target}); err != nil {
+	if _, err := e.Fetch(m.Context(), Fetching{Wanted: w, Choice: choices[0], Local: target}); err != nil {
 		return "", err
 	}
 	content, err := os.ReadFile(target)

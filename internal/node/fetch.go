@@ -23,7 +23,7 @@ func (n *Node) FetchFile(ctx context.Context, owner lonja.UserName, remote lonja
 	if err := checkTarget(opFetchFile, local); err != nil {
 		return err
 	}
-	return n.dialect.fetchFile(ctx, s, owner, fetch{remote, local, progress})
+	return n.dialect.fetchFile(ctx, s, owner, fetch{remote: remote, local: local, progress: progress, force: true})
 }
 
 // FetchMulti fetches a file by its base name from whoever has it; otherwise it is
@@ -36,7 +36,7 @@ func (n *Node) FetchMulti(ctx context.Context, remote lonja.FileName, local stri
 	if err := checkTarget(lonja.OpHolders.String(), local); err != nil {
 		return err
 	}
-	return n.dialect.fetchMulti(ctx, s, fetch{remote, local, progress})
+	return n.dialect.fetchMulti(ctx, s, fetch{remote: remote, local: local, progress: progress, force: true})
 }
 
 // notThere is the error for an owner who is not connected.

@@ -59,6 +59,10 @@ type fetch struct {
 	remote   lonja.FileName
 	local    string
 	progress func(int64) // or nil
+
+	// What only fetching from all heeds:
+	force bool           // also in the place of another file
+	from  lonja.UserName // from this user only; or empty
 }
 
 // A Node has at most one connected user. Its methods may be called from any

@@ -89,9 +89,14 @@ func (d *secureDialect) fetchFrom(ctx context.Context, as asking, h lonja.Holder
 		},
 		Progress: f.progress,
 		Sync:     true,
+		Tries:    triesOfOne,
 	})
 	return err
 }
+
+// triesOfOne is how often a peer is tried that may be out of reach: each try may
+// take ten seconds.
+const triesOfOne = 2
 
 // unreached adds to the error of a peer that does not answer what can be done
 // about it: as a rule it is behind a router that lets nobody in.
@@ -157,8 +162,8 @@ func localNetworks(log *slog.Logger) (networks []netip.Prefix) {
 	return networks
 }
 
-// fetchMulti tries the holders of a name one after the other, which must all
-// mean one content.
+// fetchMulti fetches what a name stands for from all who have it, which must be
+// one content.
 func (d *secureDialect) fetchMulti(ctx context.Context, s *stay, f fetch) error {
 	holders, err := d.holders(ctx, s.user, wanted(f.remote))
 	if err != nil {
@@ -167,48 +172,10 @@ func (d *secureDialect) fetchMulti(ctx context.Context, s *stay, f fetch) error 
 	if len(holders) == 0 {
 		return &lonja.Error{Kind: lonja.NoHolder, Op: lonja.OpHolders.String(), User: s.user, File: lonja.FileName(path.Base(string(f.remote)))}
 	}
-	if err := oneContent(holders, f.remote); err != nil {
-		return err
+	choices := d.choices(ctx, s.asks(), holders, f.remote)
+	if len(choices) > 1 {
+		return disagreement(f.remote, choices)
 	}
-	var errs []error
-	for _, h := range holders {
-		err := d.fetchFrom(ctx, s.asks(), h, f)
-		if err == nil || ctx.Err() != nil || errors.Is(err, lonja.LocalFile) {
-			return err
-		}
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
-}
-
-// mostContents is how many contents of one name are told.
-const mostContents = 20
-
-// oneContent returns an error of kind Disagreement, with what to choose from, if
-// holders have different contents.
-func oneContent(holders []lonja.Holder, name lonja.FileName) error {
-	users := make(map[lonja.FileID][]lonja.UserName)
-	var ids []lonja.FileID
-	for _, h := range holders {
-		id := lonja.FileID{}
-		if h.Proof != nil {
-			id = h.Proof.File
-		}
-		if users[id] == nil {
-			ids = append(ids, id)
-		}
-		users[id] = append(users[id], h.User)
-	}
-	if len(ids) < 2 {
-		return nil
-	}
-	text := "it stands for several contents: ask for one of them by its id"
-	for _, id := range ids[:min(len(ids), mostContents)] {
-		shown := id.String()
-		if id.IsZero() {
-			shown = "of unknown content (classic)"
-		}
-		text += fmt.Sprintf("\n  %s  %d with it, %s among them", shown, len(users[id]), lonja.Printable(string(users[id][0])))
-	}
-	return &lonja.Error{Kind: lonja.Disagreement, Op: lonja.OpHolders.String(), File: name, Err: errors.New(text)}
+	_, err = d.fetchFromAll(ctx, s.asks(), choices[0].Holders, f)
+	return err
 }

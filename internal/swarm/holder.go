@@ -2,7 +2,6 @@ package swarm
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -76,8 +75,9 @@ func (h *holder) keep(ctx context.Context, proven func()) {
 		if err == nil || ctx.Err() != nil {
 			return
 		}
+		vain := 1
 		if c.brought > 0 {
-			pause = s.opts.LeastPause
+			pause, vain = s.opts.LeastPause, 0
 			proven()
 		}
 		switch kind := lonja.KindOf(err); {
@@ -88,10 +88,13 @@ func (h *holder) keep(ctx context.Context, proven func()) {
 			h.drop(err)
 			return
 		case kind == lonja.NoSuchFile || kind == lonja.Forbidden || kind == lonja.Conflict:
-			pause = s.opts.MostPause // it takes a person to change that
+			// It takes a person to change that: the others are not waited for
+			// because of it.
+			pause = s.opts.MostPause
+			vain = s.opts.Tries
 		}
 		wait := pause/2 + rand.N(pause/2+1)
-		h.note(err, c.brought > 0, time.Now().Add(wait))
+		h.note(err, vain, time.Now().Add(wait))
 		s.opts.Log.Debug("a holder is left alone for a while", "user", h.User, "for", wait, slog.Any("error", err))
 		select {
 		case <-time.After(wait):
@@ -115,17 +118,15 @@ func (h *holder) connect() *conn {
 	return c
 }
 
-// note keeps why a connection ended.
-func (h *holder) note(err error, brought bool, again time.Time) {
+// note keeps why a connection ended, and how many tries in vain that was; 0 if it
+// had brought something.
+func (h *holder) note(err error, vain int, again time.Time) {
 	s := h.swarm
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e, ok := errors.AsType[*lonja.Error](err); ok && e.Op == "" && e.Err != nil {
-		err = e.Err
-	}
 	h.state.Err, h.state.Again = err, again
-	h.vain++
-	if brought {
+	h.vain += vain
+	if vain == 0 {
 		h.vain = 0
 	}
 	s.wake()
@@ -134,7 +135,7 @@ func (h *holder) note(err error, brought bool, again time.Time) {
 // drop asks a holder no more that sent something else.
 func (h *holder) drop(err error) {
 	s := h.swarm
-	h.note(err, false, time.Time{})
+	h.note(err, 1, time.Time{})
 	s.mu.Lock()
 	first := !h.state.Lied
 	h.state.Lied = true

@@ -150,9 +150,9 @@ func (s *Swarm) Leave(user lonja.UserName, key lonja.PublicKey) {
 }
 
 // Run fetches until all pieces are good, and returns nil then. Otherwise the error
-// is of kind Unavailable, with what was tried, if nobody sends anything any more;
-// Untrusted if all who were tried sent something else; LocalFile if what came
-// cannot be kept; Canceled if ctx ended. What has come is kept in every case. Run
+// tells what was tried if nobody sends anything any more: its kind is Unavailable, or
+// that of what is wrong with all holders, such as Untrusted if all sent something
+// else; it is LocalFile if what came cannot be kept, and Canceled if ctx ended. What has come is kept in every case. Run
 // is called once.
 func (s *Swarm) Run(ctx context.Context) error {
 	running, cancel := context.WithCancel(ctx)
@@ -204,25 +204,30 @@ func (s *Swarm) hopeless() error {
 	if s.opts.Tries < 0 {
 		return nil
 	}
-	lied := len(s.holders) > 0
 	var tried []string
+	var kinds []lonja.Kind
 	for _, h := range s.holders {
 		if !h.state.Lied && (h.state.Conns > 0 || h.vain < s.opts.Tries) {
 			return nil
 		}
-		lied = lied && h.state.Lied
-		tried = append(tried, fmt.Sprintf("%s: %v", lonja.Printable(string(h.User)), h.state.Err))
+		kinds = append(kinds, lonja.KindOf(h.state.Err))
+		tried = append(tried, fmt.Sprintf("%s: %v", lonja.Printable(string(h.User)), why(h.state.Err)))
 	}
-	kind, text := lonja.Unavailable, "nobody who has it can be reached"
-	switch {
-	case len(tried) == 0:
-		text = "nobody has it"
-	case lied:
-		kind, text = lonja.Untrusted, "all who offer it sent something else"
+	kind, text := lonja.Unavailable, "nobody has it who can be reached"
+	if kinds = slices.Compact(slices.Sorted(slices.Values(kinds))); len(kinds) == 1 {
+		kind, text = kinds[0], "nobody sends it"
 	}
 	slices.Sort(tried)
 	text = strings.Join(append([]string{text}, tried...), "\n  ")
 	return &lonja.Error{Kind: kind, Op: op, File: s.content.name(), Err: errors.New(text)}
+}
+
+// why is what an error says beside its kind.
+func why(err error) error {
+	if e, ok := err.(*lonja.Error); ok && e.Op == "" && e.Err != nil {
+		return e.Err
+	}
+	return err
 }
 
 // wake has all who wait look again; mu is held.

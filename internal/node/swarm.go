@@ -1,0 +1,223 @@
+package node
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"time"
+
+	"lonja"
+	"lonja/internal/swarm"
+	"lonja/internal/transport"
+	"lonja/internal/unfinished"
+)
+
+// Fetched is what came of fetching a content.
+type Fetched struct {
+	ID    lonja.FileID
+	Name  lonja.FileName // as its first holder calls it
+	Bytes int64
+	From  []lonja.UserName // whom it came from, those who sent most first
+	Liars []lonja.UserName // who sent something else
+}
+
+// lookForHolders is how often the directory is asked who has a content while it
+// is fetched.
+const lookForHolders = 15 * time.Second
+
+// fetchFromAll fetches a content from all of its holders at once. What has come is
+// kept when it fails, and the next one goes on with it.
+func (d *secureDialect) fetchFromAll(ctx context.Context, as asking, holders []lonja.Holder, f fetch) (Fetched, error) {
+	err := unsigned(holders[0])
+	for _, same := range bySize(holders) {
+		got := Fetched{}
+		if got, err = d.fetchSized(ctx, as, same, f); err == nil {
+			return got, nil
+		}
+		if !errors.Is(err, lonja.Untrusted) {
+			break
+		}
+	}
+	return Fetched{}, err
+}
+
+func unsigned(h lonja.Holder) error {
+	return &lonja.Error{Kind: lonja.Untrusted, Op: opFetchFile, User: h.User, File: h.Name, Err: errUnsigned}
+}
+
+// bySize sorts those holders of a content who have signed that by the size that
+// they say it has, what most say first: a content has one size only, but a
+// holder can sign anything.
+func bySize(holders []lonja.Holder) (groups [][]lonja.Holder) {
+	for _, h := range holders {
+		if h.Proof == nil || h.Reach == nil || h.Size < 0 {
+			continue
+		}
+		i := slices.IndexFunc(groups, func(g []lonja.Holder) bool { return g[0].Size == h.Size })
+		if i < 0 {
+			i = len(groups)
+			groups = append(groups, nil)
+		}
+		groups[i] = append(groups[i], h)
+	}
+	slices.SortStableFunc(groups, func(a, b []lonja.Holder) int { return cmp.Compare(len(b), len(a)) })
+	return groups
+}
+
+func (d *secureDialect) fetchSized(ctx context.Context, as asking, holders []lonja.Holder, f fetch) (got Fetched, err error) {
+	got = Fetched{ID: holders[0].Proof.File, Name: holders[0].Name, Bytes: holders[0].Size}
+	dst, err := unfinished.Open(f.local, unfinished.Options{ID: got.ID, Size: got.Bytes, Force: f.force})
+	if err != nil {
+		return got, err
+	}
+	defer func() { err = errors.Join(err, leave(dst, err)) }()
+	s, err := swarm.New(swarm.Content{ID: got.ID, Size: got.Bytes, Name: cmp.Or(f.remote, got.Name)}, dst, swarm.Options{
+		Progress: f.progress, Log: d.opts.Log,
+		Lied: func(user lonja.UserName, _ error) { got.Liars = append(got.Liars, user) },
+	})
+	if err != nil {
+		return got, err
+	}
+	for _, h := range holders {
+		s.Join(d.swarmHolder(as, h, f))
+	}
+	looking, stop := context.WithCancel(ctx)
+	looked := make(chan struct{})
+	go func() {
+		defer close(looked)
+		d.lookForHolders(looking, s, as, holders, f)
+	}()
+	err = s.Run(ctx)
+	stop()
+	<-looked
+	if err != nil {
+		return got, err
+	}
+	for _, h := range s.Holders() {
+		if h.Bytes > 0 {
+			got.From = append(got.From, h.User)
+		}
+	}
+	return got, dst.Commit()
+}
+
+// leave closes a download. One that failed before anything came of it leaves
+// nothing behind.
+func leave(dst *unfinished.File, failed error) error {
+	if failed == nil {
+		return dst.Close()
+	}
+	if dst.Good().IsEmpty() {
+		return errors.Join(dst.Discard(), dst.Close())
+	}
+	if err := dst.Close(); err != nil {
+		return err
+	}
+	return errors.New("what has come is kept: to fetch it to the same place goes on with it")
+}
+
+// swarmHolder returns how a holder is reached. What the directory says of it is
+// checked before it is connected with.
+func (d *secureDialect) swarmHolder(as asking, h lonja.Holder, f fetch) swarm.Holder {
+	return swarm.Holder{User: h.User, Key: h.Reach.Key, Dial: func(ctx context.Context) (net.Conn, error) {
+		config, err := d.trusted(ctx, as, h, f.remote)
+		if err != nil {
+			return nil, err
+		}
+		ways := transport.Order(h.Reach.Ways, localNetworks(d.opts.Log))
+		conn, err := d.dialer.Dial(ctx, ways, config)
+		if err != nil {
+			return nil, unreached(h.User, ways, err)
+		}
+		return conn, nil
+	}}
+}
+
+// lookForHolders keeps a swarm in step with who has the content, until ctx ends.
+func (d *secureDialect) lookForHolders(ctx context.Context, s *swarm.Swarm, as asking, known []lonja.Holder, f fetch) {
+	tick := time.NewTicker(lookForHolders)
+	defer tick.Stop()
+	f.remote = lonja.FileName(known[0].Proof.File.String())
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		now, err := d.holders(ctx, as.user, wanted(f.remote))
+		if err != nil {
+			d.opts.Log.Debug("cannot ask who has it now", slog.Any("error", err))
+			continue
+		}
+		now = slices.DeleteFunc(now, func(h lonja.Holder) bool {
+			return h.Proof == nil || h.Reach == nil || h.Size != known[0].Size || f.from != "" && h.User != f.from
+		})
+		for _, h := range now {
+			s.Join(d.swarmHolder(as, h, f))
+		}
+		for _, h := range known {
+			if !slices.ContainsFunc(now, func(n lonja.Holder) bool { return n.User == h.User && n.Reach.Key == h.Reach.Key }) {
+				s.Leave(h.User, h.Reach.Key)
+			}
+		}
+		if len(now) > 0 {
+			known = now
+		}
+	}
+}
+
+// A Choice is one of the contents that a name stands for.
+type Choice struct {
+	ID      lonja.FileID // zero for what is published in the classic protocol
+	Holders []lonja.Holder
+}
+
+// The bounds of what is looked at when a name stands for several contents.
+const (
+	mostContents = 20 // that are told
+	mostWitness  = 3  // holders of each, of whom one must be who the directory says
+)
+
+// choices returns the contents of holders, those that most have first. Of several,
+// those are left out for which only the directory's word stands.
+func (d *secureDialect) choices(ctx context.Context, as asking, holders []lonja.Holder, asked lonja.FileName) (all []Choice) {
+	for _, h := range holders {
+		id := lonja.FileID{}
+		if h.Proof != nil {
+			id = h.Proof.File
+		}
+		i := slices.IndexFunc(all, func(c Choice) bool { return c.ID == id })
+		if i < 0 {
+			i = len(all)
+			all = append(all, Choice{ID: id})
+		}
+		all[i].Holders = append(all[i].Holders, h)
+	}
+	slices.SortStableFunc(all, func(a, b Choice) int { return cmp.Compare(len(b.Holders), len(a.Holders)) })
+	if len(all) < 2 {
+		return all
+	}
+	signed := slices.DeleteFunc(slices.Clone(all[:min(len(all), mostContents)]), func(c Choice) bool {
+		return !slices.ContainsFunc(c.Holders[:min(len(c.Holders), mostWitness)], func(h lonja.Holder) bool {
+			_, err := d.trusted(ctx, as, h, asked)
+			return err == nil
+		})
+	})
+	if len(signed) == 0 {
+		return all[:1] // whatever is wrong with it, fetching it says
+	}
+	return signed
+}
+
+// disagreement is the error for a name that stands for several contents.
+func disagreement(name lonja.FileName, choices []Choice) error {
+	text := "it stands for several contents: ask for one of them by its id"
+	for _, c := range choices {
+		text += fmt.Sprintf("\n  %s  %d with it, %s among them", c.ID, len(c.Holders), lonja.Printable(string(c.Holders[0].User)))
+	}
+	return &lonja.Error{Kind: lonja.Disagreement, Op: lonja.OpHolders.String(), File: name, Err: errors.New(text)}
+}
