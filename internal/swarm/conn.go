@@ -22,11 +22,11 @@ type conn struct {
 	brought int64 // bytes that counted
 
 	hasher tree.Hasher
-	buf    []byte
+	buf    []byte // a piece: what was not checked is not written, where it might harm what was
 }
 
-// readSize is how much is read, hashed and written at a time, while it is in the
-// processor's cache.
+// readSize is how much is read and hashed at a time, while it is in the processor's
+// cache.
 const readSize = 64 << 10
 
 // lookAgain is how often a holder is asked what it has that lacks pieces, while
@@ -46,7 +46,6 @@ func (c *conn) close() {
 
 // fetch fetches pieces until all are good, which is no error.
 func (c *conn) fetch(ctx context.Context) error {
-	c.buf = make([]byte, readSize)
 	if err := c.ask(ctx); err != nil {
 		return err
 	}
@@ -167,7 +166,7 @@ func (c *conn) fetchSpan(ctx context.Context, span picker.Span) (err error) {
 		}
 	}
 	// To have seen the end lets the connection be used again.
-	if n, _ := body.Read(c.buf[:1]); n > 0 {
+	if n, _ := body.Read(make([]byte, 1)); n > 0 {
 		return lonja.E(lonja.Malformed, "", errors.New("it sends more than was asked for"))
 	}
 	return nil
@@ -182,22 +181,15 @@ func (c *conn) receive(ctx context.Context, body io.Reader, piece int64) (err er
 		}
 	}()
 	c.hasher.Reset(piece)
-	length := int64(c.layout.PieceLen(piece))
-	if length == 0 { // of an empty file
-		if err := c.dst.Write(piece, nil, 0); err != nil {
-			return err
-		}
+	if c.buf == nil {
+		c.buf = make([]byte, min(tree.PieceSize, c.layout.Size()))
 	}
-	for come < length {
-		n, err := io.ReadFull(body, c.buf[:min(length-come, int64(len(c.buf)))])
-		if n > 0 {
-			_, _ = c.hasher.Write(c.buf[:n]) // no more than a piece
-			if err := c.dst.Write(piece, c.buf[:n], int(come)); err != nil {
-				return err
-			}
-			come += int64(n)
-			c.opts.Progress(c.received.Add(int64(n)))
-		}
+	content := c.buf[:c.layout.PieceLen(piece)]
+	for come < int64(len(content)) {
+		n, err := io.ReadFull(body, content[come:min(come+readSize, int64(len(content)))])
+		_, _ = c.hasher.Write(content[come : come+int64(n)]) // no more than a piece
+		come += int64(n)
+		c.opts.Progress(c.received.Add(int64(n)))
 		if err != nil {
 			return fileclient.Broken(ctx, fmt.Errorf("in piece %d: %w", piece, err))
 		}
@@ -205,17 +197,22 @@ func (c *conn) receive(ctx context.Context, body io.Reader, piece int64) (err er
 	if err := c.hashes.check(piece, &c.hasher); err != nil {
 		return err
 	}
-	return c.done(piece, come)
+	if err := c.dst.Put(piece, content); err != nil {
+		return err
+	}
+	c.done(piece, come)
+	return nil
 }
 
 // done has a piece count, and stops others that fetch it too.
-func (c *conn) done(piece, length int64) error {
-	if err := c.dst.Done(piece); err != nil {
-		return err
-	}
+func (c *conn) done(piece, length int64) {
 	c.brought += length
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if !c.picker.Still(c.number, piece) { // another holder brought it at the same time
+		c.opts.Progress(c.received.Add(-length))
+		return
+	}
 	c.holder.vain, c.holder.state.Err = 0, nil
 	c.holder.state.Bytes += length
 	c.holder.state.Pieces++
@@ -227,5 +224,4 @@ func (c *conn) done(piece, length int64) error {
 	if c.picker.Missing() == 0 {
 		c.wake()
 	}
-	return nil
 }

@@ -116,3 +116,13 @@ func (h *hashes) check(piece int64, hasher *tree.Hasher) error {
 	}
 	return nil
 }
+
+// checkContent reports whether content is a piece, as far as its hash is here.
+func (h *hashes) checkContent(piece int64, content []byte) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err := h.open(); err != nil {
+		return err
+	}
+	return h.board.Check(piece, content)
+}

@@ -98,8 +98,9 @@ type Swarm struct {
 }
 
 // New returns a Swarm that fetches into dst, which stays the caller's: what is
-// good there already is not fetched. The error is of kind Invalid for a size
-// that no content has.
+// good there already is not fetched, nor what an interrupted run has left there,
+// which is checked first. The error is of kind Invalid for a size that no content
+// has, and LocalFile.
 func New(c Content, dst *unfinished.File, opts Options) (*Swarm, error) {
 	layout, err := tree.LayoutOf(c.Size)
 	if err != nil {
@@ -111,6 +112,9 @@ func New(c Content, dst *unfinished.File, opts Options) (*Swarm, error) {
 		picker:  picker.New(picker.Options{Pieces: layout.Pieces(), Seed: uint64(time.Now().UnixNano())}),
 		holders: make(map[lonja.Member]*holder), conns: make(map[picker.Conn]context.CancelCauseFunc),
 		changed: make(chan struct{}),
+	}
+	if err := dst.Recover(s.hashes.checkContent); err != nil {
+		return nil, err
 	}
 	for it := dst.Good().Iterator(); it.HasNext(); {
 		piece := int64(it.Next())

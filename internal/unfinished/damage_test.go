@@ -21,10 +21,10 @@ func TestDamage(t *testing.T) {
 		want   []uint32
 	}{
 		"none":           {func(*testing.T, string) {}, []uint32{1, 2}},
-		"newest torn":    {overwrite(recordName, 40, "torn"), []uint32{1}},
-		"newest bit":     {overwrite(recordName, slotHeader, "\xff"), []uint32{1}},
-		"older torn":     {overwrite(recordName, second+5, "torn"), []uint32{1, 2}},
-		"cut":            {truncate(recordName, second+10), []uint32{1, 2}},
+		"newest torn":    {overwrite(recordName, second+40, "torn"), []uint32{1}},
+		"newest bit":     {overwrite(recordName, second+slotHeader, "\xff"), []uint32{1}},
+		"older torn":     {overwrite(recordName, 5, "torn"), []uint32{1, 2}},
+		"cut":            {truncate(recordName, second+10), []uint32{1}},
 		"cut to nothing": {truncate(recordName, 0), nil},
 		"cut in header":  {truncate(recordName, 30), nil},
 		"both torn":      {both(overwrite(recordName, 40, "torn"), overwrite(recordName, second+40, "torn")), nil},

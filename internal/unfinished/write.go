@@ -61,6 +61,7 @@ func (f *File) done(piece int64) error {
 	if err != nil {
 		return f.failed("finish a piece", err)
 	}
+	f.doubts.add(piece)
 	if unsynced >= syncBytes {
 		f.keeper.hurry()
 	}
