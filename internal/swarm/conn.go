@@ -44,11 +44,13 @@ func (c *conn) close() {
 	c.wake()
 }
 
-// fetch fetches pieces until all are good, which is no error.
-func (c *conn) fetch(ctx context.Context) error {
+// fetch fetches pieces until all are good, which is no error. It calls answered
+// once the holder has.
+func (c *conn) fetch(ctx context.Context, answered func()) error {
 	if err := c.ask(ctx); err != nil {
 		return err
 	}
+	answered()
 	for {
 		span, changed, state := c.take()
 		switch state {
@@ -213,6 +215,7 @@ func (c *conn) done(piece, length int64) {
 		c.opts.Progress(c.received.Add(-length))
 		return
 	}
+	c.counted(piece)
 	c.holder.vain, c.holder.state.Err = 0, nil
 	c.holder.state.Bytes += length
 	c.holder.state.Pieces++

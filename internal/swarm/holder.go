@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -42,35 +43,31 @@ func (h *holder) run(ctx context.Context, group *errgroup.Group) {
 		return
 	}
 	ctx, h.leave = context.WithCancel(ctx)
-	first := make(chan struct{})
+	answered := make(chan struct{})
+	proven := sync.OnceFunc(func() { close(answered) })
 	for i := range h.swarm.opts.ConnsEach {
 		group.Go(func() error {
 			if i > 0 {
 				select {
-				case <-first: // the others come once it has answered
+				case <-answered: // until then, one connection is enough
 				case <-ctx.Done():
 					return nil
 				}
 			}
-			h.keep(ctx, func() {
-				if i == 0 && first != nil {
-					close(first)
-					first = nil
-				}
-			})
+			h.keep(ctx, proven)
 			return nil
 		})
 	}
 }
 
 // keep has one connection after the other fetch pieces, with pauses after those
-// that bring nothing. It calls proven when something has come.
+// that bring nothing. It calls proven when the holder has answered.
 func (h *holder) keep(ctx context.Context, proven func()) {
 	s := h.swarm
 	pause := s.opts.LeastPause
 	for {
 		c := h.connect()
-		err := c.fetch(ctx)
+		err := c.fetch(ctx, proven)
 		c.close()
 		if err == nil || ctx.Err() != nil {
 			return
@@ -78,7 +75,6 @@ func (h *holder) keep(ctx context.Context, proven func()) {
 		vain := 1
 		if c.brought > 0 {
 			pause, vain = s.opts.LeastPause, 0
-			proven()
 		}
 		switch kind := lonja.KindOf(err); {
 		case kind == lonja.LocalFile || kind == lonja.Internal:

@@ -86,6 +86,7 @@ type Swarm struct {
 	hashes   *hashes
 	began    time.Time
 	received atomic.Int64
+	counted  func(piece int64) // told of each piece that counts; for tests, and set before Run
 
 	mu      sync.Mutex // guards all below, and is not held while anything waits
 	picker  *picker.Picker
@@ -111,7 +112,7 @@ func New(c Content, dst *unfinished.File, opts Options) (*Swarm, error) {
 		hashes:  newHashes(c.ID, layout, dst.Outboard()),
 		picker:  picker.New(picker.Options{Pieces: layout.Pieces(), Seed: uint64(time.Now().UnixNano())}),
 		holders: make(map[lonja.Member]*holder), conns: make(map[picker.Conn]context.CancelCauseFunc),
-		changed: make(chan struct{}),
+		changed: make(chan struct{}), counted: func(int64) {},
 	}
 	if err := dst.Recover(s.hashes.checkContent); err != nil {
 		return nil, err

@@ -79,8 +79,9 @@ type peer struct {
 	has   *roaring.Bitmap              // nil: all
 	read  func(p []byte, offset int64) // what it does to what it sends; nil: nothing
 	sent  []atomic.Int64               // bytes of each piece that left it
-	tcp   func(net.Conn) net.Conn      // what becomes of connections to it
+	wire  func(net.Conn) net.Conn      // what becomes of connections to it
 	close func()
+	at    string // its address
 }
 
 func (p *peer) OpenContent(_ context.Context, id lonja.FileID, _ lonja.Member) (fileserver.Content, error) {
@@ -141,7 +142,8 @@ func (w *town) peer(c *corpus, name lonja.UserName, set func(*peer)) *peer {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	theirs := w.authority.Config(w, name)
-	go func() { ended <- server.Serve(ctx, tls.NewListener(l, theirs)) }()
+	go func() { ended <- server.Serve(ctx, tls.NewListener(wired{l, p.wire}, theirs)) }()
+	p.at = l.Addr().String()
 	p.close = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {
@@ -154,9 +156,6 @@ func (w *town) peer(c *corpus, name lonja.UserName, set func(*peer)) *peer {
 		if err != nil {
 			return nil, lonja.E(lonja.Unavailable, "", err)
 		}
-		if p.tcp != nil {
-			conn = p.tcp(conn)
-		}
 		secure := tls.Client(conn, w.ours)
 		if err := secure.HandshakeContext(ctx); err != nil {
 			_ = conn.Close()
@@ -165,6 +164,53 @@ func (w *town) peer(c *corpus, name lonja.UserName, set func(*peer)) *peer {
 		return secure, nil
 	}}
 	return p
+}
+
+// A wired listener does something to each connection, below TLS.
+type wired struct {
+	net.Listener
+	wire func(net.Conn) net.Conn
+}
+
+func (l wired) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err == nil && l.wire != nil {
+		conn = l.wire(conn)
+	}
+	return conn, err
+}
+
+// A cut connection ends after so many bytes were written.
+type cut struct {
+	net.Conn
+	left atomic.Int64
+}
+
+func cutAfter(bytes int64) func(net.Conn) net.Conn {
+	return func(conn net.Conn) net.Conn {
+		c := &cut{Conn: conn}
+		c.left.Store(bytes)
+		return c
+	}
+}
+
+func (c *cut) Write(b []byte) (int, error) {
+	if c.left.Add(-int64(len(b))) < 0 {
+		_ = c.Close()
+		return 0, net.ErrClosed
+	}
+	return c.Conn.Write(b)
+}
+
+// lies has a peer send wrong bytes in one of so many pieces.
+func lies(oneIn int64) func(*peer) {
+	return func(p *peer) {
+		p.read = func(b []byte, offset int64) {
+			if len(b) > 0 && (offset/mib)%oneIn == oneIn-1 {
+				b[0] ^= 1
+			}
+		}
+	}
 }
 
 // impatient are options for tests: nobody waits long.

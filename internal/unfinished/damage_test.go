@@ -15,7 +15,7 @@ func TestDamage(t *testing.T) {
 	o := Options{ID: idA, Size: 5 * tree.PieceSize}
 	layout, err := tree.LayoutOf(o.Size)
 	must(t, err)
-	second := slotLen(layout) // generation 1 is there, generation 2 before it
+	second := slotLen(layout) // generations 1 and 3 are there, generation 2 before it
 	for name, tc := range map[string]struct {
 		damage func(t *testing.T, part string)
 		want   []uint32

@@ -34,7 +34,7 @@ func openDoubts(f *File, good *roaring.Bitmap) *doubts {
 		return d
 	}
 	d.file = file
-	most := 4 * f.layout.Pieces() // more is no honest list
+	most := 2 * 4 * f.layout.Pieces() // some may be named again, once they were fetched again
 	b, err := io.ReadAll(io.LimitReader(file, most))
 	if err != nil {
 		return d
@@ -86,7 +86,7 @@ func (f *File) Recover(check func(piece int64, content []byte) error) error {
 		if err := f.ledger.begin(piece, true); err != nil {
 			return f.failed("recover", err)
 		}
-		if err := f.Done(piece); err != nil {
+		if err := f.done(piece); err != nil { // it is named already
 			return err
 		}
 	}
