@@ -132,7 +132,7 @@ func runGet(cmd *cobra.Command, opts getOptions, text string) error {
 func (a *asker) get(cmd *cobra.Command, f node.Fetching, asJSON bool) error {
 	done := func() {}
 	if telemetry.IsTerminal(os.Stderr) {
-		f.Progress, done = telemetry.NewTransferBar(os.Stderr)(lonja.Printable(filepath.Base(f.Local)))
+		f.Progress, done = telemetry.NewSizedBar(os.Stderr, lonja.Printable(filepath.Base(f.Local)), f.Choice.Holders[0].Size)
 	}
 	fetched, err := a.errand.Fetch(cmd.Context(), f)
 	done()

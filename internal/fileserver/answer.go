@@ -44,9 +44,9 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, member lonja.Mem
 	case out.err != nil && out.sent == 0 && errors.Is(out.err, lonja.NoHolder):
 		log.Debug("transfer refused", "error", out.err)
 	case out.err != nil:
-		log.Info("transfer broken off", "error", out.err, "bytes", out.sent)
+		log.Debug("transfer broken off", "error", out.err, "bytes", out.sent)
 	case out.sent > 0 && what.part == fileapi.File:
-		log.Info("transfer done", "bytes", out.sent)
+		log.Debug("transfer done", "bytes", out.sent)
 	}
 }
 
