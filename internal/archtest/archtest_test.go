@@ -28,6 +28,7 @@ var layers = [][]string{
 		"lonja/internal/link",
 		"lonja/internal/oncrpc",
 		"lonja/internal/operator",
+		"lonja/internal/picker",
 		"lonja/internal/presence",
 		"lonja/internal/shell",
 		"lonja/internal/soap",
@@ -107,6 +108,7 @@ var pureImports = []string{"net", "net/http", "os", "os/exec", "syscall", "time"
 // pureExceptions are the exceptions to pureImports, with their reasons.
 var pureExceptions = map[string][]string{
 	"lonja":                   {"net"},          // the type net.Error, to know the network's errors by
+	"lonja/internal/picker":   {"time"},         // the type of lengths; it reads no clock
 	"lonja/internal/presence": {"time"},         // the types of instants and lengths; it reads no clock
 	"lonja/internal/api":      {"sync"},         // generated: descriptors are made once
 	"lonja/internal/soap":     {"embed"},        // the WSDL's text, compiled in

@@ -1,0 +1,62 @@
+package picker
+
+import (
+	"math/bits"
+	"time"
+)
+
+// steal takes the end of a Span away from the connection that will need longest,
+// of those whose last piece the holder has and nobody has begun.
+func (p *Picker) steal(c Conn, w *work, who *holder, now time.Duration) (Span, bool) {
+	var from *work
+	var by Conn
+	var longest, each time.Duration
+	for other, v := range p.conns {
+		tail := v.tail()
+		if other == c || tail.Len() == 0 || !who.holds(tail.End-1) {
+			continue
+		}
+		rest, pace := p.expect(v, now)
+		whole := rest + time.Duration(bits.OnesCount64(v.left)-1)*pace
+		if from == nil || whole > longest || whole == longest && other < by {
+			from, by, longest, each = v, other, whole, pace
+		}
+	}
+	own := p.paceOf(w)
+	if from == nil || own >= longest {
+		return Span{}, false // it would be done sooner without us
+	}
+	s := from.tail()
+	n := max(int64(longest/(own+each)), 1)
+	s.First = max(s.First, s.End-n)
+	for piece := s.End - 1; piece >= s.First; piece-- {
+		if !who.holds(piece) {
+			s.First = piece + 1
+			break
+		}
+		p.strip(from, piece)
+		delete(p.owners, piece)
+	}
+	return s, true
+}
+
+// double finds the piece that will be done last, of those that one connection
+// is at and that this holder may be asked too. No piece is free.
+func (p *Picker) double(w *work, who *holder, now time.Duration) (Span, bool) {
+	var found *work
+	var by Conn
+	var longest time.Duration
+	for other, v := range p.conns {
+		if v.holder == w.holder || !v.has(v.at) || !who.holds(v.at) || p.owners[v.at].two {
+			continue
+		}
+		rest, _ := p.expect(v, now)
+		if found == nil || rest > longest || rest == longest && other < by {
+			found, by, longest = v, other, rest
+		}
+	}
+	if found == nil || p.paceOf(w) >= longest {
+		return Span{}, false
+	}
+	return Span{found.at, found.at + 1}, true
+}
