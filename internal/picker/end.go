@@ -47,7 +47,8 @@ func (p *Picker) double(w *work, who *holder, now time.Duration) (Span, bool) {
 	var by Conn
 	var longest time.Duration
 	for other, v := range p.conns {
-		if v.holder == w.holder || !v.has(v.at) || !who.holds(v.at) || p.owners[v.at].two {
+		piece, some := v.begun()
+		if !some || v.holder == w.holder || !who.holds(piece) || p.owners[piece].two {
 			continue
 		}
 		rest, _ := p.expect(v, now)
@@ -58,5 +59,6 @@ func (p *Picker) double(w *work, who *holder, now time.Duration) (Span, bool) {
 	if found == nil || p.paceOf(w) >= longest {
 		return Span{}, false
 	}
-	return Span{found.at, found.at + 1}, true
+	piece, _ := found.begun()
+	return Span{piece, piece + 1}, true
 }

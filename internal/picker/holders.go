@@ -75,7 +75,7 @@ func (p *Picker) recount(old, now *roaring.Bitmap) {
 		p.rarity = nil
 	case old == nil && now == nil:
 	case p.rarity == nil:
-		p.rarity = &rarity{}
+		p.rarity = &rarity{size: p.inWindow}
 		p.moveWindow(p.start)
 	case old == nil:
 		p.rarity.raise(now)
@@ -113,7 +113,7 @@ func (p *Picker) moveWindow(from int64) {
 	if at < 0 || from >= p.pieces {
 		at = max(p.free.NextValue(0), 0)
 	}
-	p.rarity.reset(p.free, at-at%windowSize)
+	p.rarity.reset(p.free, at)
 	for _, h := range p.holders {
 		if h.has != nil {
 			p.rarity.raise(h.has)

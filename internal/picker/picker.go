@@ -49,8 +49,10 @@ type Picker struct {
 	owners  map[int64]owners // of all other missing pieces
 
 	holders map[Holder]*holder
-	partial int // holders with a bitmap
-	rarity  *rarity
+	partial int // of them, those with a bitmap
+
+	rarity   *rarity // nil while partial is 0
+	inWindow int64   // pieces whose rarity is known at a time
 
 	conns map[Conn]*work
 	flow  flow
@@ -59,16 +61,17 @@ type Picker struct {
 // New returns the Picker of a content of which nothing is here yet.
 func New(o Options) *Picker {
 	p := &Picker{
-		pieces:  o.Pieces,
-		least:   max(o.Least, 1),
-		most:    o.Most,
-		chance:  rand.New(rand.NewPCG(o.Seed, 0)),
-		free:    roaring.New(),
-		nFree:   o.Pieces,
-		missing: o.Pieces,
-		owners:  make(map[int64]owners),
-		holders: make(map[Holder]*holder),
-		conns:   make(map[Conn]*work),
+		pieces:   o.Pieces,
+		inWindow: windowSize,
+		least:    max(o.Least, 1),
+		most:     o.Most,
+		chance:   rand.New(rand.NewPCG(o.Seed, 0)),
+		free:     roaring.New(),
+		nFree:    o.Pieces,
+		missing:  o.Pieces,
+		owners:   make(map[int64]owners),
+		holders:  make(map[Holder]*holder),
+		conns:    make(map[Conn]*work),
 	}
 	if p.most <= 0 {
 		p.most = 16

@@ -17,14 +17,16 @@ const outside = -1
 // most two bytes for each piece. Holders that come, go and change are added to
 // and taken from whole levels, a machine word of pieces at a time.
 type rarity struct {
+	size   int64 // of the window
 	span   Span
 	levels []*roaring.Bitmap // by the number of holders
 	n      int64             // pieces in all levels
 }
 
-// reset begins a window in which nobody has anything.
+// reset begins the window that has piece first, and in which nobody has anything.
 func (r *rarity) reset(free *roaring.Bitmap, first int64) {
-	r.span = Span{first, first + windowSize}
+	first -= first % r.size
+	r.span = Span{first, first + r.size}
 	level := roaring.New()
 	level.AddRange(uint64(r.span.First), uint64(r.span.End))
 	level.And(free)
@@ -117,7 +119,7 @@ func (r *rarity) pick(has *roaring.Bitmap, chance *rand.Rand) (piece int64, leve
 
 // draw returns a number that is in both, which have some in common.
 func draw(level, has *roaring.Bitmap, chance *rand.Rand) int64 {
-	n := uint32(level.GetCardinality()) // at most windowSize
+	n := uint32(level.GetCardinality()) // at most size
 	var x uint32
 	for range draws {
 		x, _ = level.Select(chance.Uint32N(n)) // there is one

@@ -35,6 +35,12 @@ func (w *work) tail() Span {
 	return Span{first, end}
 }
 
+// begun returns the last piece that w has begun and is not done with.
+func (w *work) begun() (piece int64, some bool) {
+	upTo := w.left & (w.bit(w.at)<<1 - 1) // all of it when at is the last of 64
+	return w.first + int64(bits.Len64(upTo)) - 1, upTo != 0
+}
+
 // owners are the connections that have a piece: one, or two.
 type owners struct {
 	a, b Conn
