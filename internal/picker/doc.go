@@ -21,9 +21,10 @@
 // start that the seed decides, around the end to the beginning: downloaders
 // that began together begin in different places. Once a holder is partial, the
 // pieces that the fewest partial holders have come first; among those that are
-// equally rare chance decides, because downloaders that know the same and
-// follow an order fetch the same, where each piece should leave the first
-// holder once.
+// equally rare each downloader that knows its place among the others takes
+// those in its own part, and otherwise chance decides: downloaders that know the
+// same and follow the same order fetch the same, whereas each piece should
+// leave the first holder once.
 //
 // How rare pieces are is known exactly within a window of 262,144 of them (256
 // GiB), which moves on when all of it has been taken. What a holder has

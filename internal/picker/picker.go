@@ -41,7 +41,7 @@ const mostEver = 64
 type Picker struct {
 	pieces, least, most int64
 	start               int64 // where the order of positions begins
-	chance              *rand.Rand
+	lot                 lot
 
 	free    *roaring.Bitmap // pieces that are missing and that no connection has
 	nFree   int64
@@ -65,7 +65,7 @@ func New(o Options) *Picker {
 		inWindow: windowSize,
 		least:    max(o.Least, 1),
 		most:     o.Most,
-		chance:   rand.New(rand.NewPCG(o.Seed, 0)),
+		lot:      lot{chance: rand.New(rand.NewPCG(o.Seed, 0))},
 		free:     roaring.New(),
 		nFree:    o.Pieces,
 		missing:  o.Pieces,
@@ -80,7 +80,7 @@ func New(o Options) *Picker {
 	p.least = min(p.least, p.most)
 	p.free.AddRange(0, uint64(o.Pieces))
 	if o.Seed != 0 && o.Pieces > 0 {
-		p.start = p.chance.Int64N(o.Pieces)
+		p.start = p.lot.chance.Int64N(o.Pieces)
 	}
 	return p
 }
@@ -166,7 +166,7 @@ func (p *Picker) pick(w *work, who *holder) (Span, bool) {
 	}
 	first, level := int64(-1), outside
 	if r := p.window(); r != nil {
-		first, level = r.pick(who.has, p.chance)
+		first, level = r.pick(who.has, &p.lot)
 	}
 	if first < 0 {
 		first = p.inOrder(who)

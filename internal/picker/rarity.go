@@ -1,8 +1,6 @@
 package picker
 
 import (
-	"math/rand/v2"
-
 	"github.com/RoaringBitmap/roaring/v2"
 )
 
@@ -102,34 +100,16 @@ func (r *rarity) move(from, to int, set *roaring.Bitmap) {
 	r.levels[to].Or(moved)
 }
 
-// draws is how often pick draws from a level before it looks at all of it.
-const draws = 16
-
-// pick returns one of the rarest pieces among those in has, any of them, and its
-// level; or -1 and outside. A has of nil has all.
-func (r *rarity) pick(has *roaring.Bitmap, chance *rand.Rand) (piece int64, level int) {
+// pick returns one of the rarest pieces among those in has, and its level; or -1
+// and outside. A has of nil has all.
+func (r *rarity) pick(has *roaring.Bitmap, lot *lot) (piece int64, level int) {
 	for k, level := range r.levels {
 		if level.IsEmpty() || has != nil && !level.Intersects(has) {
 			continue
 		}
-		return draw(level, has, chance), k
+		return lot.draw(level, has), k
 	}
 	return -1, outside
-}
-
-// draw returns a number that is in both, which have some in common.
-func draw(level, has *roaring.Bitmap, chance *rand.Rand) int64 {
-	n := uint32(level.GetCardinality()) // at most size
-	var x uint32
-	for range draws {
-		x, _ = level.Select(chance.Uint32N(n)) // there is one
-		if has == nil || has.Contains(x) {
-			return int64(x)
-		}
-	}
-	common := roaring.And(level, has)
-	x, _ = common.Select(chance.Uint32N(uint32(common.GetCardinality())))
-	return int64(x)
 }
 
 // asRare reports whether a piece may follow one of the given level in a Span:
