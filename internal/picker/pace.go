@@ -1,6 +1,9 @@
 package picker
 
-import "time"
+import (
+	"math/bits"
+	"time"
+)
 
 // spanTime is what a connection should need for a Span, at most.
 const spanTime = 4 * time.Second
@@ -84,4 +87,11 @@ func (p *Picker) expect(w *work, now time.Duration) (rest, each time.Duration) {
 		return passed - each, passed
 	}
 	return each - passed, each
+}
+
+// whole returns how long w, which has something to do, will take for all of it,
+// and for each piece.
+func (p *Picker) whole(w *work, now time.Duration) (all, each time.Duration) {
+	rest, each := p.expect(w, now)
+	return rest + time.Duration(bits.OnesCount64(w.left)-1)*each, each
 }

@@ -347,6 +347,24 @@ func TestLastPieceIsAskedOfASecondHolder(t *testing.T) {
 	}
 }
 
+// TestLastPieceIsLeftToTheFastest: of two that could fetch it as well, and sooner
+// than the one that has it, the slower one does not take it first.
+func TestLastPieceIsLeftToTheFastest(t *testing.T) {
+	p := New(Options{Pieces: 5})
+	for h := range Holder(3) {
+		p.Join(h, nil)
+		wantTake(t, p, Conn(h), h, 0, Span{int64(h), int64(h) + 1})
+	}
+	wantDone(t, p, 2, 2, second)
+	wantDone(t, p, 1, 1, 3*second)
+	wantTake(t, p, 1, 1, 3*second, Span{3, 4})
+	wantTake(t, p, 2, 2, 29*second, Span{4, 5})
+	wantDone(t, p, 1, 3, 29*second)
+	wantNothing(t, p, 1, 1, 29*second) // it takes 3 s and more; 2 is done with both in two
+	wantDone(t, p, 2, 4, 30*second)
+	wantTake(t, p, 2, 2, 30*second, Span{0, 1})
+}
+
 func TestSecondHolderIsNotTheSame(t *testing.T) {
 	p := New(Options{Pieces: 1})
 	p.Join(1, nil)
