@@ -2,6 +2,31 @@ package picker
 
 import "time"
 
+// A slowest is when the last of all connections will be done, kept because at
+// the end those that find nothing all ask again whenever anything is done.
+type slowest struct {
+	known bool
+	at    time.Duration // when this was so
+	all   time.Duration // that it will take from then on
+}
+
+// hopeless reports whether w would need longer for one piece than everybody who
+// is at work will for everything.
+func (p *Picker) hopeless(w *work, now time.Duration) bool {
+	if !p.slowest.known {
+		p.slowest = slowest{known: true, at: now}
+		for _, v := range p.conns {
+			if v.left != 0 {
+				all, _ := p.whole(v, now)
+				p.slowest.all = max(p.slowest.all, all)
+			}
+		}
+	}
+	// Who is late will be later the longer it is, for each piece that it has.
+	later := mostEver * max(now-p.slowest.at, 0)
+	return p.paceOf(w) >= p.slowest.all+later
+}
+
 // steal takes the end of a Span away from the connection that will need longest,
 // of those whose last piece the holder has and nobody has begun.
 func (p *Picker) steal(c Conn, w *work, who *holder, now time.Duration) (Span, bool) {
