@@ -155,7 +155,7 @@ func TestMemory(t *testing.T) {
 					p.Update(h, halfOf(p.lot.chance, 0))
 				}
 			}
-			churn(p, 30_000)
+			churn(p, 10_000)
 			if got := heap() - before; got > test.most<<20 {
 				t.Errorf("it takes %d KiB", got>>10)
 			} else {

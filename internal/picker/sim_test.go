@@ -270,7 +270,7 @@ func TestFlashCrowd(t *testing.T) {
 		pieces int64
 		rate   float64
 		many   int
-	}{{256, 4, 20}, {512, 16, 20}, {256, 4, 7}} {
+	}{{256, 4, 20}, {256, 16, 20}, {256, 4, 7}} {
 		t.Run(fmt.Sprint(test), func(t *testing.T) {
 			s := newSim()
 			s.step, s.roundTrip = 10*time.Millisecond, 50*time.Millisecond
