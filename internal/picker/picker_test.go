@@ -239,6 +239,31 @@ func TestEquallyRarePiecesAreSpread(t *testing.T) {
 	}
 }
 
+func TestPlaceTakesItsOwnPart(t *testing.T) {
+	for rank := range 10 {
+		p := New(Options{Pieces: 1100, Seed: uint64(rank)})
+		p.Join(1, nil)
+		p.Join(2, bitmap(Span{0, 100}))
+		p.Place(rank, 10)
+		part := Span{100 + int64(rank)*100, 200 + int64(rank)*100} // the middle of it
+		for range 20 {
+			s, ok := p.Take(1, 1, 0)
+			if !ok || s.First < part.First+25 || s.End > part.End-25 {
+				t.Errorf("number %d of 10 takes %v, %v; its part is %v", rank, s, ok, part)
+			}
+			p.GiveBack(1)
+		}
+		p.Join(3, bitmap(Span{0, 1}, Span{1099, 1100})) // nothing in most parts
+		p.Have(Span{0, 1})
+		p.Update(2, bitmap(Span{0, 1099}))
+		wantTake(t, p, 99, 3, 0, Span{1099, 1100})
+		p.Place(10, 10) // not known after all
+		if _, ok := p.Take(99, 1, 0); !ok {
+			t.Error("without a place nothing is found")
+		}
+	}
+}
+
 func TestRareWindowMovesOn(t *testing.T) {
 	const pieces = 3*windowSize + 7
 	p := New(Options{Pieces: pieces, Least: 16})
@@ -319,6 +344,16 @@ func TestPartialHolderStealsWhatItHas(t *testing.T) {
 	wantNothing(t, p, 2, 2, 0) // not the last
 	p.Update(2, bitmap(Span{0, 6}, Span{8, 10}))
 	wantTake(t, p, 2, 2, 0, Span{8, 10})
+}
+
+func TestWhatWasHopelessIsAskedAgain(t *testing.T) {
+	p := New(Options{Pieces: 10, Least: 10})
+	p.Join(1, nil)
+	p.Join(2, bitmap())
+	wantNothing(t, p, 2, 2, 0) // nobody is at work
+	p.Update(2, nil)           // so that 1 takes them in order
+	wantTake(t, p, 1, 1, 0, Span{0, 10})
+	wantTake(t, p, 2, 2, 0, Span{5, 10})
 }
 
 func TestLastPieceIsAskedOfASecondHolder(t *testing.T) {
