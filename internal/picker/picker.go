@@ -11,8 +11,9 @@ import (
 type Holder uint32
 
 // A Conn is the number that the caller gave to one of a holder's connections,
-// each of which fetches one piece after the other. The numbers of connections
-// that have ended may be given again.
+// each of which fetches one piece after the other. A connection that asks ahead,
+// before its Span is done, has two numbers and uses them in turn. The numbers of
+// connections that have ended may be given again.
 type Conn uint32
 
 // A Span is neighbouring pieces, End excluded.
