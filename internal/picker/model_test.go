@@ -34,7 +34,7 @@ func TestAgainstModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := newModel(t)
 		t.Repeat(map[string]func(*rapid.T){
-			"join": m.drawJoin, "update": m.drawUpdate, "leave": m.drawLeave, "have": m.drawHave,
+			"join": m.drawJoin, "update": m.drawUpdate, "leave": m.drawLeave, "have": m.drawHave, "place": m.drawPlace,
 			"take": m.drawTake, "take more": m.drawTake, "begin": m.drawBegin, "done": m.drawDone, "done more": m.drawDone,
 			"stray": m.drawStray, "give back": m.drawGiveBack, "give back all": m.giveBackAll, "": m.invariants,
 		})
@@ -107,6 +107,10 @@ func (m *model) drawUpdate(t *rapid.T) {
 	if b != nil {
 		b.Clear() // it is ours again
 	}
+}
+
+func (m *model) drawPlace(t *rapid.T) {
+	m.p.Place(rapid.IntRange(-1, 8).Draw(t, "rank"), rapid.IntRange(0, 8).Draw(t, "of"))
 }
 
 func (m *model) drawLeave(t *rapid.T) {
@@ -428,7 +432,7 @@ func (m *model) compareFlow() error {
 	var want flow
 	for _, w := range m.p.conns {
 		if w.left != 0 {
-			want.enter(w)
+			want.count(w, 1)
 		}
 	}
 	if m.p.flow != want {

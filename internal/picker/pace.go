@@ -1,6 +1,9 @@
 package picker
 
-import "time"
+import (
+	"math/bits"
+	"time"
+)
 
 // spanTime is what a connection should need for a Span, at most.
 const spanTime = 4 * time.Second
@@ -23,8 +26,17 @@ func speed(pace time.Duration) int64 {
 	return max(int64(long/max(pace, shortest)), 1)
 }
 
-func (f *flow) enter(w *work) { f.count(w, 1) }
-func (f *flow) leave(w *work) { f.count(w, -1) }
+// enter counts w, which has something to do; leave takes that back, and must be
+// called before anything changes that is counted.
+func (p *Picker) enter(w *work) {
+	p.flow.count(w, 1)
+	p.slowest = slowest{}
+}
+
+func (p *Picker) leave(w *work) {
+	p.flow.count(w, -1)
+	p.slowest = slowest{}
+}
 
 func (f *flow) count(w *work, n int64) {
 	if w.pace == 0 {
@@ -38,7 +50,7 @@ func (f *flow) count(w *work, n int64) {
 // time notes how long w took for the piece that it is done with. Lately counts
 // most: a piece a quarter, since neighbours that arrive in one burst look fast.
 func (p *Picker) time(w *work, now time.Duration) {
-	p.flow.leave(w)
+	p.leave(w)
 	took := max(now-w.since, 1)
 	if w.pace == 0 {
 		w.pace = took
@@ -46,7 +58,7 @@ func (p *Picker) time(w *work, now time.Duration) {
 		w.pace = max((3*w.pace+took)/4, 1)
 	}
 	w.since = now
-	p.flow.enter(w)
+	p.enter(w)
 	if h := p.holders[w.holder]; h != nil {
 		h.pace = w.pace
 	}
@@ -84,4 +96,11 @@ func (p *Picker) expect(w *work, now time.Duration) (rest, each time.Duration) {
 		return passed - each, passed
 	}
 	return each - passed, each
+}
+
+// whole returns how long w, which has something to do, will take for all of it,
+// and for each piece.
+func (p *Picker) whole(w *work, now time.Duration) (all, each time.Duration) {
+	rest, each := p.expect(w, now)
+	return rest + time.Duration(bits.OnesCount64(w.left)-1)*each, each
 }

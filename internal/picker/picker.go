@@ -11,8 +11,9 @@ import (
 type Holder uint32
 
 // A Conn is the number that the caller gave to one of a holder's connections,
-// each of which fetches one piece after the other. The numbers of connections
-// that have ended may be given again.
+// each of which fetches one piece after the other. A connection that asks ahead,
+// before its Span is done, has two numbers and uses them in turn. The numbers of
+// connections that have ended may be given again.
 type Conn uint32
 
 // A Span is neighbouring pieces, End excluded.
@@ -54,8 +55,9 @@ type Picker struct {
 	rarity   *rarity // nil while partial is 0
 	inWindow int64   // pieces whose rarity is known at a time
 
-	conns map[Conn]*work
-	flow  flow
+	conns   map[Conn]*work
+	flow    flow
+	slowest slowest
 }
 
 // New returns the Picker of a content of which nothing is here yet.
@@ -149,6 +151,9 @@ func (p *Picker) Take(c Conn, h Holder, now time.Duration) (Span, bool) {
 func (p *Picker) next(c Conn, w *work, who *holder, now time.Duration) (Span, bool) {
 	if s, ok := p.pick(w, who); ok {
 		return s, true
+	}
+	if p.hopeless(w, now) {
+		return Span{}, false
 	}
 	if s, ok := p.steal(c, w, who, now); ok {
 		return s, true

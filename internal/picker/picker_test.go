@@ -239,6 +239,31 @@ func TestEquallyRarePiecesAreSpread(t *testing.T) {
 	}
 }
 
+func TestPlaceTakesItsOwnPart(t *testing.T) {
+	for rank := range 10 {
+		p := New(Options{Pieces: 1100, Seed: uint64(rank)})
+		p.Join(1, nil)
+		p.Join(2, bitmap(Span{0, 100}))
+		p.Place(rank, 10)
+		part := Span{100 + int64(rank)*100, 200 + int64(rank)*100} // the middle of it
+		for range 20 {
+			s, ok := p.Take(1, 1, 0)
+			if !ok || s.First < part.First+25 || s.End > part.End-25 {
+				t.Errorf("number %d of 10 takes %v, %v; its part is %v", rank, s, ok, part)
+			}
+			p.GiveBack(1)
+		}
+		p.Join(3, bitmap(Span{0, 1}, Span{1099, 1100})) // nothing in most parts
+		p.Have(Span{0, 1})
+		p.Update(2, bitmap(Span{0, 1099}))
+		wantTake(t, p, 99, 3, 0, Span{1099, 1100})
+		p.Place(10, 10) // not known after all
+		if _, ok := p.Take(99, 1, 0); !ok {
+			t.Error("without a place nothing is found")
+		}
+	}
+}
+
 func TestRareWindowMovesOn(t *testing.T) {
 	const pieces = 3*windowSize + 7
 	p := New(Options{Pieces: pieces, Least: 16})
@@ -321,6 +346,16 @@ func TestPartialHolderStealsWhatItHas(t *testing.T) {
 	wantTake(t, p, 2, 2, 0, Span{8, 10})
 }
 
+func TestWhatWasHopelessIsAskedAgain(t *testing.T) {
+	p := New(Options{Pieces: 10, Least: 10})
+	p.Join(1, nil)
+	p.Join(2, bitmap())
+	wantNothing(t, p, 2, 2, 0) // nobody is at work
+	p.Update(2, nil)           // so that 1 takes them in order
+	wantTake(t, p, 1, 1, 0, Span{0, 10})
+	wantTake(t, p, 2, 2, 0, Span{5, 10})
+}
+
 func TestLastPieceIsAskedOfASecondHolder(t *testing.T) {
 	p := New(Options{Pieces: 3})
 	for h := range Holder(4) {
@@ -345,6 +380,24 @@ func TestLastPieceIsAskedOfASecondHolder(t *testing.T) {
 	if p.Missing() != 0 || p.Wanted(3) || !p.free.IsEmpty() {
 		t.Errorf("given back what is done: %d missing", p.Missing())
 	}
+}
+
+// TestLastPieceIsLeftToTheFastest: of two that could fetch it as well, and sooner
+// than the one that has it, the slower one does not take it first.
+func TestLastPieceIsLeftToTheFastest(t *testing.T) {
+	p := New(Options{Pieces: 5})
+	for h := range Holder(3) {
+		p.Join(h, nil)
+		wantTake(t, p, Conn(h), h, 0, Span{int64(h), int64(h) + 1})
+	}
+	wantDone(t, p, 2, 2, second)
+	wantDone(t, p, 1, 1, 3*second)
+	wantTake(t, p, 1, 1, 3*second, Span{3, 4})
+	wantTake(t, p, 2, 2, 29*second, Span{4, 5})
+	wantDone(t, p, 1, 3, 29*second)
+	wantNothing(t, p, 1, 1, 29*second) // it takes 3 s and more; 2 is done with both in two
+	wantDone(t, p, 2, 4, 30*second)
+	wantTake(t, p, 2, 2, 30*second, Span{0, 1})
 }
 
 func TestSecondHolderIsNotTheSame(t *testing.T) {

@@ -1,6 +1,7 @@
 package picker
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -20,9 +21,9 @@ type sim struct {
 
 type uploader struct {
 	rate  float64     // pieces in a second
+	sent  int         // pieces
 	me    *downloader // nil: has all pieces
 	conns []*simConn
-	sent  int
 }
 
 type downloader struct {
@@ -265,34 +266,45 @@ func TestHolderAppears(t *testing.T) {
 // much as it does. Each piece has to leave the seed once, so nobody can be done
 // sooner than in the time that this takes.
 func TestFlashCrowd(t *testing.T) {
-	const pieces, rate, many = 256, 4.0, 20
-	for set := range uint64(3) {
-		s := newSim()
-		s.step, s.roundTrip = 10*time.Millisecond, 50*time.Millisecond
-		seed := s.upload(rate, nil)
-		for n := range uint64(many) {
-			d := s.download(pieces, 1+n+set*many)
-			s.upload(rate, d)
-			d.p.Place(int(n), many)
-		}
-		for _, d := range s.crowd {
-			s.connect(d, seed)
-			for _, u := range s.uploaders {
-				if u.me != nil && u.me != d {
-					s.connect(d, u)
+	for _, test := range []struct {
+		pieces int64
+		rate   float64
+		many   int
+	}{{256, 4, 20}, {256, 16, 20}, {256, 4, 7}} {
+		t.Run(fmt.Sprint(test), func(t *testing.T) {
+			s := newSim()
+			s.step, s.roundTrip = 10*time.Millisecond, 50*time.Millisecond
+			seed := s.flashCrowd(test.pieces, test.rate, test.many)
+			s.run(t, 10*time.Minute)
+			last := s.crowd[0]
+			for _, d := range s.crowd {
+				if d.finished > last.finished || d.finished == 0 {
+					last = d
 				}
 			}
-		}
-		s.run(t, 10*time.Minute)
-		last := s.crowd[0]
-		for _, d := range s.crowd {
-			if d.finished > last.finished || d.finished == 0 {
-				last = d
+			wantWithin(t, last, float64(test.pieces)/test.rate, 1/1.2)
+			if seed.sent > int(test.pieces)*5/4 {
+				t.Errorf("the seed sent %d pieces of %d", seed.sent, test.pieces)
+			}
+		})
+	}
+}
+
+// flashCrowd has so many downloaders know each other, their places, and one
+// seed, which is returned. Each may send at the given rate.
+func (s *sim) flashCrowd(pieces int64, rate float64, many int) (seed *uploader) {
+	seed = s.upload(rate, nil)
+	for n := range many {
+		d := s.download(pieces, uint64(n)+1)
+		d.p.Place(n, many)
+		s.upload(rate, d)
+	}
+	for _, d := range s.crowd {
+		for _, u := range s.uploaders {
+			if u.me != d {
+				s.connect(d, u)
 			}
 		}
-		wantWithin(t, last, pieces/rate, 1/1.2)
-		if seed.sent > pieces*5/4 {
-			t.Errorf("the seed sent %d pieces for %d", seed.sent, pieces)
-		}
 	}
+	return seed
 }

@@ -69,7 +69,7 @@ func (p *Picker) assign(c Conn, w *work, s Span, now time.Duration) {
 		}
 	}
 	p.conns[c] = w
-	p.flow.enter(w)
+	p.enter(w)
 }
 
 // strip takes a piece away from a connection that has it.
@@ -79,7 +79,7 @@ func (p *Picker) strip(w *work, piece int64) {
 	}
 	w.left &^= w.bit(piece)
 	if w.left == 0 {
-		p.flow.leave(w)
+		p.leave(w)
 	}
 }
 
@@ -144,7 +144,7 @@ func (p *Picker) GiveBack(c Conn) {
 	if w.left == 0 {
 		return
 	}
-	p.flow.leave(w)
+	p.leave(w)
 	for ; w.left != 0; w.left &= w.left - 1 {
 		piece := w.first + int64(bits.TrailingZeros64(w.left))
 		if rest, some := p.owners[piece].without(c); some {
