@@ -55,6 +55,7 @@ var layers = [][]string{
 		"lonja/internal/telemetry",
 		"lonja/internal/tlstest",
 		"lonja/internal/transport",
+		"lonja/internal/unfinished",
 	},
 	3: {
 		"lonja/internal/authority",

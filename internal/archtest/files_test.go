@@ -15,6 +15,7 @@ import (
 var fileDoors = map[string]string{
 	"lonja/internal/share":                 "opens published files to serve them",
 	"lonja/internal/partial":               "receives files",
+	"lonja/internal/unfinished":            "receives large files, and goes on with them after a crash",
 	"lonja/internal/hashing":               "keeps the cache of hashes; what it hashes is handed in, open",
 	"lonja/internal/tlstest":               "writes the certificates of tests, for programs that are not ours",
 	"lonja/internal/sqlitestore":           "keeps the directory's data",

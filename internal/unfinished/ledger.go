@@ -1,0 +1,130 @@
+package unfinished
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/RoaringBitmap/roaring/v2"
+
+	"lonja"
+)
+
+// A ledger counts pieces: which are good, which of them the record has, and
+// which are being written. It does no input or output.
+//
+// A failed sync is what makes that more than one set. The kernel tells of bytes
+// that it could not write once; then it takes them for written, and the next
+// sync succeeds without them (fsync(2), NOTES). So whatever was written before
+// and is not recorded yet is lost with it, pieces that are half written too.
+type ledger struct {
+	mu       sync.Mutex
+	good     *roaring.Bitmap
+	recorded *roaring.Bitmap // those of good that are on disk, and known there
+	begun    *roaring.Bitmap // being written
+	spoilt   *roaring.Bitmap // those of begun that a failed sync lost the beginning of
+	cause    error           // of that
+	untold   error           // an error that nobody was told yet
+	unsynced int64           // bytes that became good since the last sync began
+}
+
+func newLedger(good *roaring.Bitmap) *ledger {
+	return &ledger{good: good, recorded: good.Clone(), begun: roaring.New(), spoilt: roaring.New()}
+}
+
+func (l *ledger) copy() *roaring.Bitmap {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.good.Clone()
+}
+
+// isGood reports whether the pieces from first to last are all good.
+func (l *ledger) isGood(first, last int64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for p := first; p <= last; p++ {
+		if !l.good.Contains(uint32(p)) {
+			return false
+		}
+	}
+	return true
+}
+
+// count returns how many pieces are good.
+func (l *ledger) count() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return int64(l.good.GetCardinality())
+}
+
+// begin notes that piece is about to be written; whole, if all of it is.
+func (l *ledger) begin(piece int64, whole bool) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.untold; err != nil {
+		l.untold = nil
+		return err
+	}
+	if l.good.Contains(uint32(piece)) {
+		return lonja.E(lonja.Conflict, "write", fmt.Errorf("piece %d: %w", piece, ErrGood))
+	}
+	if whole {
+		l.spoilt.Remove(uint32(piece))
+	}
+	l.begun.Add(uint32(piece))
+	return nil
+}
+
+// done notes that piece, of so many bytes, is good, and returns how many bytes
+// wait for a sync. A piece that is good already stays so.
+func (l *ledger) done(piece int64, size int) (unsynced int64, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p := uint32(piece)
+	switch {
+	case l.good.Contains(p):
+		return l.unsynced, nil
+	case !l.begun.CheckedRemove(p):
+		return 0, lonja.E(lonja.Internal, "finish a piece", fmt.Errorf("nothing was written of piece %d", piece))
+	case l.spoilt.CheckedRemove(p):
+		return 0, fmt.Errorf("a part of piece %d did not come to the disk, it is to be fetched again: %w", piece, l.cause)
+	}
+	l.good.Add(p)
+	l.unsynced += int64(size)
+	return l.unsynced, nil
+}
+
+// pending returns the pieces that are good, or nil if the record has all of
+// them already. What becomes good from now on waits for the sync after this.
+func (l *ledger) pending() *roaring.Bitmap {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.unsynced = 0
+	if l.good.GetCardinality() == l.recorded.GetCardinality() {
+		return nil
+	}
+	return l.good.Clone()
+}
+
+// keep notes that good is what the record says now.
+func (l *ledger) keep(good *roaring.Bitmap) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.recorded = good
+}
+
+// lose notes that a sync of the data has failed.
+func (l *ledger) lose(cause error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.good = l.recorded.Clone()
+	l.spoilt.Or(l.begun)
+	l.cause = cause
+	l.unsynced = 0
+}
+
+// tell has the next one who writes know of an error that nobody waited for.
+func (l *ledger) tell(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.untold = err
+}
