@@ -93,16 +93,13 @@ func (l *ledger) done(piece int64, size int) (unsynced int64, err error) {
 	return l.unsynced, nil
 }
 
-// pending returns the pieces that are good, or nil if the record has all of
-// them already. What becomes good from now on waits for the sync after this.
-func (l *ledger) pending() *roaring.Bitmap {
+// pending returns the pieces that are good, and whether there are some that the
+// record has not. What becomes good from now on waits for the sync after this.
+func (l *ledger) pending() (good *roaring.Bitmap, news bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.unsynced = 0
-	if l.good.GetCardinality() == l.recorded.GetCardinality() {
-		return nil
-	}
-	return l.good.Clone()
+	return l.good.Clone(), l.good.GetCardinality() > l.recorded.GetCardinality()
 }
 
 // keep notes that good is what the record says now.

@@ -95,6 +95,13 @@ func (o *Outboard) make() (*os.File, error) {
 	return file, nil
 }
 
+// begun reports whether there is anything.
+func (o *Outboard) begun() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.file != nil
+}
+
 func (o *Outboard) outside(b []byte, offset int64) error {
 	return o.fail("use", lonja.E(lonja.Internal, "", fmt.Errorf("%d bytes at %d are not in its tree", len(b), offset)))
 }

@@ -19,8 +19,9 @@ const (
 func (f *File) Sync() error {
 	f.syncing.Lock()
 	defer f.syncing.Unlock()
-	good := f.ledger.pending()
-	if good == nil {
+	good, news := f.ledger.pending()
+	// The first record may have no pieces: there is a tree to go on with.
+	if !news && (f.record.generation > 0 || !f.pages.begun()) {
 		return nil
 	}
 	if f.opts.testOnlyRecordFirst {

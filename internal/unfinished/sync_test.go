@@ -1,0 +1,141 @@
+package unfinished
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/RoaringBitmap/roaring/v2"
+
+	"lonja"
+	"lonja/internal/tree"
+)
+
+// recorded returns what the record of f says now on disk.
+func recorded(t *testing.T, f *File) *roaring.Bitmap {
+	t.Helper()
+	file, err := f.place.part.Open(recordName)
+	must(t, err)
+	defer file.Close()
+	r := recorder{file: file, id: f.opts.ID, layout: f.layout}
+	if good := r.read(); good != nil {
+		return good
+	}
+	return roaring.New()
+}
+
+// TestSyncsByItself: what is good is recorded after a time, or when it is much.
+func TestSyncsByItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := begin(t, filepath.Join(t.TempDir(), "file"), Options{ID: idA, Size: 2 * syncBytes})
+		defer f.Close()
+		put(t, f, 0, 1)
+		synctest.Wait()
+		if got := recorded(t, f); !got.IsEmpty() {
+			t.Errorf("at once %v are recorded, want none", got)
+		}
+		time.Sleep(syncTime)
+		synctest.Wait()
+		if got := recorded(t, f); !got.Equals(roaring.BitmapOf(0, 1)) {
+			t.Errorf("after %v %v are recorded, want 0 and 1", syncTime, got)
+		}
+		const many = syncBytes / tree.PieceSize
+		for p := range int64(many) {
+			must(t, f.Put(2+p, pieceOf(f, 2+p)))
+			synctest.Wait()
+			want := uint64(2)
+			if p == many-1 {
+				want += many
+			}
+			if got := recorded(t, f).GetCardinality(); got != want {
+				t.Errorf("after %d pieces %d are recorded, want %d", p+1, got, want)
+			}
+		}
+	})
+}
+
+// TestFailedSync: of what was written before a sync that failed nothing counts
+// but what was recorded, also not what is finished later or synced again.
+func TestFailedSync(t *testing.T) {
+	target := filepath.Join(t.TempDir(), "file")
+	fails := error(nil)
+	o := Options{ID: idA, Size: 8 * tree.PieceSize, testOnlySync: func(data *os.File) error {
+		if fails != nil {
+			return fails
+		}
+		return data.Sync()
+	}}
+	f := begin(t, target, o)
+	put(t, f, 0)
+	must(t, f.Sync())
+	put(t, f, 1)
+	half := tree.PieceSize / 2
+	must(t, errors.Join(f.Write(2, pieceOf(f, 2)[:half], 0), f.Write(3, pieceOf(f, 3)[:half], 0)))
+
+	fails = &fs.PathError{Op: "sync", Path: dataName, Err: syscall.EIO}
+	wantKind(t, f.Sync(), lonja.LocalFile, syscall.EIO, target)
+	wantGood(t, f, 0)
+	fails = nil
+	must(t, f.Sync())
+	wantGood(t, f, 0)
+	wantKind(t, f.Done(1), lonja.Internal, nil, "piece 1") // not written since
+	must(t, f.Write(2, pieceOf(f, 2)[half:], half))
+	wantKind(t, f.Done(2), lonja.LocalFile, syscall.EIO, "piece 2")
+	must(t, f.Put(3, pieceOf(f, 3))) // all of it is new
+	put(t, f, 1, 2)
+	wantGood(t, f, 0, 1, 2, 3)
+	must(t, f.Sync())
+	f.abandon()
+	wantGood(t, begin(t, target, o), 0, 1, 2, 3)
+}
+
+// TestFailedSyncIsTold: an error that nobody waited for is told to the next one
+// who writes, once.
+func TestFailedSyncIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		target := filepath.Join(t.TempDir(), "file")
+		fails := true
+		f := begin(t, target, Options{ID: idA, Size: 2 * tree.PieceSize, testOnlySync: func(*os.File) error {
+			if fails {
+				return syscall.ENOSPC
+			}
+			return nil
+		}})
+		defer f.Close()
+		put(t, f, 0)
+		time.Sleep(syncTime)
+		synctest.Wait()
+		fails = false
+		wantGood(t, f)
+		wantKind(t, f.Write(1, pieceOf(f, 1), 0), lonja.LocalFile, syscall.ENOSPC, "make some room")
+		put(t, f, 0, 1)
+		must(t, f.Commit())
+		wantContent(t, target, contentAt(idA, 0, 2*tree.PieceSize))
+	})
+}
+
+// TestFailedRecord: what could not be recorded is good, and recorded later.
+func TestFailedRecord(t *testing.T) {
+	target := filepath.Join(t.TempDir(), "file")
+	o := Options{ID: idA, Size: 3 * tree.PieceSize}
+	f := begin(t, target, o)
+	put(t, f, 0)
+	must(t, f.Sync())
+	writable := f.record.file
+	readable, err := f.place.part.Open(recordName)
+	must(t, err)
+	defer readable.Close()
+	f.record.file = readable
+	put(t, f, 1)
+	wantKind(t, f.Sync(), lonja.LocalFile, syscall.EBADF, target)
+	wantGood(t, f, 0, 1)
+	f.record.file = writable
+	must(t, f.Sync())
+	f.abandon()
+	wantGood(t, begin(t, target, o), 0, 1)
+}
