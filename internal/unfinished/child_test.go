@@ -47,15 +47,20 @@ func childOptions(round byte, way string) Options {
 	switch way {
 	case "unsynced":
 		o.testOnlySync = func(*os.File) error { return nil }
-	case "record first":
-		o.testOnlyRecordFirst = true
+	case "stuck", "record first":
+		o.testOnlyRecordFirst = way == "record first"
+		o.testOnlySync = func(*os.File) error {
+			fmt.Println("syncing")
+			select {}
+		}
 	}
 	return o
 }
 
 // receiveForever says "begin ROUND" before it opens a File, "done PIECE",
 // "synced" when all that were done before are, "whole" before Commit,
-// "committed" after it, and "remove" before the target goes.
+// "committed" after it, and "remove" before the target goes. In some ways it says
+// "syncing" and then does not go on.
 func receiveForever(target, way string) error {
 	for round := byte(0); ; round++ {
 		fmt.Println("begin", round)
@@ -72,10 +77,19 @@ func receiveForever(target, way string) error {
 		}
 		fmt.Println("committed")
 		fmt.Println("remove")
-		if err := os.Remove(target); err != nil {
+		if err := removeForGood(target); err != nil {
 			return err
 		}
 	}
+}
+
+func removeForGood(target string) error {
+	dir, base, err := openDir(target)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return errors.Join(dir.Remove(base), syncDir(dir))
 }
 
 // receiveAll receives what is missing, in any order, and syncs now and then.
