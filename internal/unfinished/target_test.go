@@ -76,8 +76,8 @@ func TestTargetExists(t *testing.T) {
 	}
 }
 
-// TestCommitRace: of many that commit to one target, through different places,
-// exactly one gets it. Hard links to one directory stand for those places.
+// TestCommitRace: of many that commit to one target at once, from places that do
+// not know of each other, exactly one gets it.
 func TestCommitRace(t *testing.T) {
 	for _, linked := range []bool{false, true} {
 		dir := t.TempDir()

@@ -87,6 +87,7 @@ type File struct {
 	syncing sync.Mutex // for one Sync at a time; guards what follows
 	record  *recorder
 	named   bool // the names of the files are on disk
+	retired bool // the files are closed, but for those that Commit leaves
 
 	committed, closed bool // the owner's
 }
@@ -212,6 +213,9 @@ func (f *File) failed(op string, err error) error {
 	case *os.LinkError:
 		err = e.Err
 	case *lonja.Error:
+		if e.Op != "" {
+			return e // it was told of the target when it happened
+		}
 		kind, err = e.Kind, e.Err
 	}
 	if _, told := errors.AsType[*noRoomError](err); !told && isFull(err) {
