@@ -255,6 +255,9 @@ func TestKilledAfterCommit(t *testing.T) {
 	must(t, f.Sync())
 	must(t, f.place.linkNew())
 	f.abandon()
+	if Exists(target) {
+		t.Error("something exists that is finished")
+	}
 	truncate(recordName, 0)(t, filepath.Join(dir, hiddenName("file")))
 	o.Force = true
 	f = begin(t, target, o)
@@ -263,4 +266,12 @@ func TestKilledAfterCommit(t *testing.T) {
 	wantContent(t, target, contentAt(idA, 0, 10))
 	must(t, f.Discard())
 	wantNames(t, dir, "file")
+	must(t, os.Mkdir(filepath.Join(dir, hiddenName("file")), 0o700))
+	must(t, os.WriteFile(filepath.Join(dir, hiddenName("file"), lockName), nil, 0o600))
+	must(t, os.Link(target, filepath.Join(dir, hiddenName("file"), dataName)))
+	o.Force = false
+	_, err = Open(target, o)
+	wantKind(t, err, lonja.LocalFile, fs.ErrExist, "exists")
+	wantNames(t, dir, "file")
+	wantContent(t, target, contentAt(idA, 0, 10))
 }

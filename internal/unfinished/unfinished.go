@@ -199,8 +199,7 @@ func Exists(target string) bool {
 		return false
 	}
 	defer dir.Close()
-	info, err := dir.Lstat(hiddenName(base) + "/" + dataName)
-	return err == nil && info.Mode().IsRegular()
+	return unfinished(dir, base)
 }
 
 // failed tells err of the target, and a full disk what helps: the names inside,
