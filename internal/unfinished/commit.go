@@ -22,6 +22,9 @@ func (f *File) Commit() error {
 		return err
 	}
 	// Not before: a sync that failed meanwhile may have lost some.
+	if err := f.ledger.told(); err != nil {
+		return f.failed("finish", err)
+	}
 	if missing := f.layout.Pieces() - f.ledger.count(); missing > 0 {
 		return f.failed("finish", lonja.E(lonja.Internal, "", fmt.Errorf("%d pieces are missing", missing)))
 	}
@@ -33,8 +36,11 @@ func (f *File) Commit() error {
 	}
 	f.committed = true
 	f.keeper.stop()
-	err := syncDir(f.place.dir)
+	f.syncing.Lock()
+	defer f.syncing.Unlock()
+	f.retired = true
 	_ = f.record.file.Close()
+	err := syncDir(f.place.dir)
 	_ = f.place.clear()
 	f.place.leave()
 	if err != nil {
@@ -107,8 +113,7 @@ func (f *File) Close() error {
 	if !f.committed {
 		err = f.Sync()
 	}
-	f.closeFiles()
-	f.place.close()
+	_ = f.retire(false)
 	return err
 }
 
@@ -120,13 +125,23 @@ func (f *File) Discard() error {
 	}
 	f.closed = true
 	f.keeper.stop()
-	f.closeFiles()
-	err := f.place.clear()
-	f.place.close()
-	if err != nil {
+	if err := f.retire(true); err != nil {
 		return f.failed("remove what was received of", err)
 	}
 	return nil
+}
+
+// retire closes everything, when no Sync is under way, and removes it or not.
+func (f *File) retire(remove bool) (err error) {
+	f.syncing.Lock()
+	defer f.syncing.Unlock()
+	f.retired = true
+	f.closeFiles()
+	if remove {
+		err = f.place.clear()
+	}
+	f.place.close()
+	return err
 }
 
 // closeFiles closes what is in the place, but the lock.
@@ -139,8 +154,5 @@ func (f *File) closeFiles() {
 	}
 	if f.pages != nil {
 		f.pages.close()
-	}
-	if f.doubts != nil {
-		f.doubts.close()
 	}
 }

@@ -118,3 +118,19 @@ func TestDiskFillsUp(t *testing.T) {
 		wantNames(t, dir, "file")
 	})
 }
+
+// TestForeignPlace: who makes the hidden directory before its owner does cannot
+// say what is good.
+func TestForeignPlace(t *testing.T) {
+	dir := t.TempDir()
+	place := filepath.Join(dir, hiddenName("file"))
+	must(t, os.Mkdir(place, 0o777))
+	must(t, os.Chown(place, 12345, 12345))
+	_, err := Open(filepath.Join(dir, "file"), Options{ID: idA, Size: 1})
+	wantKind(t, err, lonja.LocalFile, nil, "belongs to another user")
+	wantNames(t, place)
+
+	must(t, os.Chown(dir, 12345, 12345)) // who could do anything here
+	must(t, begin(t, filepath.Join(dir, "file"), Options{ID: idA, Size: 1}).Discard())
+	wantNames(t, dir)
+}

@@ -60,12 +60,11 @@ func (l *ledger) count() int64 {
 func (l *ledger) begin(piece int64, whole bool) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := l.untold; err != nil {
-		l.untold = nil
+	if err := l.take(); err != nil {
 		return err
 	}
 	if l.good.Contains(uint32(piece)) {
-		return lonja.E(lonja.Conflict, "write", fmt.Errorf("piece %d: %w", piece, ErrGood))
+		return lonja.E(lonja.Conflict, "", fmt.Errorf("piece %d: %w", piece, ErrGood))
 	}
 	if whole {
 		l.spoilt.Remove(uint32(piece))
@@ -84,7 +83,7 @@ func (l *ledger) done(piece int64, size int) (unsynced int64, err error) {
 	case l.good.Contains(p):
 		return l.unsynced, nil
 	case !l.begun.CheckedRemove(p):
-		return 0, lonja.E(lonja.Internal, "finish a piece", fmt.Errorf("nothing was written of piece %d", piece))
+		return 0, lonja.E(lonja.Internal, "", fmt.Errorf("nothing was written of piece %d", piece))
 	case l.spoilt.CheckedRemove(p):
 		return 0, fmt.Errorf("a part of piece %d did not come to the disk, it is to be fetched again: %w", piece, l.cause)
 	}
@@ -124,4 +123,17 @@ func (l *ledger) tell(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.untold = err
+}
+
+// told returns an error that nobody was told yet.
+func (l *ledger) told() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.take()
+}
+
+func (l *ledger) take() error {
+	err := l.untold
+	l.untold = nil
+	return err
 }

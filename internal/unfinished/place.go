@@ -194,7 +194,7 @@ func (p *place) checkOwner(hidden fs.FileInfo) (same bool, err error) {
 // disk: no old record may come back beside new data.
 func (p *place) empty() error {
 	removed := false
-	for _, name := range []string{recordName, dataName, treeName, doubtfulName, modeName} {
+	for _, name := range []string{recordName, dataName, treeName, modeName} {
 		switch err := p.part.Remove(name); {
 		case err == nil:
 			removed = true
@@ -212,7 +212,7 @@ func (p *place) empty() error {
 // that the package gives is removed: as soon as the lock's is gone, another process
 // may make the place its own.
 func (p *place) clear() (err error) {
-	for _, name := range []string{recordName, dataName, treeName, doubtfulName, modeName, lockName} {
+	for _, name := range []string{recordName, dataName, treeName, modeName, lockName} {
 		if e := p.part.Remove(name); e != nil && !errors.Is(e, fs.ErrNotExist) {
 			err = errors.Join(err, e)
 		}
@@ -222,16 +222,25 @@ func (p *place) clear() (err error) {
 }
 
 // tidy removes what a process left that was killed when its target had appeared
-// already: a place without data.
+// already.
 func (p *place) tidy() {
-	if _, err := p.dir.Lstat(p.hidden + "/" + dataName); !errors.Is(err, fs.ErrNotExist) {
+	if unfinished(p.dir, p.base) {
 		return
 	}
-	if ours, err := p.tryLock(0); err == nil && ours {
-		if _, err := p.part.Lstat(dataName); errors.Is(err, fs.ErrNotExist) {
-			_ = p.clear()
-		}
+	if ours, err := p.tryLock(0); err == nil && ours && !unfinished(p.dir, p.base) {
+		_ = p.clear()
 	}
+}
+
+// unfinished reports whether there is data for a target called base, which has
+// not got that name itself: for a moment a file that was finished has both.
+func unfinished(dir *os.Root, base string) bool {
+	data, err := dir.Lstat(hiddenName(base) + "/" + dataName)
+	if err != nil {
+		return !errors.Is(err, fs.ErrNotExist)
+	}
+	target, err := dir.Lstat(base)
+	return err != nil || !os.SameFile(data, target)
 }
 
 // permissions returns those that a file with perm would get here: perm and the

@@ -1,6 +1,7 @@
 package unfinished
 
 import (
+	"io/fs"
 	"time"
 )
 
@@ -24,15 +25,17 @@ func (f *File) Sync() error {
 	if !news && (f.record.generation > 0 || !f.pages.begun()) {
 		return nil
 	}
+	if f.retired {
+		return f.failed("sync", fs.ErrClosed)
+	}
 	if f.opts.testOnlyRecordFirst {
 		if err := f.record.write(good); err != nil {
 			return f.failed("record", err)
 		}
 	}
 	if err := f.syncData(); err != nil {
-		err = f.failed("sync", err)
 		f.ledger.lose(err)
-		return err
+		return f.failed("sync", err)
 	}
 	if err := f.syncNames(); err != nil {
 		return f.failed("sync", err)

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -138,4 +139,49 @@ func TestFailedRecord(t *testing.T) {
 	must(t, f.Sync())
 	f.abandon()
 	wantGood(t, begin(t, target, o), 0, 1)
+}
+
+// TestFailedSyncIsToldToCommit: it does not take pieces that were lost for pieces
+// that were never there.
+func TestFailedSyncIsToldToCommit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fails := true
+		f := begin(t, filepath.Join(t.TempDir(), "file"), Options{ID: idA, Size: 10, testOnlySync: func(*os.File) error {
+			if fails {
+				return syscall.EIO
+			}
+			return nil
+		}})
+		defer f.Close()
+		put(t, f, 0)
+		time.Sleep(syncTime)
+		synctest.Wait()
+		fails = false
+		wantKind(t, f.Commit(), lonja.LocalFile, syscall.EIO, "sync")
+		wantKind(t, f.Commit(), lonja.Internal, nil, "1 pieces are missing")
+		put(t, f, 0)
+		must(t, f.Commit())
+	})
+}
+
+// TestSyncWhileItEnds: whoever syncs when the owner ends it gets an answer.
+func TestSyncWhileItEnds(t *testing.T) {
+	for name, end := range map[string]func(*File) error{"close": (*File).Close, "discard": (*File).Discard, "commit": (*File).Commit} {
+		t.Run(name, func(t *testing.T) {
+			f := begin(t, filepath.Join(t.TempDir(), "file"), Options{ID: idA, Size: 2 * tree.PieceSize})
+			put(t, f, 0, 1)
+			var all sync.WaitGroup
+			for range 3 {
+				all.Go(func() {
+					for range 20 {
+						if err := f.Sync(); err != nil && !errors.Is(err, fs.ErrClosed) {
+							t.Error(err)
+						}
+					}
+				})
+			}
+			must(t, end(f))
+			all.Wait()
+		})
+	}
 }

@@ -76,8 +76,8 @@ func TestTargetExists(t *testing.T) {
 	}
 }
 
-// TestCommitRace: of many that commit to one target, through different places,
-// exactly one gets it. Hard links to one directory stand for those places.
+// TestCommitRace: of many that commit to one target at once, from places that do
+// not know of each other, exactly one gets it.
 func TestCommitRace(t *testing.T) {
 	for _, linked := range []bool{false, true} {
 		dir := t.TempDir()
@@ -255,6 +255,9 @@ func TestKilledAfterCommit(t *testing.T) {
 	must(t, f.Sync())
 	must(t, f.place.linkNew())
 	f.abandon()
+	if Exists(target) {
+		t.Error("something exists that is finished")
+	}
 	truncate(recordName, 0)(t, filepath.Join(dir, hiddenName("file")))
 	o.Force = true
 	f = begin(t, target, o)
@@ -263,4 +266,12 @@ func TestKilledAfterCommit(t *testing.T) {
 	wantContent(t, target, contentAt(idA, 0, 10))
 	must(t, f.Discard())
 	wantNames(t, dir, "file")
+	must(t, os.Mkdir(filepath.Join(dir, hiddenName("file")), 0o700))
+	must(t, os.WriteFile(filepath.Join(dir, hiddenName("file"), lockName), nil, 0o600))
+	must(t, os.Link(target, filepath.Join(dir, hiddenName("file"), dataName)))
+	o.Force = false
+	_, err = Open(target, o)
+	wantKind(t, err, lonja.LocalFile, fs.ErrExist, "exists")
+	wantNames(t, dir, "file")
+	wantContent(t, target, contentAt(idA, 0, 10))
 }

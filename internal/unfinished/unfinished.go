@@ -8,7 +8,6 @@
 //	data    the content, as long as it will be from the start, with holes in it
 //	record  which pieces of it are good (record.go)
 //	tree    the hashes of its pieces, as far as they came; nobody trusts it
-//	doubtful  which pieces became good, recorded or not (doubtful.go)
 //	lock    held by the one process that has the File
 //
 // A piece is good when whoever fetched it has checked it and called Done. It
@@ -78,7 +77,6 @@ type File struct {
 	place  *place
 	data   *os.File
 	pages  *Outboard
-	doubts *doubts
 	ledger *ledger
 	keeper *keeper
 
@@ -89,6 +87,7 @@ type File struct {
 	syncing sync.Mutex // for one Sync at a time; guards what follows
 	record  *recorder
 	named   bool // the names of the files are on disk
+	retired bool // the files are closed, but for those that Commit leaves
 
 	committed, closed bool // the owner's
 }
@@ -124,7 +123,6 @@ func (f *File) open() (err error) {
 	good, err := f.load()
 	if err == nil {
 		f.ledger = newLedger(good)
-		f.doubts = openDoubts(f, good)
 		err = f.makeRoom()
 	}
 	if err != nil {
@@ -151,8 +149,7 @@ func (f *File) load() (good *roaring.Bitmap, err error) {
 	if _, err = f.openFiles(os.O_CREATE); err != nil {
 		return nil, err
 	}
-	// From now on the next run knows whose the data is, whatever becomes of this one.
-	return roaring.New(), f.record.write(roaring.New())
+	return roaring.New(), nil
 }
 
 // openFiles opens data and record and returns what the record says; nil if it
@@ -202,8 +199,7 @@ func Exists(target string) bool {
 		return false
 	}
 	defer dir.Close()
-	info, err := dir.Lstat(hiddenName(base) + "/" + dataName)
-	return err == nil && info.Mode().IsRegular()
+	return unfinished(dir, base)
 }
 
 // failed tells err of the target, and a full disk what helps: the names inside,
@@ -216,6 +212,9 @@ func (f *File) failed(op string, err error) error {
 	case *os.LinkError:
 		err = e.Err
 	case *lonja.Error:
+		if e.Op != "" {
+			return e // it was told of the target when it happened
+		}
 		kind, err = e.Kind, e.Err
 	}
 	if _, told := errors.AsType[*noRoomError](err); !told && isFull(err) {

@@ -64,8 +64,7 @@ func begin(t testing.TB, target string, o Options) *File {
 func (f *File) abandon() {
 	f.closed = true
 	f.keeper.stop()
-	f.closeFiles()
-	f.place.close()
+	_ = f.retire(false)
 }
 
 func put(t testing.TB, f *File, pieces ...int64) {

@@ -52,11 +52,7 @@ func (f *File) Done(piece int64) error {
 	stripe := f.stripe(piece)
 	stripe.Lock()
 	defer stripe.Unlock()
-	if err := f.done(piece); err != nil {
-		return err
-	}
-	f.doubts.add(piece)
-	return nil
+	return f.done(piece)
 }
 
 // done makes a piece good whose stripe is held for writing.
@@ -88,13 +84,10 @@ func (f *File) Put(piece int64, content []byte) error {
 	if errors.Is(err, ErrGood) {
 		return nil
 	}
-	if err == nil {
-		err = f.done(piece)
+	if err != nil {
+		return err
 	}
-	if err == nil {
-		f.doubts.add(piece)
-	}
-	return err
+	return f.done(piece)
 }
 
 // ReadAt reads from the content as io.ReaderAt says, from pieces that are good
