@@ -155,4 +155,7 @@ func (f *File) closeFiles() {
 	if f.pages != nil {
 		f.pages.close()
 	}
+	if f.doubts != nil {
+		f.doubts.close()
+	}
 }

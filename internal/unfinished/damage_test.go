@@ -15,16 +15,16 @@ func TestDamage(t *testing.T) {
 	o := Options{ID: idA, Size: 5 * tree.PieceSize}
 	layout, err := tree.LayoutOf(o.Size)
 	must(t, err)
-	second := slotLen(layout) // generation 1 is there, generation 2 before it
+	second := slotLen(layout) // generations 1 and 3 are there, generation 2 before it
 	for name, tc := range map[string]struct {
 		damage func(t *testing.T, part string)
 		want   []uint32
 	}{
 		"none":           {func(*testing.T, string) {}, []uint32{1, 2}},
-		"newest torn":    {overwrite(recordName, 40, "torn"), []uint32{1}},
-		"newest bit":     {overwrite(recordName, slotHeader, "\xff"), []uint32{1}},
-		"older torn":     {overwrite(recordName, second+5, "torn"), []uint32{1, 2}},
-		"cut":            {truncate(recordName, second+10), []uint32{1, 2}},
+		"newest torn":    {overwrite(recordName, second+40, "torn"), []uint32{1}},
+		"newest bit":     {overwrite(recordName, second+slotHeader, "\xff"), []uint32{1}},
+		"older torn":     {overwrite(recordName, 5, "torn"), []uint32{1, 2}},
+		"cut":            {truncate(recordName, second+10), []uint32{1}},
 		"cut to nothing": {truncate(recordName, 0), nil},
 		"cut in header":  {truncate(recordName, 30), nil},
 		"both torn":      {both(overwrite(recordName, 40, "torn"), overwrite(recordName, second+40, "torn")), nil},

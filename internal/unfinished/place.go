@@ -194,7 +194,7 @@ func (p *place) checkOwner(hidden fs.FileInfo) (same bool, err error) {
 // disk: no old record may come back beside new data.
 func (p *place) empty() error {
 	removed := false
-	for _, name := range []string{recordName, dataName, treeName, modeName} {
+	for _, name := range []string{recordName, dataName, treeName, doubtfulName, modeName} {
 		switch err := p.part.Remove(name); {
 		case err == nil:
 			removed = true
@@ -212,7 +212,7 @@ func (p *place) empty() error {
 // that the package gives is removed: as soon as the lock's is gone, another process
 // may make the place its own.
 func (p *place) clear() (err error) {
-	for _, name := range []string{recordName, dataName, treeName, modeName, lockName} {
+	for _, name := range []string{recordName, dataName, treeName, doubtfulName, modeName, lockName} {
 		if e := p.part.Remove(name); e != nil && !errors.Is(e, fs.ErrNotExist) {
 			err = errors.Join(err, e)
 		}

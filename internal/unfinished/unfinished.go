@@ -8,6 +8,7 @@
 //	data    the content, as long as it will be from the start, with holes in it
 //	record  which pieces of it are good (record.go)
 //	tree    the hashes of its pieces, as far as they came; nobody trusts it
+//	doubtful  which pieces became good, recorded or not (doubtful.go)
 //	lock    held by the one process that has the File
 //
 // A piece is good when whoever fetched it has checked it and called Done. It
@@ -77,6 +78,7 @@ type File struct {
 	place  *place
 	data   *os.File
 	pages  *Outboard
+	doubts *doubts
 	ledger *ledger
 	keeper *keeper
 
@@ -123,6 +125,7 @@ func (f *File) open() (err error) {
 	good, err := f.load()
 	if err == nil {
 		f.ledger = newLedger(good)
+		f.doubts = openDoubts(f, good)
 		err = f.makeRoom()
 	}
 	if err != nil {
@@ -149,7 +152,8 @@ func (f *File) load() (good *roaring.Bitmap, err error) {
 	if _, err = f.openFiles(os.O_CREATE); err != nil {
 		return nil, err
 	}
-	return roaring.New(), nil
+	// From now on the next run knows whose the data is, whatever becomes of this one.
+	return roaring.New(), f.record.write(roaring.New())
 }
 
 // openFiles opens data and record and returns what the record says; nil if it

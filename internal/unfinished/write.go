@@ -52,7 +52,11 @@ func (f *File) Done(piece int64) error {
 	stripe := f.stripe(piece)
 	stripe.Lock()
 	defer stripe.Unlock()
-	return f.done(piece)
+	if err := f.done(piece); err != nil {
+		return err
+	}
+	f.doubts.add(piece)
+	return nil
 }
 
 // done makes a piece good whose stripe is held for writing.
@@ -84,10 +88,13 @@ func (f *File) Put(piece int64, content []byte) error {
 	if errors.Is(err, ErrGood) {
 		return nil
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		err = f.done(piece)
 	}
-	return f.done(piece)
+	if err == nil {
+		f.doubts.add(piece)
+	}
+	return err
 }
 
 // ReadAt reads from the content as io.ReaderAt says, from pieces that are good
