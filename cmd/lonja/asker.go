@@ -10,6 +10,7 @@ import (
 	"lonja"
 	"lonja/internal/hashing"
 	"lonja/internal/node"
+	"lonja/internal/outboards"
 )
 
 // askOptions are those of a command that asks a directory something for a member
@@ -40,6 +41,7 @@ type asker struct {
 	node   *node.Node
 	errand *node.Errand
 	hashes *hashing.Cache
+	trees  *outboards.Store
 }
 
 // as has do ask as the member of the options.
@@ -97,11 +99,11 @@ func (o *askOptions) askerNamed(cmd *cobra.Command, user lonja.UserName) (*asker
 	if err != nil {
 		return nil, err
 	}
-	a := &asker{member: m, user: user, hashes: m.hashes()}
+	a := &asker{member: m, user: user, hashes: m.hashes(), trees: m.outboards()}
 	how := node.Options{
 		Directory: m.client, DirectoryName: m.name(), StateDir: m.state, Log: m.log,
 		Secure: &node.SecureOptions{
-			Directory: m.client, Key: m.key, Authority: m.set, Pins: m, Hashes: a.hashes, Invitation: m.invitation,
+			Directory: m.client, Key: m.key, Authority: m.set, Pins: m, Hashes: a.hashes, Outboards: a.trees, Invitation: m.invitation,
 		},
 	}
 	if s := o.serving; s != nil {
@@ -122,6 +124,7 @@ func (a *asker) self() lonja.Member { return lonja.Member{User: a.user, Key: a.k
 func (a *asker) close() {
 	a.node.Close()
 	a.member.close()
+	_ = a.trees.Close()
 	_ = a.hashes.Close()
 }
 

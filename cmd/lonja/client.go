@@ -140,12 +140,12 @@ func (o *clientOptions) node(cmd *cobra.Command) (*node.Node, func(), error) {
 	if len(m.known) > 0 {
 		o.banner("TLS, directory " + identity.Hex(m.known[len(m.known)-1])[:shortFingerprint])
 	}
-	hashes := m.hashes()
+	hashes, trees := m.hashes(), m.outboards()
 	n := node.New(node.Options{
 		Directory: m.client, DirectoryName: m.name(), StateDir: m.state,
 		Listen: o.listen, SendSize: o.sendSize, Log: m.log,
 		Secure: &node.SecureOptions{
-			Directory: m.client, Key: m.key, Authority: m.set, Pins: m, Hashes: hashes,
+			Directory: m.client, Key: m.key, Authority: m.set, Pins: m, Hashes: hashes, Outboards: trees,
 			Invitation: m.invitation, ClassicOff: o.classic == switchOff,
 			MapPort: o.mapping == switchOn && !isLoopback(o.listen),
 		},
@@ -155,6 +155,7 @@ func (o *clientOptions) node(cmd *cobra.Command) (*node.Node, func(), error) {
 		stop()
 		n.Close()
 		m.close()
+		_ = trees.Close()
 		_ = hashes.Close()
 	}, nil
 }

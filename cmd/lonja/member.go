@@ -21,6 +21,7 @@ import (
 	"lonja/internal/hashing"
 	"lonja/internal/identity"
 	"lonja/internal/link"
+	"lonja/internal/outboards"
 	"lonja/internal/telemetry"
 	"lonja/internal/trust"
 )
@@ -256,6 +257,12 @@ func (m *member) hashes() *hashing.Cache {
 	}
 	m.log.Warn("files are hashed anew each time", slog.Any("error", err))
 	return hashing.NewCache(hashing.CacheOptions{})
+}
+
+// outboards keeps the hashes of files' pieces, as far as that can be. The caller
+// closes it.
+func (m *member) outboards() *outboards.Store {
+	return outboards.New(filepath.Join(cacheDir(m.state), "outboards"), outboards.Options{Log: m.log})
 }
 
 // cacheDir returns the directory for what can be made again, by the XDG base

@@ -62,6 +62,7 @@ var layers = [][]string{
 		"lonja/internal/identity",
 		"lonja/internal/memstore",
 		"lonja/internal/natsstore",
+		"lonja/internal/outboards",
 		"lonja/internal/sqlitestore",
 		"lonja/internal/storetest",
 		"lonja/internal/trust",

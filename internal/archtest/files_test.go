@@ -16,6 +16,7 @@ var fileDoors = map[string]string{
 	"lonja/internal/share":                 "opens published files to serve them",
 	"lonja/internal/partial":               "receives files",
 	"lonja/internal/hashing":               "keeps the cache of hashes; what it hashes is handed in, open",
+	"lonja/internal/outboards":             "keeps the hashes of files' pieces; what it hashes is handed in, open",
 	"lonja/internal/tlstest":               "writes the certificates of tests, for programs that are not ours",
 	"lonja/internal/sqlitestore":           "keeps the directory's data",
 	"lonja/internal/config":                "reads the file of settings",

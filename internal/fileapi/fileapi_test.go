@@ -9,15 +9,28 @@ import (
 
 func TestPath(t *testing.T) {
 	id := lonja.FileID{0xab, 31: 1}
-	if got, ok := ParsePath(Path(id)); !ok || got != id {
-		t.Errorf("%s: %v, %v", Path(id), got, ok)
+	paths := map[string]bool{}
+	for part := range parts {
+		path := part.Path(id)
+		paths[path] = true
+		if got, gotPart, ok := ParsePath(path); !ok || got != id || gotPart != part {
+			t.Errorf("%s: %v, %v, %v", path, got, gotPart, ok)
+		}
+		for _, bad := range []string{
+			path + "/", path + "0", path + "?x=1", path[:len(path)-1], path[1:], "/" + path, strings.ToUpper(path),
+			strings.Replace(path, "ab", "AB", 1), strings.Replace(path, "ab", "xy", 1), strings.Replace(path, "v1", "v2", 1),
+			prefix + "../" + path[len(prefix)+3:],
+		} {
+			if _, _, ok := ParsePath(bad); ok {
+				t.Errorf("%q is taken for a path", bad)
+			}
+		}
 	}
-	for _, bad := range []string{
-		"", "/", prefix, Path(id) + "/", Path(id) + "0", Path(id)[:len(prefix)+63], strings.ToUpper(Path(id)),
-		strings.Replace(Path(id), "ab", "AB", 1), strings.Replace(Path(id), "ab", "xy", 1), "/v2/files/" + id.String(),
-		prefix + "../" + id.String()[3:], "/" + Path(id),
-	} {
-		if _, ok := ParsePath(bad); ok {
+	if len(paths) != int(parts) {
+		t.Errorf("two parts have one path: %v", paths)
+	}
+	for _, bad := range []string{"", "/", prefix, Tree.Path(id) + "/have", Path(id) + "/Tree", Path(id) + "//tree", Path(id) + "/pieces"} {
+		if _, _, ok := ParsePath(bad); ok {
 			t.Errorf("%q is taken for a path", bad)
 		}
 	}
@@ -29,7 +42,7 @@ func TestStatuses(t *testing.T) {
 	want := map[lonja.Kind]lonja.Kind{
 		lonja.Invalid: lonja.Invalid, lonja.Forbidden: lonja.Forbidden, lonja.NoSuchFile: lonja.NoSuchFile,
 		lonja.Conflict: lonja.Conflict, lonja.Limited: lonja.Limited, lonja.Internal: lonja.Refused,
-		lonja.LocalFile: lonja.Refused, lonja.Untrusted: lonja.Forbidden,
+		lonja.LocalFile: lonja.Refused, lonja.Untrusted: lonja.Forbidden, lonja.NoHolder: lonja.NoHolder,
 	}
 	for _, kind := range lonja.Kinds() {
 		status := Status(kind)
@@ -46,11 +59,13 @@ func TestStatuses(t *testing.T) {
 }
 
 func FuzzParsePath(f *testing.F) {
-	f.Add(Path(lonja.FileID{1}))
+	for part := range parts {
+		f.Add(part.Path(lonja.FileID{1}))
+	}
 	f.Add("/v1/files/../../etc/passwd")
 	f.Fuzz(func(t *testing.T, path string) {
-		if id, ok := ParsePath(path); ok && Path(id) != path {
-			t.Errorf("%q is taken for %q", path, Path(id))
+		if id, part, ok := ParsePath(path); ok && part.Path(id) != path {
+			t.Errorf("%q is taken for %q", path, part.Path(id))
 		}
 	})
 }

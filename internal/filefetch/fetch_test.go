@@ -36,16 +36,19 @@ type shelf struct {
 	path string
 }
 
-func (s shelf) OpenContent(_ context.Context, id lonja.FileID, _ lonja.Member) (*os.File, int64, error) {
+func (s shelf) OpenContent(_ context.Context, id lonja.FileID, _ lonja.Member) (fileserver.Content, error) {
 	if id != s.id {
-		return nil, 0, lonja.E(lonja.NoSuchFile, "open", nil)
+		return nil, lonja.E(lonja.NoSuchFile, "open", nil)
 	}
 	f, err := os.Open(s.path)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	info, err := f.Stat()
-	return f, info.Size(), err
+	if err != nil {
+		return nil, err
+	}
+	return fileserver.NewWhole(f, info.Size(), nil)
 }
 
 // An owner is a peer that runs, and how it is reached.

@@ -2,12 +2,8 @@ package fileserver
 
 import (
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
-	"os"
-	"strings"
-	"time"
 
 	"lonja"
 	"lonja/internal/fileapi"
@@ -22,7 +18,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	log = log.With("user", member.User)
-	id, ok := fileapi.ParsePath(r.RequestURI)
+	id, part, ok := fileapi.ParsePath(r.RequestURI)
 	switch {
 	case !ok:
 		refuse(w, log, lonja.E(lonja.NoSuchFile, "serve", errors.New("no path of a file")))
@@ -32,7 +28,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.ContentLength != 0:
 		refuse(w, log, lonja.E(lonja.Invalid, "serve", errors.New("a request with a body")))
 	default:
-		s.sendFile(w, r, member, id)
+		s.answer(w, r, member, asked{id, part})
 	}
 }
 
@@ -63,8 +59,15 @@ func refuse(w http.ResponseWriter, log *slog.Logger, err error) {
 	case lonja.NoSuchFile, lonja.Conflict:
 		http.Error(w, kind.Error(), fileapi.Status(kind))
 		return
+	case lonja.NoHolder:
+		http.Error(w, errNotHere.Error(), fileapi.Status(kind))
+		return
 	case lonja.Limited:
 		w.Header().Set("Retry-After", "10")
+		if !errors.Is(err, errTooMany) {
+			http.Error(w, kind.Error(), fileapi.Status(kind))
+			return
+		}
 	}
 	hangUp(w, fileapi.Status(kind), kind.Error())
 }
@@ -72,51 +75,4 @@ func refuse(w http.ResponseWriter, log *slog.Logger, err error) {
 func hangUp(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Connection", "close")
 	http.Error(w, text, status)
-}
-
-func (s *Server) sendFile(w http.ResponseWriter, r *http.Request, member lonja.Member, id lonja.FileID) {
-	log := s.opts.Log.With("peer", r.RemoteAddr, "user", member.User, "file", id.String()[:16])
-	f, size, err := s.opts.Files.OpenContent(r.Context(), id, member)
-	if err != nil {
-		refuse(w, log, err)
-		return
-	}
-	defer f.Close()
-	seen, err := f.Stat()
-	if err != nil || seen.Size() != size {
-		refuse(w, log, lonja.E(lonja.Conflict, "serve", errors.Join(errChanged, err)))
-		return
-	}
-	w.Header().Set("ETag", fileapi.ETag(id))
-	w.Header().Set("Content-Type", "application/octet-stream")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	// Who wants several ranges in one answer gets the whole, as RFC 9110
-	// section 14.2 allows: to gather many small ones is work for us and for
-	// nobody any use.
-	if strings.Contains(r.Header.Get("Range"), ",") {
-		r.Header.Del("Range")
-	}
-	out := &sender{ResponseWriter: w, control: http.NewResponseController(w), file: f, seen: seen, stall: s.opts.StallTimeout}
-	http.ServeContent(out, r, "", time.Time{}, io.NewSectionReader(f, 0, size))
-	switch {
-	case out.err != nil:
-		log.Info("transfer broken off", "error", out.err, "bytes", out.sent)
-	case out.sent > 0:
-		log.Info("transfer done", "bytes", out.sent)
-	}
-}
-
-// errChanged is the cause for a file that is not what was published.
-var errChanged = errors.New("the file has changed since it was published")
-
-// sameFile reports whether f is still what it was when seen was.
-func sameFile(f *os.File, seen os.FileInfo) error {
-	now, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if now.Size() != seen.Size() || !now.ModTime().Equal(seen.ModTime()) {
-		return errChanged
-	}
-	return nil
 }

@@ -8,11 +8,15 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"lonja"
+	"lonja/internal/tree"
 )
 
-// A sender writes the content of an answer. Through it, net/http reads a file in
-// big steps into a buffer that is used again, notices a file that changes, and
-// gives a receiver time as long as it takes something.
+// A sender writes an answer. Through it, net/http reads a content in big steps
+// into a buffer that is used again, notices a file that changes, sends nothing of
+// which a part is not here, and gives a receiver time as long as it takes
+// something.
 //
 // A file that changes, or ends early, ends the answer before its announced
 // length: net/http closes the connection then, and nobody takes the part for the
@@ -20,8 +24,8 @@ import (
 type sender struct {
 	http.ResponseWriter
 	control *http.ResponseController
-	file    *os.File
-	seen    os.FileInfo
+	content Content
+	checks  bool // what is sent are bytes of content
 	stall   time.Duration
 
 	sent int64
@@ -40,16 +44,56 @@ var buffers = sync.Pool{New: func() any { return new([readStep]byte) }}
 // Unwrap is for http.ResponseController.
 func (s *sender) Unwrap() http.ResponseWriter { return s.ResponseWriter }
 
+var errNotHere = errors.New("not all of it is here")
+
+// WriteHeader looks at what net/http is about to send: only now it is known,
+// whatever the request asked for and on whichever conditions. What is not here is
+// refused instead.
+func (s *sender) WriteHeader(status int) {
+	if !s.checks || s.holds(status) {
+		s.ResponseWriter.WriteHeader(status)
+		return
+	}
+	s.err = lonja.E(lonja.NoHolder, "serve", errNotHere)
+	s.Header().Set("Content-Range", fmt.Sprintf("bytes */%d", s.content.Size()))
+	s.Header().Del("ETag")
+	http.Error(s.ResponseWriter, errNotHere.Error(), http.StatusRequestedRangeNotSatisfiable)
+}
+
+// holds reports whether all is here of what an answer of that status, and with the
+// header that is set, has.
+func (s *sender) holds(status int) bool {
+	first, last := int64(0), s.content.Size()-1
+	switch status {
+	case http.StatusOK:
+	case http.StatusPartialContent:
+		if _, err := fmt.Sscanf(s.Header().Get("Content-Range"), "bytes %d-%d/", &first, &last); err != nil {
+			return false
+		}
+	default:
+		return true
+	}
+	have := s.content.Have()
+	if have == nil {
+		return true
+	}
+	begin, end := uint64(first/tree.PieceSize), uint64(max(0, last)/tree.PieceSize)+1
+	return have.CardinalityInRange(begin, end) == end-begin
+}
+
 // ReadFrom implements io.ReaderFrom, which io.CopyN in net/http looks for. What
 // was read is sent only if the file is the same still afterwards.
 func (s *sender) ReadFrom(src io.Reader) (int64, error) {
+	if s.err != nil {
+		return 0, s.err
+	}
 	buf := buffers.Get().(*[readStep]byte)
 	defer buffers.Put(buf)
 	for {
 		n, err := io.ReadFull(src, buf[:])
 		ended := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 		if err == nil || ended {
-			err = sameFile(s.file, s.seen)
+			err = s.content.Unchanged()
 		}
 		if err == nil {
 			err = s.write(buf[:n])

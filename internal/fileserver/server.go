@@ -1,7 +1,8 @@
 // Package fileserver is the serving side of the transfer between peers over
-// TLS: GET and HEAD of /v1/files/ and a FileID, over HTTP/1.1, whole or a range
-// (RFC 9110 section 14). It answers only members, and only with what it is
-// given, normally by a share.Set.
+// TLS: GET and HEAD of a content, whole or a range (RFC 9110 section 14), of the
+// hashes of its pieces, and of which pieces are here, over HTTP/1.1. It answers
+// only members, and only with what it is given: files that are published, normally
+// those of a share.Set, and Downloads, of which some pieces are here.
 //
 // It opens no file itself, checks no certificate and listens nowhere: node hands
 // it connections, the function that tells whose they are, and the files. Package
@@ -16,22 +17,10 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"time"
 
 	"lonja"
 )
-
-// Files are what a Server may send.
-type Files interface {
-	// OpenContent opens the file with that content for a member and returns its
-	// size too; the Server closes it. The error is of kind NoSuchFile if there is
-	// none for that member, and of kind Conflict, or likewise NoSuchFile, if the
-	// file is not any more what it was when its id was found out. OpenContent is
-	// called by many goroutines at once. It may have to find out who the member
-	// is, for as long as ctx lasts, but what is for everybody it opens at once.
-	OpenContent(ctx context.Context, id lonja.FileID, member lonja.Member) (f *os.File, size int64, err error)
-}
 
 // Options say what a Server serves, to whom, and how long it is patient. Files
 // and Who must be set; what else is zero gets the value in parentheses.
@@ -42,6 +31,11 @@ type Options struct {
 	// each request, so that a member who is none any more gets nothing on a
 	// connection from before. It is called by many goroutines at once.
 	Who func(*tls.ConnectionState) (lonja.Member, error)
+
+	// Changed, if set, is told that a file was found to be another than was
+	// published with that id, for somebody to withdraw it. It is called by many
+	// goroutines at once, again and again for one file, and must not wait.
+	Changed func(lonja.FileID)
 
 	MaxConns     int // connections of members at once; more are told so (1024)
 	MaxPerMember int // of them, those of one user; likewise (64)
@@ -79,6 +73,9 @@ func New(opts Options) *Server {
 	opts.StallTimeout = cmp.Or(opts.StallTimeout, time.Minute)
 	opts.Grace = cmp.Or(opts.Grace, 3*time.Second)
 	opts.Log = cmp.Or(opts.Log, slog.New(slog.DiscardHandler))
+	if opts.Changed == nil {
+		opts.Changed = func(lonja.FileID) {}
+	}
 	return &Server{opts: opts, door: newDoor(opts)}
 }
 

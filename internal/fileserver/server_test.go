@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -26,38 +27,71 @@ import (
 type shelf struct {
 	mu       sync.Mutex
 	paths    map[lonja.FileID]string
+	sizes    map[lonja.FileID]int64
+	hashes   map[lonja.FileID]hashes
 	audience map[lonja.FileID]lonja.UserName
 	fail     error
 }
 
-func (s *shelf) OpenContent(_ context.Context, id lonja.FileID, member lonja.Member) (*os.File, int64, error) {
+func (s *shelf) OpenContent(_ context.Context, id lonja.FileID, member lonja.Member) (Content, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.fail != nil {
-		return nil, 0, s.fail
+		return nil, s.fail
 	}
 	only := s.audience[id]
 	if s.paths[id] == "" || only != "" && only != member.User {
-		return nil, 0, lonja.E(lonja.NoSuchFile, "open", errors.New("secret reason"))
+		return nil, lonja.E(lonja.NoSuchFile, "open", errors.New("secret reason"))
 	}
 	f, err := os.Open(s.paths[id])
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	info, err := f.Stat()
-	return f, info.Size(), err
+	return NewWhole(f, s.sizes[id], func(context.Context) (io.ReaderAt, int64, error) {
+		return s.hashes[id].outboard(s.sizes[id])
+	})
+}
+
+// outboard returns what a Content would, or h.fail.
+func (h hashes) outboard(size int64) (io.ReaderAt, int64, error) {
+	if h.fail != nil {
+		return nil, 0, h.fail
+	}
+	b, err := tree.Tree{Size: size, Pieces: h.pieces}.AppendBinary(nil)
+	return bytes.NewReader(b), int64(len(b)), err
+}
+
+// hashes are those of the pieces of a content, or why there are none.
+type hashes struct {
+	pieces []tree.Hash
+	fail   error
+}
+
+// hash returns the hashes of a content, and its id.
+func hash(content []byte) (hashes, lonja.FileID) {
+	if len(content) <= tree.PieceSize {
+		return hashes{}, tree.Sum(content)
+	}
+	var h hashes
+	var hasher tree.Hasher
+	for piece := range slices.Chunk(content, tree.PieceSize) {
+		hasher.Reset(int64(len(h.pieces)))
+		_, _ = hasher.Write(piece)
+		h.pieces = append(h.pieces, hasher.Sum())
+	}
+	return h, lonja.FileID(tree.Join(h.pieces, true))
 }
 
 func (s *shelf) add(t testing.TB, content []byte) lonja.FileID {
 	t.Helper()
-	id := tree.Sum(content[:min(len(content), tree.PieceSize)])
+	hashes, id := hash(content)
 	path := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(path, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.paths[id] = path
+	s.paths[id], s.sizes[id], s.hashes[id] = path, int64(len(content)), hashes
 	return id
 }
 
@@ -73,7 +107,10 @@ type rig struct {
 func start(t testing.TB, opts Options) *rig {
 	t.Helper()
 	r := &rig{
-		shelf: &shelf{paths: make(map[lonja.FileID]string), audience: make(map[lonja.FileID]lonja.UserName)},
+		shelf: &shelf{
+			paths: make(map[lonja.FileID]string), sizes: make(map[lonja.FileID]int64),
+			hashes: make(map[lonja.FileID]hashes), audience: make(map[lonja.FileID]lonja.UserName),
+		},
 		ca:    tlstest.New(t),
 	}
 	if opts.Files == nil {

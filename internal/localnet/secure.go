@@ -19,6 +19,7 @@ import (
 	"lonja/internal/limits"
 	"lonja/internal/link"
 	"lonja/internal/node"
+	"lonja/internal/outboards"
 	"lonja/internal/oplog"
 	"lonja/internal/trust"
 )
@@ -76,8 +77,10 @@ func (n *Network) NewNode(name string) (*node.Node, error) {
 		Addresses: []string{n.Directory.String()}, TLS: n.proves(own, &proved), Log: n.opts.Log,
 	})
 	hashes := hashing.NewCache(hashing.CacheOptions{})
+	trees := outboards.New(filepath.Join(state, "outboards"), outboards.Options{Log: n.opts.Log})
 	n.closed = append([]func(){func() {
 		_ = client.Close()
+		_ = trees.Close()
 		_ = hashes.Close()
 	}}, n.closed...)
 	return node.New(node.Options{
@@ -85,7 +88,7 @@ func (n *Network) NewNode(name string) (*node.Node, error) {
 		Listen: net.JoinHostPort(loopback, "0"), Log: n.opts.Log,
 		Secure: &node.SecureOptions{
 			Directory: client, Key: key, Authority: proved.Load,
-			Pins: pins.UsersOf(n.Fingerprint), Hashes: hashes,
+			Pins: pins.UsersOf(n.Fingerprint), Hashes: hashes, Outboards: trees,
 		},
 	}), nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"os"
 	"slices"
 	"time"
 
@@ -93,16 +92,6 @@ func (d *secureDialect) pinOwn(user lonja.UserName) {
 	if err := d.Pins.CheckUser(user, ring, own); err != nil {
 		d.opts.Log.Warn("the account's key is not remembered", slog.Any("user", user), slog.Any("error", err))
 	}
-}
-
-// guarded are a connected user's files, for the members that they are for.
-type guarded struct{ *membership }
-
-// OpenContent implements fileserver.Files.
-func (g guarded) OpenContent(ctx context.Context, id lonja.FileID, member lonja.Member) (*os.File, int64, error) {
-	return g.files.OpenContent(id, member, func(known []lonja.PublicKey) bool {
-		return member == g.member(g.user) || g.follows(ctx, member, known)
-	})
 }
 
 // A descent is a member's key that follows from another one.

@@ -18,6 +18,7 @@ import (
 	"lonja/internal/hashing"
 	"lonja/internal/identity"
 	"lonja/internal/link"
+	"lonja/internal/outboards"
 	"lonja/internal/trust"
 )
 
@@ -100,9 +101,14 @@ func (m *machine) node(as func(SecureDirectory) SecureDirectory) *Node {
 		TLS:       authority.DirectoryClientConfig(authority.DirectoryOptions{Pinned: []lonja.PeerID{m.authority.Fingerprint()}, Certificate: own}),
 	})
 	m.Cleanup(func() { _ = client.Close() })
+	trees := outboards.New(filepath.Join(m.state, "outboards"), outboards.Options{})
+	m.Cleanup(func() { _ = trees.Close() })
 	n := New(Options{
 		Directory: client, DirectoryName: m.at.String(), StateDir: m.state, Listen: "127.0.0.1:0",
-		Secure: &SecureOptions{Directory: as(client), Key: m.key, Authority: m.authority.Set, Pins: m.pins, Hashes: hashing.NewCache(hashing.CacheOptions{})},
+		Secure: &SecureOptions{
+			Directory: as(client), Key: m.key, Authority: m.authority.Set, Pins: m.pins,
+			Hashes: hashing.NewCache(hashing.CacheOptions{}), Outboards: trees,
+		},
 	})
 	m.Cleanup(n.Close)
 	return n

@@ -10,8 +10,10 @@ import (
 	"lonja"
 	"lonja/internal/apiclient"
 	"lonja/internal/authority"
+	"lonja/internal/fileserver"
 	"lonja/internal/hashing"
 	"lonja/internal/identity"
+	"lonja/internal/outboards"
 	"lonja/internal/session"
 	"lonja/internal/transport"
 )
@@ -46,6 +48,7 @@ type SecureOptions struct {
 	Authority func() *authority.Set
 	Pins      Pins
 	Hashes    *hashing.Cache
+	Outboards *outboards.Store
 	// Invitation goes along with Register.
 	Invitation lonja.Invitation
 	// ClassicOff closes the node's port to the classic protocol. Otherwise it is
@@ -66,6 +69,8 @@ type secureDialect struct {
 	// publishing is held while what is served and what the directory lists are
 	// changed together, or compared.
 	publishing sync.Mutex
+	// downloads are served while they are on their way here.
+	downloads fileserver.Downloads
 }
 
 func newSecure(n *Node) *secureDialect {

@@ -92,9 +92,7 @@ func (d *secureDialect) sign(ctx context.Context, user lonja.UserName, files *sh
 		return lonja.Listing{}, hashing.Result{}, err
 	}
 	defer f.Close()
-	held, err := d.Hashes.ID(ctx, f, hashing.Options{Progress: o.Progress}, func(err error) {
-		d.opts.Log.Warn("hashes are not remembered", slog.Any("error", err))
-	})
+	held, err := d.hash(ctx, f, o.Progress)
 	if err != nil {
 		return lonja.Listing{}, held, err
 	}

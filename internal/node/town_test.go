@@ -24,6 +24,7 @@ import (
 	"lonja/internal/identity"
 	"lonja/internal/link"
 	"lonja/internal/memstore"
+	"lonja/internal/outboards"
 	"lonja/internal/store"
 	"lonja/internal/trust"
 )
@@ -194,12 +195,13 @@ func (c *citizen) start() {
 	v.ok(pins.PinDirectory(address, v.authority.Fingerprint()))
 	client := apiclient.New(apiclient.Options{Addresses: addresses, TLS: config, LeastPause: time.Millisecond, MostPause: 10 * time.Millisecond})
 	hashes := hashing.NewCache(hashing.CacheOptions{})
+	trees := outboards.New(c.trees(), outboards.Options{})
 	c.client, c.notes = client, new(notebook)
 	opts := Options{
 		Directory: client, DirectoryName: "town:1", StateDir: c.home, Listen: "127.0.0.1:0",
 		Log: slog.New(slog.NewTextHandler(c.notes, nil)),
 		Secure: &SecureOptions{
-			Directory: client, Key: c.key, Authority: c.proved.Load, Hashes: hashes,
+			Directory: client, Key: c.key, Authority: c.proved.Load, Hashes: hashes, Outboards: trees,
 			Pins: pins.UsersOf(v.authority.Fingerprint()), period: 20 * time.Millisecond,
 		},
 	}
@@ -215,9 +217,13 @@ func (c *citizen) start() {
 		}
 		n.Close()
 		_ = client.Close()
+		_ = trees.Close()
 		_ = hashes.Close()
 	})
 }
+
+// trees is where the node keeps the hashes of its files' pieces.
+func (c *citizen) trees() string { return filepath.Join(c.home, "outboards") }
 
 // resident returns a node whose user is registered and connected.
 func (v *town) resident(user lonja.UserName) *citizen { return v.residentWith(user, nil) }

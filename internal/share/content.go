@@ -130,9 +130,10 @@ type Follows func(known []lonja.PublicKey) bool
 // take its time. The caller closes the file.
 //
 // The error is of kind NoSuchFile if there is none, whatever the reason, so that
-// nobody learns what is published for others, and of kind LocalFile if there is
-// one that cannot be opened. Its cause may tell more: it is for the log. Nothing
-// is opened that has changed since it was published.
+// nobody learns what is published for others, of kind Conflict if there is one
+// that has changed since it was published, and of kind LocalFile if there is one
+// that cannot be opened. Its cause may tell more: it is for the log. Nothing is
+// opened that has changed since it was published.
 func (s *Set) OpenContent(id lonja.FileID, member lonja.Member, follows Follows) (f *os.File, size int64, err error) {
 	err = &lonja.Error{Kind: lonja.NoSuchFile, Op: "open"}
 	for _, i := range s.withContent(id) {
@@ -149,7 +150,9 @@ func (s *Set) OpenContent(id lonja.FileID, member lonja.Member, follows Follows)
 			return f, size, nil
 		}
 		_ = f.Close()
-		err = openFailed(name, errors.Join(statErr, errChanged))
+		if err = openFailed(name, statErr); statErr == nil {
+			err = &lonja.Error{Kind: lonja.Conflict, Op: "open", File: name, Err: errChanged}
+		}
 	}
 	return nil, 0, err
 }

@@ -150,6 +150,11 @@ func (s *Set) Remove(name lonja.FileName) error {
 func (s *Set) remove(removal edit) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
+	return s.removeNow(removal)
+}
+
+// removeNow is remove for a caller that holds changing.
+func (s *Set) removeNow(removal edit) error {
 	s.apply([]edit{removal})
 	edits := append(s.owed, removal)
 	err := s.write(edits)

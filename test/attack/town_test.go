@@ -30,6 +30,7 @@ import (
 	"lonja/internal/identity"
 	"lonja/internal/link"
 	"lonja/internal/node"
+	"lonja/internal/outboards"
 	"lonja/internal/trust"
 )
 
@@ -189,16 +190,18 @@ func (v *town) citizenBy(user lonja.UserName, at string) *citizen {
 	v.ok(pins.PinDirectory(address, v.authority.Fingerprint()))
 	c.client = apiclient.New(apiclient.Options{Addresses: []string{at}, TLS: c.config(), DialTimeout: patience})
 	hashes := hashing.NewCache(hashing.CacheOptions{})
+	trees := outboards.New(filepath.Join(c.state, "outboards"), outboards.Options{})
 	c.Node = node.New(node.Options{
 		Directory: c.client, DirectoryName: at, StateDir: c.state, Listen: "127.0.0.1:0",
 		Secure: &node.SecureOptions{
 			Directory: c.client, Key: key, Authority: c.proved.Load,
-			Pins: pins.UsersOf(v.authority.Fingerprint()), Hashes: hashes,
+			Pins: pins.UsersOf(v.authority.Fingerprint()), Hashes: hashes, Outboards: trees,
 		},
 	})
 	v.Cleanup(func() {
 		c.Close()
 		_ = c.client.Close()
+		_ = trees.Close()
 		_ = hashes.Close()
 	})
 	return c

@@ -1,0 +1,107 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+
+	"lonja"
+	"lonja/internal/fileserver"
+	"lonja/internal/hashing"
+	"lonja/internal/outboards"
+	"lonja/internal/tree"
+)
+
+// guarded are a connected user's files, and what is on its way here, for the
+// members that they are for.
+type guarded struct{ *membership }
+
+// OpenContent implements fileserver.Files.
+func (g guarded) OpenContent(ctx context.Context, id lonja.FileID, member lonja.Member) (fileserver.Content, error) {
+	content, err := g.openFile(ctx, id, member)
+	if err == nil {
+		return content, nil
+	}
+	if content, none := g.downloads.OpenContent(ctx, id, member); none == nil {
+		if errors.Is(err, lonja.Conflict) {
+			g.hasChanged(id)
+		}
+		return content, nil
+	}
+	return nil, err
+}
+
+// openFile opens what is published.
+func (g guarded) openFile(ctx context.Context, id lonja.FileID, member lonja.Member) (fileserver.Content, error) {
+	open := func(ctx context.Context) (*os.File, int64, error) {
+		return g.files.OpenContent(id, member, func(known []lonja.PublicKey) bool {
+			return member == g.member(g.user) || g.follows(ctx, member, known)
+		})
+	}
+	f, size, err := open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p := &publishedFile{}
+	p.Whole, err = fileserver.NewWhole(f, size, func(ctx context.Context) (_ io.ReaderAt, _ int64, err error) {
+		// Whoever may have it now may have its hashes: they are made once, for all.
+		p.hashes, err = g.Outboards.Get(ctx, id, func() (*os.File, error) {
+			f, _, err := open(context.WithoutCancel(ctx))
+			return f, err
+		})
+		p.hashed = err == nil
+		return p.hashes, p.hashes.Size, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// A publishedFile is a file that is served, and its hashes, once they were asked
+// for. It is for one request.
+type publishedFile struct {
+	*fileserver.Whole
+	hashes outboards.Reader
+	hashed bool
+}
+
+// Close closes both.
+func (p *publishedFile) Close() error {
+	var err error
+	if p.hashed {
+		err = p.hashes.Close()
+	}
+	return errors.Join(err, p.Whole.Close())
+}
+
+// hash finds out the content of a file, and keeps the hashes of its pieces for
+// those who will ask for them, if it has to be hashed for this.
+func (d *secureDialect) hash(ctx context.Context, f *os.File, progress func(int64)) (hashing.Result, error) {
+	trouble := func(err error) { d.opts.Log.Warn("hashes are not remembered", slog.Any("error", err)) }
+	opts := hashing.Options{Progress: progress}
+	stamp, err := hashing.StampOf(f)
+	if err != nil {
+		return hashing.Result{}, err
+	}
+	if _, known := d.Hashes.Get(stamp); known || stamp.Size <= tree.PieceSize {
+		return d.Hashes.ID(ctx, f, opts, trouble)
+	}
+	draft, err := d.Outboards.Draft()
+	if err != nil {
+		trouble(err)
+		return d.Hashes.ID(ctx, f, opts, trouble)
+	}
+	opts.Outboard = draft
+	held, err := d.Hashes.ID(ctx, f, opts, trouble)
+	if err != nil {
+		draft.Drop()
+		return held, err
+	}
+	if err := draft.Keep(held.ID, held.Stamp.Size); err != nil {
+		trouble(err)
+	}
+	return held, nil
+}
