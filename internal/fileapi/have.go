@@ -2,7 +2,6 @@ package fileapi
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -62,18 +61,11 @@ func ParseHave(b []byte, pieces int64) (*roaring.Bitmap, error) {
 		return nil, badHave(errors.New("neither all pieces nor some"))
 	}
 	b = b[haveHeader:]
-	if err := checkContainers(b, (pieces+containerSpan-1)/containerSpan); err != nil {
+	if err := checkBitmap(b, (pieces+containerSpan-1)/containerSpan); err != nil {
 		return nil, badHave(err)
 	}
 	have := roaring.New()
-	n, err := have.ReadFrom(bytes.NewReader(b))
-	switch {
-	case err != nil:
-		return nil, badHave(err)
-	case n != int64(len(b)):
-		return nil, badHave(errors.New("more than a bitmap"))
-	}
-	if err := have.Validate(); err != nil {
+	if _, err := have.ReadFrom(bytes.NewReader(b)); err != nil {
 		return nil, badHave(err)
 	}
 	if !have.IsEmpty() && int64(have.Maximum()) >= pieces {
@@ -82,69 +74,6 @@ func ParseHave(b []byte, pieces int64) (*roaring.Bitmap, error) {
 	return have, nil
 }
 
-func badHave(cause error) error { return lonja.E(lonja.Malformed, "read which pieces there are", cause) }
-
-// The portable format of roaring bitmaps: a cookie, the number of containers, a
-// bit for each that says whether it has runs, the keys and cardinalities of them,
-// where each begins, and the containers, of containerSpan numbers each.
-const (
-	containerSpan   = 1 << 16
-	cookieRuns      = 12347 // with the number of containers, less one, in the upper half
-	cookiePlain     = 12346 // the number follows
-	fewestOffsets   = 4     // containers, with cookieRuns, for which their beginnings are told
-	mostArray       = 4096  // numbers in a container that lists them
-	bitmapContainer = containerSpan / 8
-	// mostRuns is how many runs a container may have: with more it would be longer
-	// than one without runs. The library takes time with the square of them.
-	mostRuns = (bitmapContainer - 2) / 4
-)
-
-var errShort = errors.New("it ends too early")
-
-// checkContainers looks at a bitmap without reading it: that there are at most so
-// many containers, and that none has more runs than make sense. Whether they are
-// sound is for the library to see.
-func checkContainers(b []byte, most int64) error {
-	if len(b) < 8 {
-		return errShort
-	}
-	cookie := binary.LittleEndian.Uint32(b)
-	count, at, runs := int64(binary.LittleEndian.Uint32(b[4:])), 8, []byte(nil)
-	if cookie&0xffff == cookieRuns {
-		count = int64(cookie>>16) + 1
-		at = 4 + int(count+7)/8
-		runs = b[4:min(at, len(b))]
-	} else if cookie != cookiePlain {
-		return errors.New("no bitmap")
-	}
-	if count > most {
-		return errors.New("pieces that there are not")
-	}
-	descriptions := at
-	at += 4 * int(count)
-	if runs == nil || count >= fewestOffsets {
-		at += 4 * int(count)
-	}
-	for i := range int(count) {
-		if at+2 > len(b) {
-			return errShort
-		}
-		card := int(binary.LittleEndian.Uint16(b[descriptions+4*i+2:])) + 1
-		switch {
-		case runs != nil && runs[i/8]>>(i%8)&1 != 0:
-			n := int(binary.LittleEndian.Uint16(b[at:]))
-			if n > mostRuns {
-				return fmt.Errorf("a container of %d runs", n)
-			}
-			at += 2 + 4*n
-		case card > mostArray:
-			at += bitmapContainer
-		default:
-			at += 2 * card
-		}
-	}
-	if at != len(b) {
-		return errors.New("another length than its parts have")
-	}
-	return nil
+func badHave(cause error) error {
+	return lonja.E(lonja.Malformed, "read which pieces there are", cause)
 }

@@ -111,7 +111,7 @@ func start(t testing.TB, opts Options) *rig {
 			paths: make(map[lonja.FileID]string), sizes: make(map[lonja.FileID]int64),
 			hashes: make(map[lonja.FileID]hashes), audience: make(map[lonja.FileID]lonja.UserName),
 		},
-		ca:    tlstest.New(t),
+		ca: tlstest.New(t),
 	}
 	if opts.Files == nil {
 		opts.Files = r.shelf

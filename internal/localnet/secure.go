@@ -19,8 +19,8 @@ import (
 	"lonja/internal/limits"
 	"lonja/internal/link"
 	"lonja/internal/node"
-	"lonja/internal/outboards"
 	"lonja/internal/oplog"
+	"lonja/internal/outboards"
 	"lonja/internal/trust"
 )
 

@@ -46,16 +46,20 @@ func opens(t *testing.T, s *Set, id byte, user lonja.UserName) string {
 	return opensFor(t, s, id, lonja.Member{User: user, Key: keyOf(user)}, nil)
 }
 
-// opensFor is opens for somebody with that key, from whom keys follow as told.
+// opensFor is opens for somebody with that key, from whom keys follow as told. What
+// has changed is "changed".
 func opensFor(t *testing.T, s *Set, id byte, member lonja.Member, follow []lonja.PublicKey) string {
 	t.Helper()
 	f, size, err := s.OpenContent(lonja.FileID{id}, member, func(known []lonja.PublicKey) bool {
 		return slices.ContainsFunc(known, func(k lonja.PublicKey) bool { return slices.Contains(follow, k) })
 	})
-	if err != nil {
-		if !errors.Is(err, lonja.NoSuchFile) {
-			t.Errorf("%v, want one of kind NoSuchFile", err)
-		}
+	switch {
+	case errors.Is(err, lonja.Conflict):
+		return "changed"
+	case errors.Is(err, lonja.NoSuchFile):
+		return "nothing"
+	case err != nil:
+		t.Errorf("%v, want one of kind NoSuchFile or Conflict", err)
 		return "nothing"
 	}
 	defer f.Close()
@@ -158,7 +162,8 @@ func TestRecordWithoutKeys(t *testing.T) {
 	}
 }
 
-// TestChangedContentIsNotOpened: neither a byte more, nor other ones at another time.
+// TestChangedContentIsNotOpened: neither a byte more, nor other ones at another time;
+// and it is withdrawn then, but for what is not there, which may come back.
 func TestChangedContentIsNotOpened(t *testing.T) {
 	for name, change := range map[string]func(path string) error{
 		"longer":  func(path string) error { return os.WriteFile(path, []byte("longer content"), 0o600) },
@@ -172,14 +177,56 @@ func TestChangedContentIsNotOpened(t *testing.T) {
 			path := write(t, filepath.Join(realTempDir(t), "f"), "content")
 			s := New()
 			offer(t, s, path, "f", 1)
+			offer(t, s, path, "secret", 1, "rosa")
+			other := write(t, filepath.Join(realTempDir(t), "f"), "content")
 			if got := opens(t, s, 1, "luis"); got != "content" {
 				t.Fatalf("before: %q", got)
 			}
+			if names, err := s.WithdrawChanged(lonja.FileID{1}); len(names) > 0 || err != nil {
+				t.Fatalf("before: %q is withdrawn, %v", names, err)
+			}
 			must(t, change(path))
-			if got := opens(t, s, 1, "luis"); got != "nothing" {
-				t.Errorf("got %q", got)
+			want, wantNames := "changed", []lonja.FileName{"f", "secret"}
+			if name == "gone" {
+				want, wantNames = "nothing", nil
+			}
+			if got := opens(t, s, 1, "luis"); got != want {
+				t.Errorf("got %q, want %q", got, want)
+			}
+			offer(t, s, other, "other", 1)
+			if got := opens(t, s, 1, "luis"); got != "content" {
+				t.Errorf("there is another: got %q", got)
+			}
+			names, err := s.WithdrawChanged(lonja.FileID{1})
+			must(t, err)
+			slices.Sort(names)
+			if !slices.Equal(names, wantNames) || !slices.Equal(s.Withdrawn(), wantNames) || !s.Contains("other") {
+				t.Errorf("withdrawn: %q, of them %q just now; want %q", s.Withdrawn(), names, wantNames)
 			}
 		})
+	}
+}
+
+// TestChangedContentThatWasPublishedAnew is not withdrawn with what it was before,
+// nor does somebody learn of it who may not have it.
+func TestChangedContentThatWasPublishedAnew(t *testing.T) {
+	path := write(t, filepath.Join(realTempDir(t), "f"), "content")
+	s := New()
+	offer(t, s, path, "f", 1, "rosa")
+	before := s.withContent(lonja.FileID{1})[0].content
+	write(t, path, "another content")
+	if got := opens(t, s, 1, "luis"); got != "nothing" {
+		t.Errorf("luis: got %q", got)
+	}
+	if got := opens(t, s, 1, "rosa"); got != "changed" {
+		t.Errorf("rosa: got %q", got)
+	}
+	offer(t, s, path, "f", 2, "rosa")
+	if gone, err := s.withdrawThis(before); gone || err != nil {
+		t.Errorf("withdrawn: %v, %v", gone, err)
+	}
+	if got := opens(t, s, 2, "rosa"); got != "another content" {
+		t.Errorf("anew: got %q", got)
 	}
 }
 
