@@ -252,7 +252,7 @@ func TestRefusals(t *testing.T) {
 		t.Errorf("for luis: %s", resp.Status)
 	}
 	for path, want := range map[string]int{
-		"/": 404, "/v1/files/": 404, "/v1/files": 404, fileapi.Path(id) + "/": 404, fileapi.Path(id) + "?x=1": 404,
+		"/": 404, "/v1/files/": 404, "/v1/files": 404, fileapi.Path(id) + "/": 404, fileapi.Path(id) + "?x=1": 404, fileapi.Tree.Path(id) + "/": 404, fileapi.Have.Path(id) + "?": 404,
 		"/v1/files/../files/" + id.String(): 404, "/" + fileapi.Path(id): 404, "/v1/files/%61": 404, "*": 404,
 		strings.ToUpper(fileapi.Path(id)): 404, "/debug/pprof/": 404, "/metrics": 404,
 	} {
