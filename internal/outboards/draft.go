@@ -77,6 +77,9 @@ func (d *Draft) Drop() {
 // make hashes the file that open returns, and keeps its outboard if it is that of
 // the content.
 func (s *Store) make(ctx context.Context, id lonja.FileID, open func() (*os.File, error)) error {
+	if r, err := s.Find(id); err == nil {
+		return r.Close() // just made, by another process say
+	}
 	f, err := open()
 	if err != nil {
 		return err
