@@ -26,7 +26,7 @@ func (g guarded) OpenContent(ctx context.Context, id lonja.FileID, member lonja.
 	}
 	if content, none := g.downloads.OpenContent(ctx, id, member); none == nil {
 		if errors.Is(err, lonja.Conflict) {
-			g.hasChanged(id)
+			g.changed(id)
 		}
 		return content, nil
 	}
@@ -52,6 +52,9 @@ func (g guarded) openFile(ctx context.Context, id lonja.FileID, member lonja.Mem
 			return f, err
 		})
 		p.hashed = err == nil
+		if errors.Is(err, lonja.Conflict) {
+			g.suspect(suspect{id, true})
+		}
 		return p.hashes, p.hashes.Size, err
 	})
 	if err != nil {
@@ -80,28 +83,36 @@ func (p *publishedFile) Close() error {
 // hash finds out the content of a file, and keeps the hashes of its pieces for
 // those who will ask for them, if it has to be hashed for this.
 func (d *secureDialect) hash(ctx context.Context, f *os.File, progress func(int64)) (hashing.Result, error) {
-	trouble := func(err error) { d.opts.Log.Warn("hashes are not remembered", slog.Any("error", err)) }
-	opts := hashing.Options{Progress: progress}
 	stamp, err := hashing.StampOf(f)
 	if err != nil {
 		return hashing.Result{}, err
 	}
+	opts := hashing.Options{Progress: progress}
 	if _, known := d.Hashes.Get(stamp); known || stamp.Size <= tree.PieceSize {
-		return d.Hashes.ID(ctx, f, opts, trouble)
+		return d.Hashes.ID(ctx, f, opts, d.notRemembered)
 	}
+	return d.hashAnew(ctx, f, opts)
+}
+
+func (d *secureDialect) notRemembered(err error) {
+	d.opts.Log.Warn("hashes are not remembered", slog.Any("error", err))
+}
+
+// hashAnew is hash for a file of which nothing is believed to be known.
+func (d *secureDialect) hashAnew(ctx context.Context, f *os.File, opts hashing.Options) (hashing.Result, error) {
 	draft, err := d.Outboards.Draft()
 	if err != nil {
-		trouble(err)
-		return d.Hashes.ID(ctx, f, opts, trouble)
+		d.notRemembered(err)
+		return d.Hashes.ID(ctx, f, opts, d.notRemembered)
 	}
 	opts.Outboard = draft
-	held, err := d.Hashes.ID(ctx, f, opts, trouble)
+	held, err := d.Hashes.ID(ctx, f, opts, d.notRemembered)
 	if err != nil {
 		draft.Drop()
 		return held, err
 	}
 	if err := draft.Keep(held.ID, held.Stamp.Size); err != nil {
-		trouble(err)
+		d.notRemembered(err)
 	}
 	return held, nil
 }

@@ -36,8 +36,7 @@ type membership struct {
 	ln     net.Listener
 	keeper *session.Session
 	begun  chan struct{} // holds one token when the session was begun anew
-	// changed are the contents whose files were found to be others by now.
-	changed chan lonja.FileID
+	suspects chan suspect
 
 	mu          sync.Mutex // guards below
 	certificate *tls.Certificate
@@ -63,7 +62,7 @@ func (m *membership) listen() (err error) {
 		return err
 	}
 	m.begun = make(chan struct{}, 1)
-	m.changed = make(chan lonja.FileID, mostChanged)
+	m.suspects = make(chan suspect, mostSuspects)
 	m.ln, err = net.Listen("tcp", m.opts.Listen)
 	for next := DefaultPort + 1; port == strconv.Itoa(DefaultPort) && errors.Is(err, syscall.EADDRINUSE) && next < DefaultPort+portTries; next++ {
 		if m.ln, err = net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(next))); err == nil {
@@ -154,7 +153,7 @@ func (m *membership) isRevoked(who lonja.Member) bool {
 func (m *membership) begin(lost func()) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	sorter := firstbyte.New(m.ln, firstbyte.Options{})
-	files := fileserver.New(fileserver.Options{Files: guarded{m}, Who: m.who, Changed: m.hasChanged, Log: m.opts.Log})
+	files := fileserver.New(fileserver.Options{Files: guarded{m}, Who: m.who, Changed: m.changed, Log: m.opts.Log})
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return sorter.Run(ctx) })
 	group.Go(func() error {

@@ -139,7 +139,7 @@ func (s *Store) wasChecked(id lonja.FileID, info fs.FileInfo) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	before := s.checked[id]
-	return before != nil && os.SameFile(before, info) && before.Size() == info.Size()
+	return before != nil && os.SameFile(before, info) && before.Size() == info.Size() && before.ModTime().Equal(info.ModTime())
 }
 
 // mostChecked bounds how many are remembered to be sound.

@@ -2,16 +2,18 @@ package share
 
 import (
 	"errors"
+	"os"
 
 	"lonja"
 )
 
 // WithdrawChanged is Withdraw for all that is published with that content and
-// whose file is another now, and returns their names. What cannot be opened stays:
-// its disk may come back. Errors are those of Remove.
-func (s *Set) WithdrawChanged(id lonja.FileID) (names []lonja.FileName, err error) {
+// whose file is another now, as its size and its time tell or, if it is not nil,
+// differs says. It returns the names. What cannot be opened stays: its disk may come
+// back. Errors are those of Remove.
+func (s *Set) WithdrawChanged(id lonja.FileID, differs func(*os.File) bool) (names []lonja.FileName, err error) {
 	for _, i := range s.withContent(id) {
-		if !i.hasChanged() {
+		if !i.hasChanged(differs) {
 			continue
 		}
 		gone, removeErr := s.withdrawThis(i.content)
@@ -25,14 +27,14 @@ func (s *Set) WithdrawChanged(id lonja.FileID) (names []lonja.FileName, err erro
 
 // hasChanged reports whether the file can be opened and is another than was
 // published.
-func (i item) hasChanged() bool {
+func (i item) hasChanged(differs func(*os.File) bool) bool {
 	f, _, err := i.open()
 	if err != nil {
 		return false
 	}
 	defer f.Close()
 	info, err := f.Stat()
-	return err == nil && !i.content.is(info)
+	return err == nil && (!i.content.is(info) || differs != nil && differs(f))
 }
 
 // withdrawThis withdraws what was signed, unless something else has its name by

@@ -182,7 +182,7 @@ func TestChangedContentIsNotOpened(t *testing.T) {
 			if got := opens(t, s, 1, "luis"); got != "content" {
 				t.Fatalf("before: %q", got)
 			}
-			if names, err := s.WithdrawChanged(lonja.FileID{1}); len(names) > 0 || err != nil {
+			if names, err := s.WithdrawChanged(lonja.FileID{1}, nil); len(names) > 0 || err != nil {
 				t.Fatalf("before: %q is withdrawn, %v", names, err)
 			}
 			must(t, change(path))
@@ -197,7 +197,7 @@ func TestChangedContentIsNotOpened(t *testing.T) {
 			if got := opens(t, s, 1, "luis"); got != "content" {
 				t.Errorf("there is another: got %q", got)
 			}
-			names, err := s.WithdrawChanged(lonja.FileID{1})
+			names, err := s.WithdrawChanged(lonja.FileID{1}, nil)
 			must(t, err)
 			slices.Sort(names)
 			if !slices.Equal(names, wantNames) || !slices.Equal(s.Withdrawn(), wantNames) || !s.Contains("other") {
