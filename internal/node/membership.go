@@ -31,11 +31,11 @@ import (
 // files, keeps its session, and knows where it may be reached.
 type membership struct {
 	*secureDialect
-	user   lonja.UserName
-	files  *share.Set
-	ln     net.Listener
-	keeper *session.Session
-	begun  chan struct{} // holds one token when the session was begun anew
+	user     lonja.UserName
+	files    *share.Set
+	ln       net.Listener
+	keeper   *session.Session
+	begun    chan struct{} // holds one token when the session was begun anew
 	suspects chan suspect
 
 	mu          sync.Mutex // guards below
