@@ -33,7 +33,7 @@ Who has a copy of it is you: seal it with a passphrase, or keep the file safe.`,
 	opts.addFlags(cmd.Flags())
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON object")
 	cmd.AddCommand(newIDShowCommand(), newIDExportCommand(), newIDImportCommand(), newIDSealCommand(), newIDUnsealCommand(),
-		newIDKeysCommand(), newIDClaimCommand(), newIDAddCommand(), newIDEndorseCommand(), newIDRevokeCommand())
+		newIDCertificateCommand(), newIDKeysCommand(), newIDClaimCommand(), newIDAddCommand(), newIDEndorseCommand(), newIDRevokeCommand())
 	return cmd
 }
 

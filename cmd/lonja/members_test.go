@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"lonja"
 )
@@ -95,6 +96,15 @@ func TestPublishAndGet(t *testing.T) {
 	luis.fails(1, "ana", "get", "poem.txt", "-o", "changed")
 	if _, err := os.Stat(filepath.Join(luis.home, "changed")); err == nil {
 		t.Error("what had changed was fetched")
+	}
+	for late := time.Now().Add(30 * time.Second); strings.Contains(luis.does("ls", "ana"), "poem.txt"); {
+		if time.Now().After(late) {
+			t.Fatal("what has changed is listed still")
+		}
+	}
+	ana.does("publish", path)
+	if out := luis.does("get", "poem.txt", "-o", "changed"); out != "changed: 18 bytes from ana\n" {
+		t.Errorf("got %q", out)
 	}
 	if out := ana.does("unpublish", path); out != "unpublished poem.txt\n" {
 		t.Errorf("got %q", out)

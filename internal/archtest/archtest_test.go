@@ -83,6 +83,7 @@ var layers = [][]string{
 		"lonja/internal/oplog",
 		"lonja/internal/probe",
 		"lonja/internal/session",
+		"lonja/internal/swarm",
 		"lonja/internal/upload",
 	},
 	5: {

@@ -9,10 +9,11 @@ import (
 	"testing"
 
 	"lonja/internal/fileapi"
+	"lonja/internal/tree"
 )
 
 // curl, with a member's certificate, fetches a file and a part of it, goes on
-// where it broke off, and gets nothing without the certificate.
+// where it broke off, fetches its tree, and gets nothing without the certificate.
 func TestCurl(t *testing.T) {
 	r := start(t, Options{})
 	whole := content(3_000_001)
@@ -22,11 +23,12 @@ func TestCurl(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	curl := func(args ...string) ([]byte, error) {
+	curlPart := func(part fileapi.Part, args ...string) ([]byte, error) {
 		args = append(args, "--silent", "--fail", "--cacert", ca, "--connect-to", "node:"+port+":"+r.addr,
-			"https://node:"+port+fileapi.Path(id))
+			"https://node:"+port+part.Path(id))
 		return exec.Command("curl", args...).Output()
 	}
+	curl := func(args ...string) ([]byte, error) { return curlPart(fileapi.File, args...) }
 	member := []string{"--cert", cert, "--key", key}
 	for name, tc := range map[string]struct {
 		args []string
@@ -43,6 +45,16 @@ func TestCurl(t *testing.T) {
 		if err != nil || !bytes.Equal(got, tc.want) {
 			t.Errorf("%s: %d bytes (%v), want %d", name, len(got), err, len(tc.want))
 		}
+	}
+	outboard, err := curlPart(fileapi.Tree, member...)
+	if parsed, treeErr := tree.ParseTree(outboard, id); err != nil || treeErr != nil || parsed.Size != int64(len(whole)) {
+		t.Errorf("the tree: %v, %v", err, treeErr)
+	}
+	if got, err := curlPart(fileapi.Tree, append(member, "--range", "0-7")...); err != nil || !bytes.Equal(got, outboard[:8]) {
+		t.Errorf("a range of the tree: %x (%v)", got, err)
+	}
+	if got, err := curlPart(fileapi.Have, member...); err != nil || string(got) != "\x01\x00" {
+		t.Errorf("which pieces there are: %x (%v)", got, err)
 	}
 	if got, err := curl(); err == nil || len(got) > 0 {
 		t.Errorf("without a certificate: %d bytes (%v)", len(got), err)

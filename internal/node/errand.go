@@ -148,14 +148,17 @@ func (e *Errand) Fetch(ctx context.Context, f Fetching) (Fetched, error) {
 func (e *Errand) peers(ctx context.Context) authority.PeerOptions {
 	return authority.PeerOptions{
 		Set:         e.dialect.Authority,
-		Certificate: func() (*tls.Certificate, error) { return e.prove(ctx) },
+		Certificate: func() (*tls.Certificate, error) { return e.Certificate(ctx) },
 		// Whom it asks, it knows by the key that the directory has for the owner now.
 		Revoked:   func(lonja.Member) bool { return false },
 		Protocols: []string{"http/1.1"},
 	}
 }
 
-func (e *Errand) prove(ctx context.Context) (*tls.Certificate, error) {
+// Certificate returns what the member proves itself to other nodes with, as the
+// directory issues it: with the key, and the proofs that join the directory's
+// authority to earlier ones. It lasts some hours.
+func (e *Errand) Certificate(ctx context.Context) (*tls.Certificate, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.certificate != nil {

@@ -124,7 +124,7 @@ func (p *place) keep(path string) {
 func TestGet(t *testing.T) {
 	p := open(t, Options{})
 	kept, keptID, keptBoard := p.write(3*mib+5, 1)
-	made, madeID, madeBoard := p.write(1030*mib, 2) // two levels of pages
+	made, madeID, madeBoard := p.write(4*mib, 2)
 	p.keep(kept)
 	never := func() (*os.File, error) { return nil, errors.New("it is hashed again") }
 	r, err := p.store.Get(t.Context(), keptID, never)
@@ -146,6 +146,39 @@ func TestGet(t *testing.T) {
 	}
 	if got := p.files(); len(got) != 2 {
 		t.Errorf("there are %q", got)
+	}
+}
+
+// An outboard of two levels of pages is checked on both.
+func TestTwoLevels(t *testing.T) {
+	p := open(t, Options{})
+	layout, err := tree.LayoutOf(3000 * mib)
+	p.ok(err)
+	made := tree.Tree{Size: layout.Size(), Pieces: make([]tree.Hash, layout.Pieces())}
+	for i := range made.Pieces {
+		made.Pieces[i] = tree.Hash{byte(i), byte(i >> 8)}
+	}
+	id := lonja.FileID(tree.Join(made.Pieces, true))
+	board, err := made.AppendBinary(nil)
+	p.ok(err)
+	keep := func(board []byte) {
+		draft, err := p.store.Draft()
+		p.ok(err)
+		_, err = draft.WriteAt(board, 0)
+		p.ok(err)
+		p.ok(draft.Keep(id, layout.Size()))
+	}
+	keep(board)
+	r, err := p.store.Find(id)
+	p.reads(r, err, board)
+	for level := range layout.Levels() {
+		at := layout.Offset(tree.Page{Level: level, Index: layout.Pages(level) - 1})
+		board[at] ^= 1
+		keep(board)
+		board[at] ^= 1
+		if _, err := p.store.Find(id); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("level %d: %v", level, err)
+		}
 	}
 }
 
