@@ -72,6 +72,9 @@ func (o *getOptions) wanted(text string) (w lonja.Wanted, err error) {
 
 // target returns where it goes: a name of others never leads out of a directory.
 func (o *getOptions) target(name lonja.FileName) (string, error) {
+	if o.output == "-" {
+		return "", usagef("it cannot go to standard output: it is checked before it is seen. Give a file with -o")
+	}
 	base := lonja.FileName(filepath.Base(string(name))).Base()
 	path := o.output
 	if path == "" {
