@@ -120,6 +120,11 @@ type Endorsement struct {
 	Date      int64     // seconds since 1970
 	By        PublicKey // zero for the first key of an account
 	Signature Signature // by By
+	// Consent is by Key: that it is to speak for this account of the user, which
+	// is known by its first key. Nobody can have a key speak for him that is
+	// another's. Zero for the first key of an account; one of a further key means
+	// that it does not speak.
+	Consent Signature
 }
 
 // MaxLabel bounds the Label of an Endorsement, in bytes.

@@ -30,8 +30,8 @@ type Members interface {
 	// Keys returns the keys of a user, the first one first and each before what
 	// it endorses. NoSuchOwner; none for a user who is bound to none.
 	Keys(ctx context.Context, of UserName) ([]KeyRecord, error)
-	// AddKey binds the member's account to one more key.
-	// OtherKey, Untrusted if it is not rightly signed, Limited.
+	// AddKey binds the member's account to one more key, which has agreed to that.
+	// OtherKey, Untrusted if it is not rightly signed by both, Limited.
 	AddKey(ctx context.Context, member Member, endorsement Endorsement) error
 	// RevokeKey takes a key back: its sessions end, and what it signed is no
 	// longer listed. NoSuchUser, OtherKey, Untrusted.

@@ -112,7 +112,7 @@ func TestWordsOverTheWire(t *testing.T) {
 	query := lonja.Query{Words: "a b", Base: "f", Extension: "ogg", MinSize: 1, MaxSize: 2, Owner: "ana", OnlineOnly: true}
 	signed := lonja.Endorsement{
 		User: "ana", Key: lonja.PublicKey{1}, Label: "laptop", Date: 5,
-		By: lonja.PublicKey{2}, Signature: lonja.Signature{3},
+		By: lonja.PublicKey{2}, Signature: lonja.Signature{3}, Consent: lonja.Signature{4},
 	}
 	first := lonja.Endorsement{User: "ana", Key: lonja.PublicKey{1}}
 	roundTrip(t, "peer", peer, FromPeer, PeerOf)

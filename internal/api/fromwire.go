@@ -252,7 +252,10 @@ func EndorsementOf(m *Endorsement) (e lonja.Endorsement, err error) {
 	if e.By, err = optionalKey(m.By); err != nil {
 		return e, err
 	}
-	e.Signature, err = signatureOf(m.Signature)
+	if e.Signature, err = signatureOf(m.Signature); err != nil {
+		return e, err
+	}
+	e.Consent, err = signatureOf(m.Consent)
 	return e, err
 }
 

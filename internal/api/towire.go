@@ -144,7 +144,7 @@ func FromFound(f *lonja.Found) *Found {
 func FromEndorsement(e *lonja.Endorsement) *Endorsement {
 	return &Endorsement{
 		User: Text(e.User), Key: e.Key[:], Label: Text(e.Label), Date: e.Date,
-		By: keyBytes(e.By), Signature: signatureBytes(e.Signature),
+		By: keyBytes(e.By), Signature: signatureBytes(e.Signature), Consent: signatureBytes(e.Consent),
 	}
 }
 

@@ -785,13 +785,17 @@ func (x *Found) GetHolders() int64 {
 
 // An endorsement says that a key speaks for a user.
 type Endorsement struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
-	Key           []byte                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`             // Ed25519, 32 bytes
-	Label         string                 `protobuf:"bytes,3,opt,name=label,proto3" json:"label,omitempty"`         // what the owner calls the device, at most 63 bytes
-	Date          int64                  `protobuf:"varint,4,opt,name=date,proto3" json:"date,omitempty"`          // seconds since 1970
-	By            []byte                 `protobuf:"bytes,5,opt,name=by,proto3" json:"by,omitempty"`               // the key that signed; empty for the first key of an account
-	Signature     []byte                 `protobuf:"bytes,6,opt,name=signature,proto3" json:"signature,omitempty"` // 64 bytes; empty likewise
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	User      string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	Key       []byte                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`             // Ed25519, 32 bytes
+	Label     string                 `protobuf:"bytes,3,opt,name=label,proto3" json:"label,omitempty"`         // what the owner calls the device, at most 63 bytes
+	Date      int64                  `protobuf:"varint,4,opt,name=date,proto3" json:"date,omitempty"`          // seconds since 1970
+	By        []byte                 `protobuf:"bytes,5,opt,name=by,proto3" json:"by,omitempty"`               // the key that signed; empty for the first key of an account
+	Signature []byte                 `protobuf:"bytes,6,opt,name=signature,proto3" json:"signature,omitempty"` // 64 bytes; empty likewise
+	// By key: that it is to speak for the account of user that began with its first
+	// key; 64 bytes. Empty for the first key. A further key without it, of an old
+	// directory, does not speak.
+	Consent       []byte `protobuf:"bytes,7,opt,name=consent,proto3" json:"consent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -864,6 +868,13 @@ func (x *Endorsement) GetBy() []byte {
 func (x *Endorsement) GetSignature() []byte {
 	if x != nil {
 		return x.Signature
+	}
+	return nil
+}
+
+func (x *Endorsement) GetConsent() []byte {
+	if x != nil {
+		return x.Consent
 	}
 	return nil
 }
@@ -1045,14 +1056,15 @@ const file_lonja_v1_words_proto_rawDesc = "" +
 	"\x05owner\x18\x01 \x01(\tR\x05owner\x12+\n" +
 	"\alisting\x18\x02 \x01(\v2\x11.lonja.v1.ListingR\alisting\x12\x16\n" +
 	"\x06online\x18\x03 \x01(\x03R\x06online\x12\x18\n" +
-	"\aholders\x18\x04 \x01(\x03R\aholders\"\x8b\x01\n" +
+	"\aholders\x18\x04 \x01(\x03R\aholders\"\xa5\x01\n" +
 	"\vEndorsement\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\tR\x04user\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\fR\x03key\x12\x14\n" +
 	"\x05label\x18\x03 \x01(\tR\x05label\x12\x12\n" +
 	"\x04date\x18\x04 \x01(\x03R\x04date\x12\x0e\n" +
 	"\x02by\x18\x05 \x01(\fR\x02by\x12\x1c\n" +
-	"\tsignature\x18\x06 \x01(\fR\tsignature\"^\n" +
+	"\tsignature\x18\x06 \x01(\fR\tsignature\x12\x18\n" +
+	"\aconsent\x18\a \x01(\fR\aconsent\"^\n" +
 	"\tKeyRecord\x127\n" +
 	"\vendorsement\x18\x01 \x01(\v2\x15.lonja.v1.EndorsementR\vendorsement\x12\x18\n" +
 	"\arevoked\x18\x02 \x01(\x03R\arevoked\"t\n" +

@@ -165,6 +165,9 @@ func TestKeysAndRevocations(t *testing.T) {
 		User: "ana", Key: tablet.member.Key, Label: "tablet", Date: time.Now().Unix(),
 	}, ana.cert.PrivateKey.(crypto.Signer))
 	h.ok(err)
+	h.is(ana.AddKey(ctx, ana.member, endorsed), lonja.Untrusted) // the tablet has not agreed
+	endorsed.Consent, err = statement.SignConsent("ana", ana.member.Key, tablet.cert.PrivateKey.(crypto.Signer))
+	h.ok(err)
 	h.ok(ana.AddKey(ctx, ana.member, endorsed))
 	h.ok(tablet.Authorize(tablet.member))
 	keys, err := client(t, h.site).Keys(ctx, "ana")

@@ -20,6 +20,7 @@ type exportKey struct {
 	Date      int64         `json:"date"`
 	By        string        `json:"by,omitempty"`
 	Signature []byte        `json:"signature,omitempty"`
+	Consent   []byte        `json:"consent,omitempty"`
 	Revoked   int64         `json:"revoked,omitempty"`
 }
 
@@ -51,6 +52,9 @@ func (d *Directory) exportKeys(user lonja.UserName) (keys []exportKey) {
 		k := exportKey{Key: r.Key.String(), Label: operator.Text(r.Label), Date: r.Date, Revoked: r.Revoked}
 		if !r.By.IsZero() {
 			k.By, k.Signature = r.By.String(), r.Signature[:]
+			if statement.Agreed(r.Endorsement) {
+				k.Consent = r.Consent[:]
+			}
 		}
 		keys = append(keys, k)
 	}
@@ -109,28 +113,33 @@ func (a *exportAccount) record(user lonja.UserName, incarnation uint64) ([]byte,
 	if len(a.Keys) == 0 {
 		return appendAccount(nil, incarnation), nil
 	}
-	ring := make([]lonja.KeyRecord, 0, len(a.Keys))
-	for _, k := range a.Keys {
-		r := lonja.KeyRecord{Revoked: k.Revoked}
-		r.User, r.Label, r.Date = user, string(k.Label), k.Date
+	ring := make([]lonja.KeyRecord, len(a.Keys))
+	for i := range a.Keys {
 		var err error
-		if r.Key, err = lonja.ParsePublicKey(k.Key); err != nil {
+		if ring[i], err = a.Keys[i].record(user); err != nil {
 			return nil, err
 		}
-		if k.By != "" {
-			if r.By, err = lonja.ParsePublicKey(k.By); err != nil {
-				return nil, err
-			}
-			if r.Signature, err = importSignature(k.Signature); err != nil {
-				return nil, err
-			}
-		}
-		ring = append(ring, r)
 	}
 	if err := statement.CheckRing(ring); err != nil {
 		return nil, lonja.E(lonja.Invalid, "import", err)
 	}
 	return appendBoundAccount(nil, incarnation, ring)
+}
+
+// record returns an imported key. Exports of before keys had to agree have no
+// consents.
+func (k *exportKey) record(user lonja.UserName) (r lonja.KeyRecord, err error) {
+	r.User, r.Label, r.Date, r.Revoked = user, string(k.Label), k.Date, k.Revoked
+	if r.Key, err = lonja.ParsePublicKey(k.Key); err != nil || k.By == "" {
+		return r, err
+	}
+	if r.By, err = lonja.ParsePublicKey(k.By); err != nil {
+		return r, err
+	}
+	if r.Signature, err = importSignature(k.Signature); err == nil && k.Consent != nil {
+		r.Consent, err = importSignature(k.Consent)
+	}
+	return r, err
 }
 
 // proof returns the proof of an imported publication, nil if it has none.

@@ -49,6 +49,8 @@ func (s signer) endorse(t testing.TB, other signer) lonja.Endorsement {
 	t.Helper()
 	e, err := statement.SignEndorsement(lonja.Endorsement{User: s.User, Key: other.Key, Label: "other", Date: time.Now().Unix() - 10}, s.key)
 	must(t, err)
+	e.Consent, err = statement.SignConsent(s.User, s.Key, other.key)
+	must(t, err)
 	return e
 }
 

@@ -19,7 +19,7 @@ var keyCases = []memberCase{
 	{"register: invited", "an invitation lets as many register as it says, until its end", MemberOptions{Invited: true}, testInvited},
 	{"register: closed", "a closed directory takes nobody, invited or not", MemberOptions{Closed: true}, testClosed},
 	{"claim", "Claim binds a name without a key to that of the node that is connected for it", MemberOptions{}, testClaim},
-	{"keys: add", "AddKey takes what an earlier key of the account has endorsed", MemberOptions{}, testAddKey},
+	{"keys: add", "AddKey takes what an earlier key of the account has endorsed, and the key agreed to", MemberOptions{}, testAddKey},
 	{"keys: refuse", "AddKey takes nothing that is not rightly signed, and no more than MaxKeys", MemberOptions{}, testAddKeyRefuses},
 	{"keys: revoke", "RevokeKey ends what a key may do, its session, and the listing of what it signed", MemberOptions{}, testRevokeKey},
 	{"keys: refuse to revoke", "RevokeKey takes nothing that is not signed by a key of the account", MemberOptions{}, testRevokeRefuses},
@@ -136,13 +136,21 @@ func testAddKeyRefuses(m *members) {
 	changed := ana.endorse("phone", now)
 	changed.Label = "another"
 	forEva := eva.endorse("phone", now)
+	unagreed, other, account := ana.endorse("phone", now), ana.endorse("phone", now), ana.endorse("phone", now)
+	unagreed.Consent, other.Consent = lonja.Signature{}, forEva.Consent
+	var err error
+	account.Consent, err = statement.SignConsent("ana", eva.Key, keyOf("phone"))
+	m.ok(err)
 	for what, e := range map[string]lonja.Endorsement{
-		"of a stranger":      stranger.endorse("phone", now),
-		"that was changed":   changed,
-		"of another user":    forEva,
-		"dated far ahead":    ahead,
-		"of a key it has":    eva.endorse("ana", now),
-		"that is not signed": {User: "ana", Key: publicOf(keyOf("phone")), By: ana.Key},
+		"of a stranger":                             stranger.endorse("phone", now),
+		"that was changed":                          changed,
+		"of another user":                           forEva,
+		"dated far ahead":                           ahead,
+		"of a key it has":                           eva.endorse("ana", now),
+		"that is not signed":                        {User: "ana", Key: publicOf(keyOf("phone")), By: ana.Key},
+		"of a key that has not agreed":              unagreed,
+		"of a key that has agreed to another name":  other,
+		"of a key that has agreed to another's ana": account,
 	} {
 		if err := ana.dir.AddKey(ctx, ana.Member, e); lonja.KindOf(err) != lonja.Untrusted {
 			m.Errorf("an endorsement %s: got error %v, want %v", what, err, lonja.Untrusted)

@@ -48,6 +48,8 @@ func (c *citizen) revoke() {
 	c.town.ok(err)
 	e, err := statement.SignEndorsement(lonja.Endorsement{User: c.member.User, Key: second.PublicKey(), Date: time.Now().Unix() - 10}, c.key)
 	c.town.ok(err)
+	e.Consent, err = statement.SignConsent(c.member.User, c.member.Key, second)
+	c.town.ok(err)
 	c.town.ok(c.client.AddKey(ctx, c.member, e))
 	r, err := statement.SignRevocation(lonja.Revocation{User: c.member.User, Key: c.member.Key, Date: time.Now().Unix()}, second)
 	c.town.ok(err)
