@@ -18,6 +18,10 @@ type Members interface {
 	// Authorize returns nil if the member may act for its user now: the account
 	// is bound to its key, or to none. NoSuchUser, OtherKey.
 	Authorize(member Member) error
+	// Account returns the number of the account that the member may act for: each
+	// account has a larger one than all of that name before it. 0 if the account is
+	// bound to no key. NoSuchUser, OtherKey.
+	Account(ctx context.Context, member Member) (uint64, error)
 	// RegisterMember creates an account that is bound to the member's key.
 	// The invitation may be empty. NameInUse; Forbidden if the directory wants
 	// another invitation, or takes nobody.
@@ -37,7 +41,7 @@ type Members interface {
 	// longer listed. NoSuchUser, OtherKey, Untrusted.
 	RevokeKey(ctx context.Context, member Member, revocation Revocation) error
 	// Revocations returns what was revoked at since or later, in seconds since
-	// 1970: what peers must not take any more although its certificate lasts. What
+	// 1970, the keys of accounts that have ended among it: what peers must not take any more although its certificate lasts. What
 	// is longer ago than any certificate lasts is forgotten.
 	Revocations(ctx context.Context, since int64) ([]Revocation, error)
 
@@ -122,7 +126,7 @@ const (
 	Withdrawn                // User, Listing
 	HolderAppeared           // User, Peer, Listing: of a content that is watched
 	HolderLeft               // User, Listing: likewise
-	KeyRevoked               // User, Key
+	KeyRevoked               // User, Key; Account, if it has ended
 	EventsLost               // who watches was too slow, or has begun just now: look at everything anew
 )
 
@@ -134,6 +138,7 @@ type Event struct {
 	Peer    Peer
 	Listing Listing
 	Key     PublicKey
+	Account uint64 // as in Revocation
 }
 
 // An EventFilter says what to be told of. What is not set is not told;

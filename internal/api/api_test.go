@@ -127,6 +127,8 @@ func TestWordsOverTheWire(t *testing.T) {
 	roundTrip(t, "revocation", lonja.Revocation{
 		User: "ana", Key: lonja.PublicKey{1}, Date: 3, By: lonja.PublicKey{2}, Signature: lonja.Signature{3},
 	}, FromRevocation, RevocationOf)
+	roundTrip(t, "ended account", lonja.Revocation{User: "ana", Key: lonja.PublicKey{1}, Date: 3, Account: 1 << 60}, FromRevocation, RevocationOf)
+	roundTrip(t, "event of it", lonja.Event{Kind: lonja.KeyRevoked, User: "ana", Key: lonja.PublicKey{1}, Account: 1 << 60}, FromEvent, EventOf)
 	roundTrip(t, "event", lonja.Event{Kind: lonja.HolderAppeared, User: "ana", Peer: peer, Listing: listing}, FromEvent, EventOf)
 	roundTrip(t, "lost", lonja.Event{Kind: lonja.EventsLost}, FromEvent, EventOf)
 	roundTrip(t, "filter", lonja.EventFilter{Presence: true, Matching: &query, Holders: []lonja.FileID{{1}}},

@@ -274,7 +274,7 @@ func RevocationOf(m *Revocation) (r lonja.Revocation, err error) {
 	if r.Key, err = KeyOf(m.Key); err != nil {
 		return r, err
 	}
-	r.Date = m.Date
+	r.Date, r.Account = m.Date, m.Account
 	if r.By, err = KeyOf(m.By); err != nil {
 		return r, err
 	}
@@ -301,6 +301,7 @@ func EventOf(m *WatchAnswer) (e lonja.Event, err error) {
 			return e, err
 		}
 	}
+	e.Account = m.Account
 	e.Key, err = optionalKey(m.Key)
 	return e, err
 }

@@ -60,6 +60,17 @@ func (c *Client) Authorize(member lonja.Member) error {
 		&api.AuthorizeRequest{User: api.Text(member.User)}, (*api.AuthorizeAnswer)(nil))
 }
 
+// Account implements lonja.Members.
+func (c *Client) Account(ctx context.Context, member lonja.Member) (uint64, error) {
+	const op = "AUTHORIZE"
+	if err := c.own(op, member); err != nil {
+		return 0, err
+	}
+	return ask(ctx, c, subject{op: op, method: api.Method_METHOD_AUTHORIZE, user: member.User},
+		&api.AuthorizeRequest{User: api.Text(member.User)},
+		func(a *api.AuthorizeAnswer) (uint64, error) { return a.Account, nil })
+}
+
 // RegisterMember implements lonja.Members.
 func (c *Client) RegisterMember(ctx context.Context, member lonja.Member, invitation lonja.Invitation) error {
 	if err := c.own(lonja.OpRegister.String(), member); err != nil {

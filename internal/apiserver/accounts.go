@@ -49,8 +49,9 @@ func (s *Server) Claim(ctx context.Context, m *api.ClaimRequest) (*api.ClaimAnsw
 
 // Authorize implements the method of lonja.v1.
 func (s *Server) Authorize(ctx context.Context, m *api.AuthorizeRequest) (*api.AuthorizeAnswer, error) {
-	return perform(ctx, s, request{method: "Authorize", user: m.User}, func(*caller, lonja.Member) (*api.AuthorizeAnswer, error) {
-		return &api.AuthorizeAnswer{}, nil // whoever comes here is
+	return perform(ctx, s, request{method: "Authorize", user: m.User}, func(_ *caller, member lonja.Member) (*api.AuthorizeAnswer, error) {
+		account, err := s.opts.Directory.Account(ctx, member)
+		return &api.AuthorizeAnswer{Account: account}, err
 	})
 }
 

@@ -34,13 +34,15 @@ type exportProof struct {
 }
 
 // An exportRevocation is a key that was taken back, and when the directory was
-// told.
+// told; or one whose account has ended, which has the account's number and no
+// signature.
 type exportRevocation struct {
 	User      operator.Text `json:"user"`
 	Key       string        `json:"key"`
 	Date      int64         `json:"date"`
-	By        string        `json:"by"`
-	Signature []byte        `json:"signature"`
+	By        string        `json:"by,omitempty"`
+	Signature []byte        `json:"signature,omitempty"`
+	Account   uint64        `json:"account,omitempty"`
 	At        int64         `json:"at"`
 }
 
@@ -88,8 +90,9 @@ func (d *Directory) exportLedger(lines *json.Encoder, end *exportEnd) error {
 	revocations := append([]heldRevocation(nil), d.ledger.revocations...)
 	d.mu.RUnlock()
 	for _, r := range revocations {
-		line := exportRevocation{
-			User: operator.Text(r.User), Key: r.Key.String(), Date: r.Date, By: r.By.String(), Signature: r.Signature[:], At: r.at,
+		line := exportRevocation{User: operator.Text(r.User), Key: r.Key.String(), Date: r.Date, Account: r.Account, At: r.at}
+		if r.Account == 0 {
+			line.By, line.Signature = r.By.String(), r.Signature[:]
 		}
 		if err := lines.Encode(exportLine{Revocation: &line}); err != nil {
 			return err
@@ -176,7 +179,7 @@ func (i *importer) takeInvitation(ctx context.Context, in *operator.Invitation) 
 }
 
 func (i *importer) takeRevocation(ctx context.Context, in *exportRevocation) error {
-	r := lonja.Revocation{Date: in.Date}
+	r := lonja.Revocation{Date: in.Date, Account: in.Account}
 	var err error
 	if r.User, err = lonja.ParseUserName(string(in.User)); err != nil {
 		return err
@@ -184,11 +187,13 @@ func (i *importer) takeRevocation(ctx context.Context, in *exportRevocation) err
 	if r.Key, err = lonja.ParsePublicKey(in.Key); err != nil {
 		return err
 	}
-	if r.By, err = lonja.ParsePublicKey(in.By); err != nil {
-		return err
-	}
-	if r.Signature, err = importSignature(in.Signature); err != nil {
-		return err
+	if r.Account == 0 {
+		if r.By, err = lonja.ParsePublicKey(in.By); err == nil {
+			r.Signature, err = importSignature(in.Signature)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	if in.At < 0 || in.At > maxTime {
 		return lonja.E(lonja.Invalid, "import", fmt.Errorf("a revocation at %d", in.At))

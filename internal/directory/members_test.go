@@ -81,6 +81,10 @@ func TestClassicContractWithMembers(t *testing.T) {
 
 func (a anyNode) Authorize(m lonja.Member) error { return a.next().Authorize(m) }
 
+func (a anyNode) Account(ctx context.Context, m lonja.Member) (uint64, error) {
+	return a.next().Account(ctx, m)
+}
+
 func (a anyNode) RegisterMember(ctx context.Context, m lonja.Member, i lonja.Invitation) error {
 	return a.next().RegisterMember(ctx, m, i)
 }

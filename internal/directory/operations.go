@@ -49,19 +49,6 @@ func (d *Directory) newIncarnation() uint64 {
 	return d.incarnation
 }
 
-// Unregister implements lonja.Accounts.
-func (d *Directory) Unregister(ctx context.Context, user lonja.UserName) error {
-	a, exists := d.account(user)
-	if !exists {
-		return failure(lonja.NoSuchUser, lonja.OpUnregister, user)
-	}
-	err := d.write(ctx, store.Change{Key: userKey(user), Expect: store.Rev(a.Rev)})
-	if errors.Is(err, lonja.Conflict) {
-		return failure(lonja.NoSuchUser, lonja.OpUnregister, user) // somebody else was first
-	}
-	return err
-}
-
 // Connect implements lonja.Accounts. Of two at two nodes at once the later one
 // wins: each hears of the other before it answers.
 func (d *Directory) Connect(ctx context.Context, user lonja.UserName, at lonja.Endpoint) error {

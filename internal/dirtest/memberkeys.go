@@ -25,7 +25,7 @@ var keyCases = []memberCase{
 	{"keys: refuse to revoke", "RevokeKey takes nothing that is not signed by a key of the account", MemberOptions{}, testRevokeRefuses},
 	{"keys: revocations", "RevocationsPage tells each revocation once, however short the pages", MemberOptions{}, testRevocationPages},
 	{"keys: the last one", "a name whose keys are all revoked stays bound", MemberOptions{}, testLastKey},
-	{"unregister", "Unregister removes the keys too: whoever has the name next is another", MemberOptions{}, testUnregisterMember},
+	{"unregister", "Unregister removes the keys too, and tells that their certificates are good no more: whoever has the name next is another", MemberOptions{}, testUnregisterMember},
 }
 
 func testRegisterMember(m *members) {
@@ -281,11 +281,25 @@ func testUnregisterMember(m *members) {
 	nodes := m.online("ana", "eva")
 	ana, eva := nodes[0], nodes[1]
 	m.ok(ana.dir.AddKey(ctx, ana.Member, ana.endorse("phone", time.Now().Unix())))
+	m.ok(ana.dir.AddKey(ctx, ana.Member, ana.endorse("lost", time.Now().Unix()-10)))
+	lost := ana.revocation("lost")
+	m.ok(ana.dir.RevokeKey(ctx, ana.Member, lost))
 	ana.publish("file")
+	account, before := ana.account(), time.Now().Unix()
 	m.ok(ana.dir.Unregister(ctx, "ana"))
 	m.is(ana.dir.Authorize(ana.Member), lonja.NoSuchUser)
+	_, err := ana.dir.Account(ctx, ana.Member)
+	m.is(err, lonja.NoSuchUser)
+	m.ended(before, account, lost.Key)
 	next := m.node("ana", "next")
 	m.ok(next.dir.RegisterMember(ctx, next.Member, ""))
+	if later := next.account(); later <= account {
+		m.Errorf("the account after that of number %d has number %d", account, later)
+	}
+	_, err = ana.dir.Account(ctx, ana.Member)
+	m.is(err, lonja.OtherKey)
+	m.ok(m.Classic.Register(ctx, "open"))
+	m.same("the number of an open name", m.node("open", "x").account(), uint64(0))
 	m.is(ana.dir.Authorize(ana.Member), lonja.OtherKey)
 	phone := m.node("ana", "phone")
 	m.is(phone.dir.Authorize(phone.Member), lonja.OtherKey)
@@ -295,6 +309,34 @@ func testUnregisterMember(m *members) {
 	if len(keys) != 1 || keys[0].Key != next.Key {
 		m.Errorf("got %+v, want one key", keys)
 	}
+}
+
+// account returns the number of the node's account.
+func (n *node) account() uint64 {
+	n.Helper()
+	number, err := n.dir.Account(n.Context(), n.Member)
+	n.ok(err)
+	return number
+}
+
+// ended fails the test unless the directory tells, of all that was revoked since
+// then, that ana's account of that number has ended, once for each key that spoke
+// then, and nothing of the key that was lost but what was said of it before.
+func (m *members) ended(since int64, account uint64, lost lonja.PublicKey) {
+	m.Helper()
+	some := m.node("x", "x")
+	all, err := some.dir.Revocations(m.Context(), since)
+	m.ok(err)
+	told := make(map[lonja.PublicKey]bool)
+	for _, r := range all {
+		if r.Key == lost {
+			m.same("what ended the key that was lost", r.Account, uint64(0))
+			continue
+		}
+		m.same("what is told of an account that has ended", r, lonja.Revocation{User: "ana", Key: r.Key, Date: r.Date, Account: account})
+		told[r.Key] = true
+	}
+	m.same("whose certificates are good no more", told, map[lonja.PublicKey]bool{publicOf(keyOf("ana")): true, publicOf(keyOf("phone")): true})
 }
 
 var sessionCases = []memberCase{

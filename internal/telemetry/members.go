@@ -65,6 +65,11 @@ type instrumentedMembers struct {
 // Authorize implements lonja.Members.
 func (i *instrumentedMembers) Authorize(member lonja.Member) error { return i.dir.Authorize(member) }
 
+// Account implements lonja.Members. It is not counted, as Authorize is not.
+func (i *instrumentedMembers) Account(ctx context.Context, member lonja.Member) (uint64, error) {
+	return i.dir.Account(ctx, member)
+}
+
 // RegisterMember implements lonja.Members.
 func (i *instrumentedMembers) RegisterMember(ctx context.Context, member lonja.Member, invitation lonja.Invitation) error {
 	start := time.Now()
