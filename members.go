@@ -53,6 +53,14 @@ type Members interface {
 	// RenewMember keeps the session, and tells where the node may be reached
 	// now; nil ways are those from before. NotConnected, OtherKey.
 	RenewMember(ctx context.Context, member Member, ways []Endpoint) error
+	// UnregisterMember, DisconnectMember and DeleteMember are Unregister, Disconnect
+	// and Delete for a member who may act for its user at the moment at which it is
+	// done: what Authorize said may not hold any more, because the name has become
+	// another's. A member without a key is anybody, who may act for names that are
+	// bound to none. The errors are the same, and OtherKey after NoSuchUser.
+	UnregisterMember(ctx context.Context, member Member) error
+	DisconnectMember(ctx context.Context, member Member) error
+	DeleteMember(ctx context.Context, member Member, name FileName) error
 	// ContentDigest tells whether the directory has what an owner believes it
 	// to have. NoSuchUser.
 	ContentDigest(ctx context.Context, owner UserName) (ContentDigest, error)

@@ -50,6 +50,23 @@ func (c *Client) own(op string, member lonja.Member) error {
 	return nil
 }
 
+// UnregisterMember implements lonja.Members. The directory takes the key that the
+// client proves, so it is Unregister.
+func (c *Client) UnregisterMember(ctx context.Context, member lonja.Member) error {
+	if err := c.own(lonja.OpUnregister.String(), member); err != nil {
+		return err
+	}
+	return c.Unregister(ctx, member.User)
+}
+
+// DisconnectMember implements lonja.Members, likewise.
+func (c *Client) DisconnectMember(ctx context.Context, member lonja.Member) error {
+	if err := c.own(lonja.OpDisconnect.String(), member); err != nil {
+		return err
+	}
+	return c.Disconnect(ctx, member.User)
+}
+
 // Authorize implements lonja.Members. It asks the directory, for at most Timeout.
 func (c *Client) Authorize(member lonja.Member) error {
 	const op = "AUTHORIZE"

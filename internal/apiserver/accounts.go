@@ -32,7 +32,7 @@ func (s *Server) Register(ctx context.Context, m *api.RegisterRequest) (*api.Reg
 func (s *Server) Unregister(ctx context.Context, m *api.UnregisterRequest) (*api.UnregisterAnswer, error) {
 	r := request{method: "Unregister", user: m.User, operation: lonja.OpUnregister.String()}
 	return perform(ctx, s, r, func(_ *caller, member lonja.Member) (*api.UnregisterAnswer, error) {
-		return &api.UnregisterAnswer{}, s.opts.Directory.Unregister(ctx, member.User)
+		return &api.UnregisterAnswer{}, s.opts.Directory.UnregisterMember(ctx, member)
 	})
 }
 

@@ -64,7 +64,7 @@ func (s *Server) Renew(ctx context.Context, m *api.RenewRequest) (*api.RenewAnsw
 func (s *Server) Disconnect(ctx context.Context, m *api.DisconnectRequest) (*api.DisconnectAnswer, error) {
 	r := request{method: "Disconnect", user: m.User, operation: lonja.OpDisconnect.String()}
 	return perform(ctx, s, r, func(c *caller, member lonja.Member) (*api.DisconnectAnswer, error) {
-		if err := s.opts.Directory.Disconnect(ctx, member.User); err != nil {
+		if err := s.opts.Directory.DisconnectMember(ctx, member); err != nil {
 			return nil, err
 		}
 		if bound := c.user.Load(); bound != nil && *bound == member.User {

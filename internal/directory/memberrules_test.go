@@ -292,7 +292,8 @@ func TestImportRefusesWhatIsForged(t *testing.T) {
 		"a publication that was changed": func(s string) string { return strings.Replace(s, `"size":1`, `"size":2`, 1) },
 		"an endorsement that was":        func(s string) string { return strings.Replace(s, `"label":"other"`, `"label":"mine"`, 1) },
 		"a key that is none":             func(s string) string { return strings.Replace(s, `"key":"`, `"key":"!`, 1) },
-		"an invitation used too often":   func(s string) string { return strings.Replace(s, `"used":2`, `"used":9`, 1) },
+		"an invitation used too often":   func(s string) string { return strings.Replace(s, `"used":3`, `"used":9`, 1) },
+		"a consent that was":             func(s string) string { return strings.Replace(s, `"consent":"`, `"consent":"AAAA`, 1) },
 	} {
 		changed := change(strings.Join(lines, ""))
 		if changed == strings.Join(lines, "") {

@@ -11,13 +11,33 @@ import (
 
 // Unregister implements lonja.Accounts.
 func (d *Directory) Unregister(ctx context.Context, user lonja.UserName) error {
-	return d.unregister(ctx, user, func() error { return nil })
+	return d.unregister(ctx, user, anybody)
+}
+
+// UnregisterMember implements lonja.Members.
+func (d *Directory) UnregisterMember(ctx context.Context, member lonja.Member) error {
+	return d.unregister(ctx, member.User, d.permit(lonja.OpUnregister, member))
+}
+
+// A permit returns why something may not be done for a user now. The caller holds
+// mu, and goes on holding it until it is done, or has the store do it only to what
+// it has seen: so the name cannot become another's in between.
+type permit func() error
+
+// anybody may: who calls has seen to it.
+func anybody() error { return nil }
+
+// permit is for what a member may do.
+func (d *Directory) permit(op lonja.Operation, m lonja.Member) permit {
+	return func() error {
+		_, err := d.authorized(op.String(), m)
+		return err
+	}
 }
 
 // unregister removes the account of user that is there when it is called, if the
-// one who asks may do that at the moment at which it is removed. May is called
-// with mu held.
-func (d *Directory) unregister(ctx context.Context, user lonja.UserName, may func() error) error {
+// one who asks may do that at the moment at which it is removed.
+func (d *Directory) unregister(ctx context.Context, user lonja.UserName, may permit) error {
 	var meant uint64
 	return d.retry(ctx, func() error {
 		d.mu.RLock()

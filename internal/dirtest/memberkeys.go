@@ -25,6 +25,7 @@ var keyCases = []memberCase{
 	{"keys: refuse to revoke", "RevokeKey takes nothing that is not signed by a key of the account", MemberOptions{}, testRevokeRefuses},
 	{"keys: revocations", "RevocationsPage tells each revocation once, however short the pages", MemberOptions{}, testRevocationPages},
 	{"keys: the last one", "a name whose keys are all revoked stays bound", MemberOptions{}, testLastKey},
+	{"take away", "UnregisterMember, DisconnectMember and DeleteMember do it for a key that may act, or for anybody with an open name", MemberOptions{}, testTakeAway},
 	{"unregister", "Unregister removes the keys too, and tells that their certificates are good no more: whoever has the name next is another", MemberOptions{}, testUnregisterMember},
 }
 
@@ -309,6 +310,38 @@ func testUnregisterMember(m *members) {
 	if len(keys) != 1 || keys[0].Key != next.Key {
 		m.Errorf("got %+v, want one key", keys)
 	}
+}
+
+func testTakeAway(m *members) {
+	ctx := m.Context()
+	ana := m.online("ana")[0]
+	other, nobody := m.node("ana", "other"), m.node("nobody", "nobody")
+	ana.publish("file")
+	is := func(n *node, unregister, disconnect, remove lonja.Kind) {
+		m.Helper()
+		m.is(n.dir.DeleteMember(ctx, n.Member, "file"), remove)
+		m.is(n.dir.DisconnectMember(ctx, n.Member), disconnect)
+		m.is(n.dir.UnregisterMember(ctx, n.Member), unregister)
+	}
+	is(other, lonja.OtherKey, lonja.OtherKey, lonja.OtherKey)
+	is(nobody, lonja.NoSuchUser, lonja.NoSuchUser, lonja.NoSuchUser)
+	m.same("what is left", ana.names("ana"), []lonja.FileName{"file"})
+	m.ok(ana.dir.RenewMember(ctx, ana.Member, nil))
+	m.ok(ana.dir.DeleteMember(ctx, ana.Member, "file"))
+	m.is(ana.dir.DeleteMember(ctx, ana.Member, "file"), lonja.NotPublished)
+	m.ok(ana.dir.DisconnectMember(ctx, ana.Member))
+	m.is(ana.dir.DisconnectMember(ctx, ana.Member), lonja.NotConnected)
+	m.ok(ana.dir.UnregisterMember(ctx, ana.Member))
+	m.is(ana.dir.UnregisterMember(ctx, ana.Member), lonja.NoSuchUser)
+
+	m.ok(m.Classic.Register(ctx, "open"))
+	m.ok(m.Classic.Connect(ctx, "open", m.way(4003)))
+	m.ok(m.Classic.Publish(ctx, "open", lonja.Listing{Name: "/f", Size: lonja.UnknownSize}))
+	open := m.node("open", "open")
+	m.ok(open.dir.DeleteMember(ctx, open.Member, "/f"))
+	m.ok(open.dir.DisconnectMember(ctx, open.Member))
+	m.is(open.dir.DeleteMember(ctx, open.Member, "/f"), lonja.NotConnected)
+	m.ok(open.dir.UnregisterMember(ctx, open.Member))
 }
 
 // account returns the number of the node's account.

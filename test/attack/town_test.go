@@ -46,15 +46,15 @@ type liar struct {
 	keeps   error                                     // what it says instead of deleting; nil: it does
 }
 
-// Delete implements lonja.Directory.
-func (l *liar) Delete(ctx context.Context, user lonja.UserName, name lonja.FileName) error {
+// DeleteMember implements lonja.Members.
+func (l *liar) DeleteMember(ctx context.Context, member lonja.Member, name lonja.FileName) error {
 	l.mu.Lock()
 	keeps := l.keeps
 	l.mu.Unlock()
 	if keeps != nil {
 		return keeps
 	}
-	return l.Directory.Delete(ctx, user, name)
+	return l.Directory.DeleteMember(ctx, member, name)
 }
 
 // keepsAll has the directory delete nothing, and say that; nil has it delete again.
