@@ -120,6 +120,11 @@ type Endorsement struct {
 	Date      int64     // seconds since 1970
 	By        PublicKey // zero for the first key of an account
 	Signature Signature // by By
+	// Consent is by Key: that it is to speak for this account of the user, which
+	// is known by its first key. Nobody can have a key speak for him that is
+	// another's. Zero for the first key of an account; one of a further key means
+	// that it does not speak.
+	Consent Signature
 }
 
 // MaxLabel bounds the Label of an Endorsement, in bytes.
@@ -129,11 +134,17 @@ const MaxLabel = 63
 const MaxKeys = 32
 
 // A Revocation takes a key back. It is signed by another key of the same
-// account, or by the key itself.
+// account, or by the key itself. Or an account has ended: then the directory says
+// so itself, and nobody signs.
 type Revocation struct {
 	User      UserName
 	Key       PublicKey
 	Date      int64 // seconds since 1970
 	By        PublicKey
 	Signature Signature
+	// Account is 0, or the number of the account that has ended, and By and
+	// Signature are zero. What was issued for that account, or an earlier one, is
+	// good no more; the same key may begin another account of that name, whose
+	// number is larger.
+	Account uint64
 }

@@ -18,6 +18,10 @@ type Members interface {
 	// Authorize returns nil if the member may act for its user now: the account
 	// is bound to its key, or to none. NoSuchUser, OtherKey.
 	Authorize(member Member) error
+	// Account returns the number of the account that the member may act for: each
+	// account has a larger one than all of that name before it. 0 if the account is
+	// bound to no key. NoSuchUser, OtherKey.
+	Account(ctx context.Context, member Member) (uint64, error)
 	// RegisterMember creates an account that is bound to the member's key.
 	// The invitation may be empty. NameInUse; Forbidden if the directory wants
 	// another invitation, or takes nobody.
@@ -30,14 +34,14 @@ type Members interface {
 	// Keys returns the keys of a user, the first one first and each before what
 	// it endorses. NoSuchOwner; none for a user who is bound to none.
 	Keys(ctx context.Context, of UserName) ([]KeyRecord, error)
-	// AddKey binds the member's account to one more key.
-	// OtherKey, Untrusted if it is not rightly signed, Limited.
+	// AddKey binds the member's account to one more key, which has agreed to that.
+	// OtherKey, Untrusted if it is not rightly signed by both, Limited.
 	AddKey(ctx context.Context, member Member, endorsement Endorsement) error
 	// RevokeKey takes a key back: its sessions end, and what it signed is no
 	// longer listed. NoSuchUser, OtherKey, Untrusted.
 	RevokeKey(ctx context.Context, member Member, revocation Revocation) error
 	// Revocations returns what was revoked at since or later, in seconds since
-	// 1970: what peers must not take any more although its certificate lasts. What
+	// 1970, the keys of accounts that have ended among it: what peers must not take any more although its certificate lasts. What
 	// is longer ago than any certificate lasts is forgotten.
 	Revocations(ctx context.Context, since int64) ([]Revocation, error)
 
@@ -49,6 +53,14 @@ type Members interface {
 	// RenewMember keeps the session, and tells where the node may be reached
 	// now; nil ways are those from before. NotConnected, OtherKey.
 	RenewMember(ctx context.Context, member Member, ways []Endpoint) error
+	// UnregisterMember, DisconnectMember and DeleteMember are Unregister, Disconnect
+	// and Delete for a member who may act for its user at the moment at which it is
+	// done: what Authorize said may not hold any more, because the name has become
+	// another's. A member without a key is anybody, who may act for names that are
+	// bound to none. The errors are the same, and OtherKey after NoSuchUser.
+	UnregisterMember(ctx context.Context, member Member) error
+	DisconnectMember(ctx context.Context, member Member) error
+	DeleteMember(ctx context.Context, member Member, name FileName) error
 	// ContentDigest tells whether the directory has what an owner believes it
 	// to have. NoSuchUser.
 	ContentDigest(ctx context.Context, owner UserName) (ContentDigest, error)
@@ -122,7 +134,7 @@ const (
 	Withdrawn                // User, Listing
 	HolderAppeared           // User, Peer, Listing: of a content that is watched
 	HolderLeft               // User, Listing: likewise
-	KeyRevoked               // User, Key
+	KeyRevoked               // User, Key; Account, if it has ended
 	EventsLost               // who watches was too slow, or has begun just now: look at everything anew
 )
 
@@ -134,6 +146,7 @@ type Event struct {
 	Peer    Peer
 	Listing Listing
 	Key     PublicKey
+	Account uint64 // as in Revocation
 }
 
 // An EventFilter says what to be told of. What is not set is not told;

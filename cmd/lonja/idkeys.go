@@ -24,7 +24,8 @@ type keyLine struct {
 	Added       string `json:"added"`
 	By          string `json:"by,omitempty"` // the fingerprint of the key that endorsed it; absent for the first one
 	Revoked     string `json:"revoked,omitempty"`
-	Here        bool   `json:"here"` // it is the key of this machine
+	Unagreed    bool   `json:"unagreed,omitempty"` // it was endorsed when keys did not have to agree, and does not act until it has
+	Here        bool   `json:"here"`               // it is the key of this machine
 }
 
 func newIDKeysCommand() *cobra.Command {
@@ -65,7 +66,7 @@ owner calls the device, since when, and by which earlier key it was endorsed.`,
 func (a *asker) keyLine(r lonja.KeyRecord) keyLine {
 	line := keyLine{
 		User: string(r.User), Fingerprint: r.Key.ID().String(), PublicKey: r.Key.String(), Label: r.Label,
-		Added: time.Unix(r.Date, 0).UTC().Format(time.RFC3339), Here: r.Key == a.key.PublicKey(),
+		Added: time.Unix(r.Date, 0).UTC().Format(time.RFC3339), Here: r.Key == a.key.PublicKey(), Unagreed: !statement.Agreed(r.Endorsement),
 	}
 	if !r.By.IsZero() {
 		line.By = r.By.ID().String()
@@ -81,6 +82,8 @@ func (k keyLine) cells() []string {
 	switch {
 	case k.Revoked != "":
 		state = "revoked " + k.Revoked[:len(time.DateOnly)]
+	case k.Unagreed:
+		state = "to be endorsed again"
 	case k.Here:
 		state = "acts, here"
 	}
@@ -154,8 +157,9 @@ func newIDAddCommand() *cobra.Command {
 		Use:   "add NAME",
 		Short: "have this machine act for a name that another device of yours has",
 		Long: `Shows the key of this machine, and what to type on a device that acts for NAME
-already: "lonja id endorse" there lets this key act for NAME too. Both devices show
-the key in words; they must be the same. Once it is endorsed, "lonja id add" says so.`,
+already: "lonja id endorse" there lets this key act for NAME too. What to type is a
+request that this key has signed: it serves for NAME, and for nobody else. Both
+devices show the key in words; they must be the same. Once it is endorsed, "lonja id add" says so.`,
 		Example: `  lonja id add ana -s market.example`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -176,6 +180,7 @@ type addLine struct {
 	User        string `json:"user"`
 	PublicKey   string `json:"public_key"`
 	Fingerprint string `json:"fingerprint"`
+	Request     string `json:"request"` // what "lonja id endorse" takes
 	Endorsed    bool   `json:"endorsed"`
 }
 
@@ -191,12 +196,13 @@ func (a *asker) add(cmd *cobra.Command, asJSON bool, name lonja.UserName) error 
 		return err
 	}
 	key := a.key.PublicKey()
-	endorsed, err := a.speaks(cmd.Context(), name)
-	if err != nil {
+	request := statement.Request{Key: key}
+	if request.Consent, err = statement.SignConsent(name, ring[0].Key, a.key); err != nil {
 		return err
 	}
+	endorsed := statement.Speaks(ring, key)
 	if asJSON {
-		return writeJSONLine(cmd.OutOrStdout(), addLine{string(name), key.String(), key.ID().String(), endorsed})
+		return writeJSONLine(cmd.OutOrStdout(), addLine{string(name), key.String(), key.ID().String(), request.String(), endorsed})
 	}
 	if endorsed {
 		return a.sayKey(cmd, false, name, key, "can be used here, with the key")
@@ -208,7 +214,7 @@ func (a *asker) add(cmd *cobra.Command, asJSON bool, name lonja.UserName) error 
 It shows this key; the words must be the same:
   %s
   %s
-`, lonja.Printable(string(name)), key, identity.Words(key.ID()), identity.Hex(key.ID()))
+`, lonja.Printable(string(name)), request, identity.Words(key.ID()), identity.Hex(key.ID()))
 	return err
 }
 
@@ -216,26 +222,23 @@ func newIDEndorseCommand() *cobra.Command {
 	var opts askOptions
 	var label string
 	cmd := &cobra.Command{
-		Use:   "endorse KEY",
+		Use:   "endorse REQUEST",
 		Short: "let another device of yours act for your name",
-		Long: `Signs that KEY, which "lonja id add" shows on another device of yours, acts for your
-name too. Who knows your key follows to that one. "lonja id revoke" takes it back.`,
+		Long: `Signs that the key of another device of yours acts for your name too. REQUEST is
+what "lonja id add" shows there: it has the key, and that it agrees. Who knows your
+key follows to that one. "lonja id revoke" takes it back.`,
 		Example: `  lonja id endorse 5x0J...Gk --label phone`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			key, err := lonja.ParsePublicKey(args[0])
+			request, err := statement.ParseRequest(args[0])
 			if err != nil {
-				return usagef("KEY is what \"lonja id add\" shows: %w", err)
+				return usagef("REQUEST is what \"lonja id add\" shows on the other device: %w", err)
 			}
 			return opts.as(cmd, func(a *asker) error {
-				signed, err := statement.SignEndorsement(lonja.Endorsement{User: a.user, Key: key, Label: label, Date: time.Now().Unix()}, a.key)
-				if err != nil {
+				if err := a.endorse(cmd.Context(), request, label); err != nil {
 					return err
 				}
-				if err := a.client.AddKey(cmd.Context(), a.self(), signed); err != nil {
-					return err
-				}
-				return a.sayKey(cmd, opts.json, a.user, key, "can be used with this key too; the other device must show the same words")
+				return a.sayKey(cmd, opts.json, a.user, request.Key, "can be used with this key too; the other device must show the same words")
 			})
 		},
 	}
@@ -243,6 +246,26 @@ name too. Who knows your key follows to that one. "lonja id revoke" takes it bac
 	cmd.Flags().StringVar(&label, "label", "", "what you call the device")
 	notSettings(cmd.Flags(), "label")
 	return cmd
+}
+
+// endorse has the key of a request act for the asker's name.
+func (a *asker) endorse(ctx context.Context, request statement.Request, label string) error {
+	ring, err := a.client.Keys(ctx, a.user)
+	if err == nil && len(ring) == 0 {
+		err = fmt.Errorf("%s is bound to no key: \"lonja id claim\" binds it", lonja.Printable(string(a.user)))
+	}
+	if err != nil {
+		return err
+	}
+	e := lonja.Endorsement{User: a.user, Key: request.Key, Consent: request.Consent, Label: label, Date: time.Now().Unix()}
+	if err := statement.VerifyConsent(ring[0].Key, e); err != nil {
+		return usagef("the other device has asked for another name than %s, or what it shows was changed on the way; \"lonja id add\" shows it again: %w",
+			lonja.Printable(string(a.user)), err)
+	}
+	if e, err = statement.SignEndorsement(e, a.key); err != nil {
+		return err
+	}
+	return a.client.AddKey(ctx, a.self(), e)
 }
 
 func newIDRevokeCommand() *cobra.Command {

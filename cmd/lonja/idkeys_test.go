@@ -28,13 +28,15 @@ func TestSecondDevice(t *testing.T) {
 	}
 	shown := phone.does("id", "add", "ana")
 	key, err := lonja.ParsePublicKey(added.PublicKey)
-	if err != nil || !strings.Contains(shown, "lonja id endorse "+added.PublicKey) || !strings.Contains(shown, identity.Words(key.ID())) {
+	if err != nil || !strings.Contains(shown, "lonja id endorse "+added.Request) || !strings.Contains(shown, identity.Words(key.ID())) {
 		t.Errorf("got %v, %s", err, shown)
 	}
 	phone.fails(1, "the name belongs to another key", "ls")
-	luis.fails(1, "the name belongs to another key", "id", "endorse", added.PublicKey, "--user", "ana")
-	ana.fails(2, "KEY is what", "id", "endorse", "rubbish")
-	if out := ana.does("id", "endorse", added.PublicKey, "--label", "phone"); !strings.Contains(out, identity.Words(key.ID())) {
+	luis.fails(1, "the name belongs to another key", "id", "endorse", added.Request, "--user", "ana")
+	luis.fails(2, "has asked for another name than luis", "id", "endorse", added.Request)
+	ana.fails(2, "REQUEST is what", "id", "endorse", "rubbish")
+	ana.fails(2, "it is the key alone", "id", "endorse", added.PublicKey)
+	if out := ana.does("id", "endorse", added.Request, "--label", "phone"); !strings.Contains(out, identity.Words(key.ID())) {
 		t.Errorf("got %s", out)
 	}
 	if again := lines[addLine](t, phone.does("id", "add", "ana", "--json"))[0]; !again.Endorsed {

@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/spf13/cobra"
 
 	"lonja"
 	"lonja/internal/identity"
+	"lonja/internal/statement"
 )
 
 func newRegisterCommand() *cobra.Command {
@@ -98,9 +98,7 @@ func runRegister(cmd *cobra.Command, opts askOptions, text string, invitation lo
 // speaks reports whether the key here is one of a user's.
 func (a *asker) speaks(ctx context.Context, user lonja.UserName) (bool, error) {
 	ring, err := a.client.Keys(ctx, user)
-	return slices.ContainsFunc(ring, func(r lonja.KeyRecord) bool {
-		return r.Key == a.key.PublicKey() && r.Revoked == 0
-	}), err
+	return statement.Speaks(ring, a.key.PublicKey()), err
 }
 
 func newUnregisterCommand() *cobra.Command {

@@ -177,7 +177,7 @@ func (o *serverOptions) newServer(dir *directory.Directory, a *authority.Authori
 		handOver = secure.ServeConn
 	}
 	server = dirserver.New(dirserver.Options{
-		Directory:      metrics.Instrument(dir),
+		Directory:      metrics.InstrumentMembers(dir),
 		TLS:            handOver,
 		ClassicOff:     o.dialect.classic == switchOff,
 		Record:         operations.Record,

@@ -114,7 +114,7 @@ func (o *dialectOptions) shareAuthority(ctx context.Context, dir *directory.Dire
 // secure returns what serves the secure dialect on the port that port serves.
 func (o *dialectOptions) secure(a *authority.Authority, opts apiserver.Options, port func() *dirserver.Server) *apiserver.Server {
 	opts.TLS = a.ServerConfig([]string{apiserver.ProtocolFrames, apiserver.ProtocolHTTP})
-	opts.Issue = func(m lonja.Member) (apiserver.Certificate, error) { return issue(a, m) }
+	opts.Issue = func(m lonja.Member, account uint64) (apiserver.Certificate, error) { return issue(a, m, account) }
 	opts.Classic = o.classic == switchOn
 	opts.Journal = journal{port}
 	if name, err := os.Hostname(); err == nil {
@@ -124,8 +124,8 @@ func (o *dialectOptions) secure(a *authority.Authority, opts apiserver.Options, 
 }
 
 // issue makes the certificate of a member.
-func issue(a *authority.Authority, m lonja.Member) (apiserver.Certificate, error) {
-	der, err := a.Issue(m, authority.DefaultLifetime)
+func issue(a *authority.Authority, m lonja.Member, account uint64) (apiserver.Certificate, error) {
+	der, err := a.Issue(m, account, authority.DefaultLifetime)
 	if err != nil {
 		return apiserver.Certificate{}, fmt.Errorf("issue a certificate: %w", err)
 	}

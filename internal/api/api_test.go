@@ -112,7 +112,7 @@ func TestWordsOverTheWire(t *testing.T) {
 	query := lonja.Query{Words: "a b", Base: "f", Extension: "ogg", MinSize: 1, MaxSize: 2, Owner: "ana", OnlineOnly: true}
 	signed := lonja.Endorsement{
 		User: "ana", Key: lonja.PublicKey{1}, Label: "laptop", Date: 5,
-		By: lonja.PublicKey{2}, Signature: lonja.Signature{3},
+		By: lonja.PublicKey{2}, Signature: lonja.Signature{3}, Consent: lonja.Signature{4},
 	}
 	first := lonja.Endorsement{User: "ana", Key: lonja.PublicKey{1}}
 	roundTrip(t, "peer", peer, FromPeer, PeerOf)
@@ -127,6 +127,8 @@ func TestWordsOverTheWire(t *testing.T) {
 	roundTrip(t, "revocation", lonja.Revocation{
 		User: "ana", Key: lonja.PublicKey{1}, Date: 3, By: lonja.PublicKey{2}, Signature: lonja.Signature{3},
 	}, FromRevocation, RevocationOf)
+	roundTrip(t, "ended account", lonja.Revocation{User: "ana", Key: lonja.PublicKey{1}, Date: 3, Account: 1 << 60}, FromRevocation, RevocationOf)
+	roundTrip(t, "event of it", lonja.Event{Kind: lonja.KeyRevoked, User: "ana", Key: lonja.PublicKey{1}, Account: 1 << 60}, FromEvent, EventOf)
 	roundTrip(t, "event", lonja.Event{Kind: lonja.HolderAppeared, User: "ana", Peer: peer, Listing: listing}, FromEvent, EventOf)
 	roundTrip(t, "lost", lonja.Event{Kind: lonja.EventsLost}, FromEvent, EventOf)
 	roundTrip(t, "filter", lonja.EventFilter{Presence: true, Matching: &query, Holders: []lonja.FileID{{1}}},

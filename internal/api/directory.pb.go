@@ -438,7 +438,10 @@ func (x *AuthorizeRequest) GetUser() string {
 }
 
 type AuthorizeAnswer struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of the caller's account; larger than those of all accounts that had the name
+	// before. 0 if it is bound to no key.
+	Account       uint64 `protobuf:"varint,1,opt,name=account,proto3" json:"account,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -471,6 +474,13 @@ func (x *AuthorizeAnswer) ProtoReflect() protoreflect.Message {
 // Deprecated: Use AuthorizeAnswer.ProtoReflect.Descriptor instead.
 func (*AuthorizeAnswer) Descriptor() ([]byte, []int) {
 	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *AuthorizeAnswer) GetAccount() uint64 {
+	if x != nil {
+		return x.Account
+	}
+	return 0
 }
 
 type CertificateRequest struct {
@@ -2207,6 +2217,7 @@ type WatchAnswer struct {
 	Peer          *Peer                  `protobuf:"bytes,3,opt,name=peer,proto3" json:"peer,omitempty"`
 	Listing       *Listing               `protobuf:"bytes,4,opt,name=listing,proto3" json:"listing,omitempty"`
 	Key           []byte                 `protobuf:"bytes,5,opt,name=key,proto3" json:"key,omitempty"`
+	Account       uint64                 `protobuf:"varint,6,opt,name=account,proto3" json:"account,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2276,6 +2287,13 @@ func (x *WatchAnswer) GetKey() []byte {
 	return nil
 }
 
+func (x *WatchAnswer) GetAccount() uint64 {
+	if x != nil {
+		return x.Account
+	}
+	return 0
+}
+
 var File_lonja_v1_directory_proto protoreflect.FileDescriptor
 
 const file_lonja_v1_directory_proto_rawDesc = "" +
@@ -2296,8 +2314,9 @@ const file_lonja_v1_directory_proto_rawDesc = "" +
 	"\x04user\x18\x01 \x01(\tR\x04user\"\r\n" +
 	"\vClaimAnswer\"&\n" +
 	"\x10AuthorizeRequest\x12\x12\n" +
-	"\x04user\x18\x01 \x01(\tR\x04user\"\x11\n" +
-	"\x0fAuthorizeAnswer\"(\n" +
+	"\x04user\x18\x01 \x01(\tR\x04user\"+\n" +
+	"\x0fAuthorizeAnswer\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\x04R\aaccount\"(\n" +
 	"\x12CertificateRequest\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\tR\x04user\"h\n" +
 	"\x11CertificateAnswer\x127\n" +
@@ -2401,13 +2420,14 @@ const file_lonja_v1_directory_proto_rawDesc = "" +
 	"\x04user\x18\x01 \x01(\tR\x04user\x12\x1a\n" +
 	"\bpresence\x18\x02 \x01(\bR\bpresence\x12+\n" +
 	"\bmatching\x18\x03 \x01(\v2\x0f.lonja.v1.QueryR\bmatching\x12\x18\n" +
-	"\aholders\x18\x04 \x03(\fR\aholders\"\xad\x01\n" +
+	"\aholders\x18\x04 \x03(\fR\aholders\"\xc7\x01\n" +
 	"\vWatchAnswer\x12'\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x13.lonja.v1.EventKindR\x04kind\x12\x12\n" +
 	"\x04user\x18\x02 \x01(\tR\x04user\x12\"\n" +
 	"\x04peer\x18\x03 \x01(\v2\x0e.lonja.v1.PeerR\x04peer\x12+\n" +
 	"\alisting\x18\x04 \x01(\v2\x11.lonja.v1.ListingR\alisting\x12\x10\n" +
-	"\x03key\x18\x05 \x01(\fR\x03key*\xb7\x03\n" +
+	"\x03key\x18\x05 \x01(\fR\x03key\x12\x18\n" +
+	"\aaccount\x18\x06 \x01(\x04R\aaccount*\xb7\x03\n" +
 	"\x06Method\x12\x0f\n" +
 	"\vMETHOD_NONE\x10\x00\x12\x13\n" +
 	"\x0fMETHOD_REGISTER\x10\x01\x12\x15\n" +

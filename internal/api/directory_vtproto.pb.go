@@ -324,6 +324,11 @@ func (m *AuthorizeAnswer) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.Account != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Account))
+		i--
+		dAtA[i] = 0x8
+	}
 	return len(dAtA) - i, nil
 }
 
@@ -1969,6 +1974,11 @@ func (m *WatchAnswer) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.Account != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Account))
+		i--
+		dAtA[i] = 0x30
+	}
 	if len(m.Key) > 0 {
 		i -= len(m.Key)
 		copy(dAtA[i:], m.Key)
@@ -2110,6 +2120,9 @@ func (m *AuthorizeAnswer) SizeVT() (n int) {
 	}
 	var l int
 	_ = l
+	if m.Account != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.Account))
+	}
 	n += len(m.unknownFields)
 	return n
 }
@@ -2742,6 +2755,9 @@ func (m *WatchAnswer) SizeVT() (n int) {
 	if l > 0 {
 		n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
 	}
+	if m.Account != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.Account))
+	}
 	n += len(m.unknownFields)
 	return n
 }
@@ -3312,6 +3328,25 @@ func (m *AuthorizeAnswer) UnmarshalVT(dAtA []byte) error {
 			return fmt.Errorf("proto: AuthorizeAnswer: illegal tag %d (wire type %d)", fieldNum, wire)
 		}
 		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Account", wireType)
+			}
+			m.Account = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Account |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -7202,6 +7237,25 @@ func (m *WatchAnswer) UnmarshalVT(dAtA []byte) error {
 				m.Key = []byte{}
 			}
 			iNdEx = postIndex
+		case 6:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Account", wireType)
+			}
+			m.Account = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Account |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])

@@ -252,7 +252,10 @@ func EndorsementOf(m *Endorsement) (e lonja.Endorsement, err error) {
 	if e.By, err = optionalKey(m.By); err != nil {
 		return e, err
 	}
-	e.Signature, err = signatureOf(m.Signature)
+	if e.Signature, err = signatureOf(m.Signature); err != nil {
+		return e, err
+	}
+	e.Consent, err = signatureOf(m.Consent)
 	return e, err
 }
 
@@ -271,7 +274,7 @@ func RevocationOf(m *Revocation) (r lonja.Revocation, err error) {
 	if r.Key, err = KeyOf(m.Key); err != nil {
 		return r, err
 	}
-	r.Date = m.Date
+	r.Date, r.Account = m.Date, m.Account
 	if r.By, err = KeyOf(m.By); err != nil {
 		return r, err
 	}
@@ -298,6 +301,7 @@ func EventOf(m *WatchAnswer) (e lonja.Event, err error) {
 			return e, err
 		}
 	}
+	e.Account = m.Account
 	e.Key, err = optionalKey(m.Key)
 	return e, err
 }

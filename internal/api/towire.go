@@ -144,7 +144,7 @@ func FromFound(f *lonja.Found) *Found {
 func FromEndorsement(e *lonja.Endorsement) *Endorsement {
 	return &Endorsement{
 		User: Text(e.User), Key: e.Key[:], Label: Text(e.Label), Date: e.Date,
-		By: keyBytes(e.By), Signature: signatureBytes(e.Signature),
+		By: keyBytes(e.By), Signature: signatureBytes(e.Signature), Consent: signatureBytes(e.Consent),
 	}
 }
 
@@ -155,14 +155,16 @@ func FromKeyRecord(r *lonja.KeyRecord) *KeyRecord {
 
 // FromRevocation makes a message.
 func FromRevocation(r *lonja.Revocation) *Revocation {
-	return &Revocation{User: Text(r.User), Key: r.Key[:], Date: r.Date, By: r.By[:], Signature: r.Signature[:]}
+	return &Revocation{
+		User: Text(r.User), Key: r.Key[:], Date: r.Date, By: r.By[:], Signature: r.Signature[:], Account: r.Account,
+	}
 }
 
 // FromEvent makes a message.
 func FromEvent(e *lonja.Event) *WatchAnswer {
 	return &WatchAnswer{
 		Kind: EventKind(e.Kind), User: Text(e.User), Peer: FromPeer(&e.Peer),
-		Listing: FromListing(&e.Listing), Key: keyBytes(e.Key),
+		Listing: FromListing(&e.Listing), Key: keyBytes(e.Key), Account: e.Account,
 	}
 }
 

@@ -156,7 +156,7 @@ const (
 	EventKind_EVENT_KIND_WITHDRAWN       EventKind = 4 // user, listing
 	EventKind_EVENT_KIND_HOLDER_APPEARED EventKind = 5 // user, peer, listing: of a content that is watched
 	EventKind_EVENT_KIND_HOLDER_LEFT     EventKind = 6 // user, listing: likewise
-	EventKind_EVENT_KIND_KEY_REVOKED     EventKind = 7 // user, key
+	EventKind_EVENT_KIND_KEY_REVOKED     EventKind = 7 // user, key; account, if it has ended, as in Revocation
 	EventKind_EVENT_KIND_EVENTS_LOST     EventKind = 8 // the watcher was too slow, or has begun just now: look at everything anew
 )
 
@@ -785,13 +785,17 @@ func (x *Found) GetHolders() int64 {
 
 // An endorsement says that a key speaks for a user.
 type Endorsement struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
-	Key           []byte                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`             // Ed25519, 32 bytes
-	Label         string                 `protobuf:"bytes,3,opt,name=label,proto3" json:"label,omitempty"`         // what the owner calls the device, at most 63 bytes
-	Date          int64                  `protobuf:"varint,4,opt,name=date,proto3" json:"date,omitempty"`          // seconds since 1970
-	By            []byte                 `protobuf:"bytes,5,opt,name=by,proto3" json:"by,omitempty"`               // the key that signed; empty for the first key of an account
-	Signature     []byte                 `protobuf:"bytes,6,opt,name=signature,proto3" json:"signature,omitempty"` // 64 bytes; empty likewise
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	User      string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	Key       []byte                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`             // Ed25519, 32 bytes
+	Label     string                 `protobuf:"bytes,3,opt,name=label,proto3" json:"label,omitempty"`         // what the owner calls the device, at most 63 bytes
+	Date      int64                  `protobuf:"varint,4,opt,name=date,proto3" json:"date,omitempty"`          // seconds since 1970
+	By        []byte                 `protobuf:"bytes,5,opt,name=by,proto3" json:"by,omitempty"`               // the key that signed; empty for the first key of an account
+	Signature []byte                 `protobuf:"bytes,6,opt,name=signature,proto3" json:"signature,omitempty"` // 64 bytes; empty likewise
+	// By key: that it is to speak for the account of user that began with its first
+	// key; 64 bytes. Empty for the first key. A further key without it, of an old
+	// directory, does not speak.
+	Consent       []byte `protobuf:"bytes,7,opt,name=consent,proto3" json:"consent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -868,6 +872,13 @@ func (x *Endorsement) GetSignature() []byte {
 	return nil
 }
 
+func (x *Endorsement) GetConsent() []byte {
+	if x != nil {
+		return x.Consent
+	}
+	return nil
+}
+
 // One of the keys of an account.
 type KeyRecord struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -921,14 +932,18 @@ func (x *KeyRecord) GetRevoked() int64 {
 	return 0
 }
 
-// A revocation takes a key back.
+// A revocation takes a key back, or an account that had it has ended.
 type Revocation struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
-	Key           []byte                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
-	Date          int64                  `protobuf:"varint,3,opt,name=date,proto3" json:"date,omitempty"` // seconds since 1970
-	By            []byte                 `protobuf:"bytes,4,opt,name=by,proto3" json:"by,omitempty"`      // the key that signed: another one of the account, or the key itself
-	Signature     []byte                 `protobuf:"bytes,5,opt,name=signature,proto3" json:"signature,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	User      string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	Key       []byte                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	Date      int64                  `protobuf:"varint,3,opt,name=date,proto3" json:"date,omitempty"` // seconds since 1970
+	By        []byte                 `protobuf:"bytes,4,opt,name=by,proto3" json:"by,omitempty"`      // the key that signed: another one of the account, or the key itself
+	Signature []byte                 `protobuf:"bytes,5,opt,name=signature,proto3" json:"signature,omitempty"`
+	// Not 0: the number of an account that has ended. The directory says so, and by
+	// and signature are all zeros. A certificate of that key for that name is good no
+	// more if the number of its account is this or less.
+	Account       uint64 `protobuf:"varint,6,opt,name=account,proto3" json:"account,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -998,6 +1013,13 @@ func (x *Revocation) GetSignature() []byte {
 	return nil
 }
 
+func (x *Revocation) GetAccount() uint64 {
+	if x != nil {
+		return x.Account
+	}
+	return 0
+}
+
 var File_lonja_v1_words_proto protoreflect.FileDescriptor
 
 const file_lonja_v1_words_proto_rawDesc = "" +
@@ -1045,24 +1067,26 @@ const file_lonja_v1_words_proto_rawDesc = "" +
 	"\x05owner\x18\x01 \x01(\tR\x05owner\x12+\n" +
 	"\alisting\x18\x02 \x01(\v2\x11.lonja.v1.ListingR\alisting\x12\x16\n" +
 	"\x06online\x18\x03 \x01(\x03R\x06online\x12\x18\n" +
-	"\aholders\x18\x04 \x01(\x03R\aholders\"\x8b\x01\n" +
+	"\aholders\x18\x04 \x01(\x03R\aholders\"\xa5\x01\n" +
 	"\vEndorsement\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\tR\x04user\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\fR\x03key\x12\x14\n" +
 	"\x05label\x18\x03 \x01(\tR\x05label\x12\x12\n" +
 	"\x04date\x18\x04 \x01(\x03R\x04date\x12\x0e\n" +
 	"\x02by\x18\x05 \x01(\fR\x02by\x12\x1c\n" +
-	"\tsignature\x18\x06 \x01(\fR\tsignature\"^\n" +
+	"\tsignature\x18\x06 \x01(\fR\tsignature\x12\x18\n" +
+	"\aconsent\x18\a \x01(\fR\aconsent\"^\n" +
 	"\tKeyRecord\x127\n" +
 	"\vendorsement\x18\x01 \x01(\v2\x15.lonja.v1.EndorsementR\vendorsement\x12\x18\n" +
-	"\arevoked\x18\x02 \x01(\x03R\arevoked\"t\n" +
+	"\arevoked\x18\x02 \x01(\x03R\arevoked\"\x8e\x01\n" +
 	"\n" +
 	"Revocation\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\tR\x04user\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\fR\x03key\x12\x12\n" +
 	"\x04date\x18\x03 \x01(\x03R\x04date\x12\x0e\n" +
 	"\x02by\x18\x04 \x01(\fR\x02by\x12\x1c\n" +
-	"\tsignature\x18\x05 \x01(\fR\tsignature*\x87\x04\n" +
+	"\tsignature\x18\x05 \x01(\fR\tsignature\x12\x18\n" +
+	"\aaccount\x18\x06 \x01(\x04R\aaccount*\x87\x04\n" +
 	"\x04Kind\x12\x11\n" +
 	"\rKIND_INTERNAL\x10\x00\x12\x10\n" +
 	"\fKIND_INVALID\x10\x01\x12\x15\n" +

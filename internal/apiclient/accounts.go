@@ -50,6 +50,23 @@ func (c *Client) own(op string, member lonja.Member) error {
 	return nil
 }
 
+// UnregisterMember implements lonja.Members. The directory takes the key that the
+// client proves, so it is Unregister.
+func (c *Client) UnregisterMember(ctx context.Context, member lonja.Member) error {
+	if err := c.own(lonja.OpUnregister.String(), member); err != nil {
+		return err
+	}
+	return c.Unregister(ctx, member.User)
+}
+
+// DisconnectMember implements lonja.Members, likewise.
+func (c *Client) DisconnectMember(ctx context.Context, member lonja.Member) error {
+	if err := c.own(lonja.OpDisconnect.String(), member); err != nil {
+		return err
+	}
+	return c.Disconnect(ctx, member.User)
+}
+
 // Authorize implements lonja.Members. It asks the directory, for at most Timeout.
 func (c *Client) Authorize(member lonja.Member) error {
 	const op = "AUTHORIZE"
@@ -58,6 +75,17 @@ func (c *Client) Authorize(member lonja.Member) error {
 	}
 	return do(c.ctx, c, subject{op: op, method: api.Method_METHOD_AUTHORIZE, user: member.User},
 		&api.AuthorizeRequest{User: api.Text(member.User)}, (*api.AuthorizeAnswer)(nil))
+}
+
+// Account implements lonja.Members.
+func (c *Client) Account(ctx context.Context, member lonja.Member) (uint64, error) {
+	const op = "AUTHORIZE"
+	if err := c.own(op, member); err != nil {
+		return 0, err
+	}
+	return ask(ctx, c, subject{op: op, method: api.Method_METHOD_AUTHORIZE, user: member.User},
+		&api.AuthorizeRequest{User: api.Text(member.User)},
+		func(a *api.AuthorizeAnswer) (uint64, error) { return a.Account, nil })
 }
 
 // RegisterMember implements lonja.Members.

@@ -22,6 +22,15 @@ func (c *Client) Delete(ctx context.Context, user lonja.UserName, name lonja.Fil
 	return do(ctx, c, s, &api.DeleteRequest{User: api.Text(user), Name: api.Text(name)}, (*api.DeleteAnswer)(nil))
 }
 
+// DeleteMember implements lonja.Members. The directory takes the key that the
+// client proves, so it is Delete.
+func (c *Client) DeleteMember(ctx context.Context, member lonja.Member, name lonja.FileName) error {
+	if err := c.own(lonja.OpDelete.String(), member); err != nil {
+		return err
+	}
+	return c.Delete(ctx, member.User, name)
+}
+
 // ContentDigest implements lonja.Members.
 func (c *Client) ContentDigest(ctx context.Context, owner lonja.UserName) (lonja.ContentDigest, error) {
 	return ask(ctx, c, subject{op: "CONTENT_DIGEST", method: api.Method_METHOD_CONTENT_DIGEST, user: owner},

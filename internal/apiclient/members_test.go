@@ -165,6 +165,9 @@ func TestKeysAndRevocations(t *testing.T) {
 		User: "ana", Key: tablet.member.Key, Label: "tablet", Date: time.Now().Unix(),
 	}, ana.cert.PrivateKey.(crypto.Signer))
 	h.ok(err)
+	h.is(ana.AddKey(ctx, ana.member, endorsed), lonja.Untrusted) // the tablet has not agreed
+	endorsed.Consent, err = statement.SignConsent("ana", ana.member.Key, tablet.cert.PrivateKey.(crypto.Signer))
+	h.ok(err)
 	h.ok(ana.AddKey(ctx, ana.member, endorsed))
 	h.ok(tablet.Authorize(tablet.member))
 	keys, err := client(t, h.site).Keys(ctx, "ana")
@@ -220,7 +223,7 @@ func TestClaim(t *testing.T) {
 func TestSession(t *testing.T) {
 	begun := time.Unix(1_700_000_000, 0)
 	issued := 0
-	h := openHallWith(t, apiserver.Options{Node: "n1", Issue: func(m lonja.Member) (apiserver.Certificate, error) {
+	h := openHallWith(t, apiserver.Options{Node: "n1", Issue: func(m lonja.Member, _ uint64) (apiserver.Certificate, error) {
 		issued++
 		if m.User == "mute" {
 			return apiserver.Certificate{}, lonja.E(lonja.Internal, "issue", errors.New("no"))
@@ -316,7 +319,7 @@ func TestErrorsSayWhat(t *testing.T) {
 // TestCertificateWithoutASession: members get one and are not there for it;
 // nobody gets one for a name that is another's, or everybody's.
 func TestCertificateWithoutASession(t *testing.T) {
-	h := openHallWith(t, apiserver.Options{Issue: func(m lonja.Member) (apiserver.Certificate, error) {
+	h := openHallWith(t, apiserver.Options{Issue: func(m lonja.Member, _ uint64) (apiserver.Certificate, error) {
 		return apiserver.Certificate{Chain: [][]byte{[]byte(m.User), m.Key[:]}, NotBefore: time.Unix(1, 0), NotAfter: time.Unix(2, 0)}, nil
 	}})
 	ctx := t.Context()

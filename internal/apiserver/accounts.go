@@ -32,7 +32,7 @@ func (s *Server) Register(ctx context.Context, m *api.RegisterRequest) (*api.Reg
 func (s *Server) Unregister(ctx context.Context, m *api.UnregisterRequest) (*api.UnregisterAnswer, error) {
 	r := request{method: "Unregister", user: m.User, operation: lonja.OpUnregister.String()}
 	return perform(ctx, s, r, func(_ *caller, member lonja.Member) (*api.UnregisterAnswer, error) {
-		return &api.UnregisterAnswer{}, s.opts.Directory.Unregister(ctx, member.User)
+		return &api.UnregisterAnswer{}, s.opts.Directory.UnregisterMember(ctx, member)
 	})
 }
 
@@ -49,8 +49,9 @@ func (s *Server) Claim(ctx context.Context, m *api.ClaimRequest) (*api.ClaimAnsw
 
 // Authorize implements the method of lonja.v1.
 func (s *Server) Authorize(ctx context.Context, m *api.AuthorizeRequest) (*api.AuthorizeAnswer, error) {
-	return perform(ctx, s, request{method: "Authorize", user: m.User}, func(*caller, lonja.Member) (*api.AuthorizeAnswer, error) {
-		return &api.AuthorizeAnswer{}, nil // whoever comes here is
+	return perform(ctx, s, request{method: "Authorize", user: m.User}, func(_ *caller, member lonja.Member) (*api.AuthorizeAnswer, error) {
+		account, err := s.opts.Directory.Account(ctx, member)
+		return &api.AuthorizeAnswer{Account: account}, err
 	})
 }
 

@@ -67,9 +67,9 @@ type Options struct {
 	// TLS has the directory's certificate and asks for one of the client. The
 	// versions and protocols in it do not count.
 	TLS *tls.Config
-	// Issue makes the certificate of a member that may act for its user. Nil:
-	// sessions have none.
-	Issue func(lonja.Member) (Certificate, error)
+	// Issue makes the certificate of a member that may act for its user, whose
+	// account has that number. Nil: sessions have none.
+	Issue func(m lonja.Member, account uint64) (Certificate, error)
 	// Node is the name of this node of the directory, which clients are told.
 	Node string
 	// Classic is whether the directory speaks the classic dialect too.

@@ -16,7 +16,7 @@ import (
 // TestNoCertificateForOpenNames: anybody may connect with a name that is bound to
 // no key, and gets nothing by which it would be that user when it is bound.
 func TestNoCertificateForOpenNames(t *testing.T) {
-	s := site(t, apitest.Setup{Secure: apiserver.Options{Issue: func(m lonja.Member) (apiserver.Certificate, error) {
+	s := site(t, apitest.Setup{Secure: apiserver.Options{Issue: func(m lonja.Member, _ uint64) (apiserver.Certificate, error) {
 		return apiserver.Certificate{Chain: [][]byte{[]byte(m.User)}}, nil
 	}}})
 	ctx := t.Context()
@@ -54,7 +54,7 @@ func TestNoCertificateOfRevokedKeys(t *testing.T) {
 	dir := directorytest.New(t)
 	cert := apitest.Certificate(t)
 	ana := lonja.Member{User: "ana", Key: apitest.KeyOf(cert)}
-	s := site(t, apitest.Setup{Directory: dir, Secure: apiserver.Options{Issue: func(m lonja.Member) (apiserver.Certificate, error) {
+	s := site(t, apitest.Setup{Directory: dir, Secure: apiserver.Options{Issue: func(m lonja.Member, _ uint64) (apiserver.Certificate, error) {
 		r, err := statement.SignRevocation(lonja.Revocation{User: m.User, Key: m.Key, Date: time.Now().Unix()}, cert.PrivateKey.(crypto.Signer))
 		if err == nil {
 			err = dir.RevokeKey(t.Context(), m, r)

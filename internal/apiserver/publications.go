@@ -30,7 +30,7 @@ func (s *Server) Delete(ctx context.Context, m *api.DeleteRequest) (*api.DeleteA
 		if err != nil {
 			return nil, err
 		}
-		return &api.DeleteAnswer{}, s.opts.Directory.Delete(ctx, member.User, name)
+		return &api.DeleteAnswer{}, s.opts.Directory.DeleteMember(ctx, member, name)
 	})
 }
 

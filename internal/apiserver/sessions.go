@@ -8,7 +8,6 @@ import (
 
 	"lonja"
 	"lonja/internal/api"
-	"lonja/internal/statement"
 )
 
 // Connect implements the method of lonja.v1.
@@ -65,7 +64,7 @@ func (s *Server) Renew(ctx context.Context, m *api.RenewRequest) (*api.RenewAnsw
 func (s *Server) Disconnect(ctx context.Context, m *api.DisconnectRequest) (*api.DisconnectAnswer, error) {
 	r := request{method: "Disconnect", user: m.User, operation: lonja.OpDisconnect.String()}
 	return perform(ctx, s, r, func(c *caller, member lonja.Member) (*api.DisconnectAnswer, error) {
-		if err := s.opts.Directory.Disconnect(ctx, member.User); err != nil {
+		if err := s.opts.Directory.DisconnectMember(ctx, member); err != nil {
 			return nil, err
 		}
 		if bound := c.user.Load(); bound != nil && *bound == member.User {
@@ -108,33 +107,25 @@ func (s *Server) session(ctx context.Context, c *caller, member lonja.Member, ce
 // that was the account's when it had been made, and whatever ends that later (a
 // revocation, the end of the account) tells peers not to take it.
 func (s *Server) issue(ctx context.Context, member lonja.Member) (*api.Certificate, error) {
-	if bound, err := s.bound(ctx, member); err != nil || !bound {
+	account, err := s.opts.Directory.Account(ctx, member)
+	if err != nil || account == 0 {
 		return nil, err
 	}
-	issued, err := s.opts.Issue(member)
+	issued, err := s.opts.Issue(member, account)
 	if err != nil {
 		return nil, err
 	}
-	if bound, err := s.bound(ctx, member); err != nil || !bound {
+	now, err := s.opts.Directory.Account(ctx, member)
+	if err == nil && now != account {
+		err = &lonja.Error{Kind: lonja.NoSuchUser, Op: "certify", User: member.User, Err: errors.New("another account has the name")}
+	}
+	if err != nil {
 		return nil, err
 	}
 	return &api.Certificate{
 		Chain: issued.Chain, Authorities: issued.Authorities,
 		NotBefore: issued.NotBefore.Unix(), NotAfter: issued.NotAfter.Unix(),
 	}, nil
-}
-
-// bound reports whether a name is bound to the member's key now, and not to
-// none. OtherKey.
-func (s *Server) bound(ctx context.Context, member lonja.Member) (bool, error) {
-	keys, err := s.opts.Directory.Keys(ctx, member.User)
-	if err != nil || len(keys) == 0 {
-		return false, err
-	}
-	if !statement.Speaks(keys, member.Key) {
-		return false, &lonja.Error{Kind: lonja.OtherKey, Op: "certify", User: member.User}
-	}
-	return true, nil
 }
 
 // Certificate implements the method of lonja.v1.

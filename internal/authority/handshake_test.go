@@ -189,7 +189,7 @@ func TestFalseDirectories(t *testing.T) {
 	c := newClock()
 	a, mallory := open(t, c), open(t, c)
 	member := seedKey(1)
-	der, err := a.Issue(lonja.Member{User: "mallory", Key: publicOf(member)}, 0)
+	der, err := a.Issue(lonja.Member{User: "mallory", Key: publicOf(member)}, 7, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,6 @@ import (
 	"crypto/x509/pkix"
 	"errors"
 	"fmt"
-	"math/big"
 	"net/url"
 	"slices"
 	"time"
@@ -95,11 +94,14 @@ func until(c *x509.Certificate, now, end time.Time) *x509.Certificate {
 
 // sign makes a certificate with a serial number that no other has.
 func sign(template, parent *x509.Certificate, public crypto.PublicKey, key ed25519.PrivateKey) (*x509.Certificate, error) {
-	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
-	if err != nil {
-		return nil, fmt.Errorf("sign certificate: %w", err)
-	}
-	template.SerialNumber = serial.Add(serial, big.NewInt(1))
+	return signFor(0, template, parent, public, key)
+}
+
+// signFor is sign for a member, whose account has that number.
+func signFor(account uint64, template, parent *x509.Certificate, public crypto.PublicKey, key ed25519.PrivateKey) (*x509.Certificate, error) {
+	var random [12]byte
+	rand.Read(random[:]) // it never fails
+	template.SerialNumber = peercert.SerialNumber(account, random)
 	der, err := x509.CreateCertificate(rand.Reader, template, parent, public, key)
 	if err != nil {
 		return nil, fmt.Errorf("sign certificate: %w", err)
@@ -107,15 +109,18 @@ func sign(template, parent *x509.Certificate, public crypto.PublicKey, key ed255
 	return x509.ParseCertificate(der)
 }
 
-// Issue signs a certificate for a member: that the key acts for the user, for
-// lifetime from now on, 0 standing for DefaultLifetime. Who calls it has seen to
-// it that the key does. It returns DER (RFC 5280). The error is of kind Invalid.
-func (a *Authority) Issue(m lonja.Member, lifetime time.Duration) ([]byte, error) {
+// Issue signs a certificate for a member: that the key acts for the user, whose
+// account has that number, for lifetime from now on, 0 standing for
+// DefaultLifetime. Who calls it has seen to it that the key does. It returns DER (RFC 5280). The error is of kind Invalid.
+func (a *Authority) Issue(m lonja.Member, account uint64, lifetime time.Duration) ([]byte, error) {
 	if lifetime == 0 {
 		lifetime = DefaultLifetime
 	}
 	if lifetime < 0 || lifetime > MaxLifetime {
 		return nil, lonja.E(lonja.Invalid, "issue certificate", fmt.Errorf("a lifetime of %v is not between 0 and %v", lifetime, MaxLifetime))
+	}
+	if account > peercert.MaxAccount {
+		return nil, lonja.E(lonja.Invalid, "issue certificate", fmt.Errorf("an account has the number %d, at most %d may be", account, uint64(peercert.MaxAccount)))
 	}
 	if _, err := lonja.ParseMemberName(string(m.User)); err != nil {
 		return nil, err
@@ -123,23 +128,25 @@ func (a *Authority) Issue(m lonja.Member, lifetime time.Duration) ([]byte, error
 	if err := statement.CheckKey(m.Key); err != nil {
 		return nil, lonja.E(lonja.Invalid, "issue certificate", err)
 	}
-	c, err := a.now.Load().issue(peercert.MemberURI(m.User), ed25519.PublicKey(m.Key[:]), a.opts.Clock(), lifetime)
+	st, now := a.now.Load(), a.opts.Clock()
+	c, err := signFor(account, endEntity(peercert.MemberURI(m.User), now, lifetime), st.set.current, ed25519.PublicKey(m.Key[:]), st.key)
 	if err != nil {
 		return nil, err
 	}
 	return c.Raw, nil
 }
 
-// issue signs a certificate with which both sides of a connection may be proved.
-func (st *state) issue(name *url.URL, public crypto.PublicKey, now time.Time, lifetime time.Duration) (*x509.Certificate, error) {
-	return sign(&x509.Certificate{
+// endEntity returns what a certificate says with which both sides of a connection
+// may be proved.
+func endEntity(name *url.URL, now time.Time, lifetime time.Duration) *x509.Certificate {
+	return &x509.Certificate{
 		URIs:                  []*url.URL{name},
 		NotBefore:             now.Add(-skew),
 		NotAfter:              now.Add(lifetime),
 		KeyUsage:              x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
 		BasicConstraintsValid: true,
-	}, st.set.current, public, st.key)
+	}
 }
 
 // A serverCertificate is the directory's own, and when and by whom it was made.
@@ -156,7 +163,7 @@ func (a *Authority) serverCertificate() (*tls.Certificate, error) {
 	if have := a.server.Load(); have != nil && have.by == st && now.Before(have.until) {
 		return have.tls, nil
 	}
-	leaf, err := st.issue(peercert.DirectoryURI(), a.serverKey.Public(), now, serverLifetime)
+	leaf, err := sign(endEntity(peercert.DirectoryURI(), now, serverLifetime), st.set.current, a.serverKey.Public(), st.key)
 	if err != nil {
 		return nil, err
 	}

@@ -19,9 +19,9 @@ type PeerOptions struct {
 	Set func() *Set
 	// Certificate returns the node's own: MemberCertificate.
 	Certificate func() (*tls.Certificate, error)
-	// Revoked reports whether the directory has taken the key back, although its
-	// certificate lasts.
-	Revoked   func(lonja.Member) bool
+	// Revoked reports whether the directory has taken the key back, or the account
+	// of that number has ended, although the certificate lasts.
+	Revoked   func(m lonja.Member, account uint64) bool
 	Protocols []string         // of ALPN
 	Clock     func() time.Time // time.Now if nil
 }
@@ -88,10 +88,10 @@ func (o PeerOptions) verify(cs tls.ConnectionState, usage x509.ExtKeyUsage) (lon
 	if err != nil {
 		return lonja.Member{}, err
 	}
-	if o.Revoked(m) {
+	if o.Revoked(m, peercert.AccountOf(leaf)) {
 		return lonja.Member{}, &lonja.Error{
 			Kind: lonja.Untrusted, Op: "check peer", User: m.User,
-			Err: errors.New("its key has been revoked"),
+			Err: errors.New("its key has been revoked, or its account has ended"),
 		}
 	}
 	return m, nil
@@ -112,12 +112,13 @@ func (e Expected) check(m lonja.Member) error {
 }
 
 // MemberOf returns the member that the other side of a connection has proved to
-// be, if PeerServerConfig or PeerClientConfig let it through. The error is of
-// kind Untrusted.
-func MemberOf(cs tls.ConnectionState) (lonja.Member, error) {
+// be, and the number of its account, if PeerServerConfig or PeerClientConfig let
+// it through. The error is of kind Untrusted.
+func MemberOf(cs tls.ConnectionState) (m lonja.Member, account uint64, err error) {
 	leaf, err := leafOf(cs)
 	if err != nil {
-		return lonja.Member{}, err
+		return m, 0, err
 	}
-	return peercert.MemberOf(leaf)
+	m, err = peercert.MemberOf(leaf)
+	return m, peercert.AccountOf(leaf), err
 }

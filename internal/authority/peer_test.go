@@ -23,13 +23,14 @@ type peer struct {
 	set     *Set
 	cert    *tls.Certificate
 	revoked []lonja.PublicKey
+	ended   uint64 // the last account that has ended
 	clock   *clock
 }
 
 func newPeer(t testing.TB, a *Authority, c *clock, user lonja.UserName, n byte) *peer {
 	t.Helper()
 	p := &peer{member: lonja.Member{User: user, Key: publicOf(seedKey(n))}, key: seedKey(n), set: a.Set(), clock: c}
-	der, err := a.Issue(p.member, 0)
+	der, err := a.Issue(p.member, 7, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,9 +44,11 @@ func (p *peer) options() PeerOptions {
 	return PeerOptions{
 		Set:         func() *Set { return p.set },
 		Certificate: func() (*tls.Certificate, error) { return p.cert, nil },
-		Revoked:     func(m lonja.Member) bool { return slices.Contains(p.revoked, m.Key) },
-		Protocols:   []string{"http/1.1"},
-		Clock:       p.clock.Now,
+		Revoked: func(m lonja.Member, account uint64) bool {
+			return slices.Contains(p.revoked, m.Key) || p.ended != 0 && account <= p.ended
+		},
+		Protocols: []string{"http/1.1"},
+		Clock:     p.clock.Now,
 	}
 }
 
@@ -63,10 +66,10 @@ func TestPeersMeet(t *testing.T) {
 	if err := m.err(); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := MemberOf(m.server); err != nil || got != luis.member {
+	if got, account, err := MemberOf(m.server); err != nil || got != luis.member || account != 7 {
 		t.Errorf("ana sees %v, %v", got, err)
 	}
-	if got, err := MemberOf(m.client); err != nil || got != ana.member {
+	if got, account, err := MemberOf(m.client); err != nil || got != ana.member || account != 7 {
 		t.Errorf("luis sees %v, %v", got, err)
 	}
 	if m.client.NegotiatedProtocol != "http/1.1" || m.client.DidResume {
@@ -218,6 +221,14 @@ func TestRevokedPeer(t *testing.T) {
 	if m := meet(t, server, mallory.to(ana)); m.err() != nil {
 		t.Fatal(m.err())
 	}
+	ana.ended = 7
+	if m := meet(t, server, mallory.to(ana)); m.serverErr == nil || !strings.Contains(m.serverErr.Error(), "account has ended") {
+		t.Errorf("of an account that has ended: got error %v", m.serverErr)
+	}
+	ana.ended = 6
+	if m := meet(t, server, mallory.to(ana)); m.err() != nil {
+		t.Errorf("of the account after one that has ended: %v", m.err())
+	}
 	ana.revoked = []lonja.PublicKey{mallory.member.Key} // while it serves
 	for side, err := range map[string]error{
 		"serving":    meet(t, mallory.server(), ana.to(mallory)).clientErr,
@@ -295,17 +306,18 @@ func TestIssue(t *testing.T) {
 	a := open(t, c)
 	good := lonja.Member{User: "ana", Key: publicOf(seedKey(1))}
 	for name, err := range map[string]error{
-		"too long":   errOf(a.Issue(good, MaxLifetime+1)),
-		"negative":   errOf(a.Issue(good, -1)),
-		"name":       errOf(a.Issue(lonja.Member{User: "a/b", Key: good.Key}, 0)),
-		"no key":     errOf(a.Issue(lonja.Member{User: "ana"}, 0)),
-		"name unfit": errOf(a.Issue(lonja.Member{User: "a\x1b", Key: good.Key}, 0)),
+		"account":    errOf(a.Issue(good, 1<<63, 0)),
+		"too long":   errOf(a.Issue(good, 7, MaxLifetime+1)),
+		"negative":   errOf(a.Issue(good, 7, -1)),
+		"name":       errOf(a.Issue(lonja.Member{User: "a/b", Key: good.Key}, 7, 0)),
+		"no key":     errOf(a.Issue(lonja.Member{User: "ana"}, 7, 0)),
+		"name unfit": errOf(a.Issue(lonja.Member{User: "a\x1b", Key: good.Key}, 7, 0)),
 	} {
 		if !errors.Is(err, lonja.Invalid) {
 			t.Errorf("%s: got error %v, want %v", name, err, lonja.Invalid)
 		}
 	}
-	der, err := a.Issue(good, 0)
+	der, err := a.Issue(good, 7, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -330,7 +342,7 @@ func BenchmarkIssue(b *testing.B) {
 	a := open(b, newClock())
 	m := lonja.Member{User: "ana", Key: publicOf(seedKey(1))}
 	for b.Loop() {
-		if _, err := a.Issue(m, 0); err != nil {
+		if _, err := a.Issue(m, 7, 0); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -20,6 +20,7 @@ type exportKey struct {
 	Date      int64         `json:"date"`
 	By        string        `json:"by,omitempty"`
 	Signature []byte        `json:"signature,omitempty"`
+	Consent   []byte        `json:"consent,omitempty"`
 	Revoked   int64         `json:"revoked,omitempty"`
 }
 
@@ -33,13 +34,15 @@ type exportProof struct {
 }
 
 // An exportRevocation is a key that was taken back, and when the directory was
-// told.
+// told; or one whose account has ended, which has the account's number and no
+// signature.
 type exportRevocation struct {
 	User      operator.Text `json:"user"`
 	Key       string        `json:"key"`
 	Date      int64         `json:"date"`
-	By        string        `json:"by"`
-	Signature []byte        `json:"signature"`
+	By        string        `json:"by,omitempty"`
+	Signature []byte        `json:"signature,omitempty"`
+	Account   uint64        `json:"account,omitempty"`
 	At        int64         `json:"at"`
 }
 
@@ -51,6 +54,9 @@ func (d *Directory) exportKeys(user lonja.UserName) (keys []exportKey) {
 		k := exportKey{Key: r.Key.String(), Label: operator.Text(r.Label), Date: r.Date, Revoked: r.Revoked}
 		if !r.By.IsZero() {
 			k.By, k.Signature = r.By.String(), r.Signature[:]
+			if statement.Agreed(r.Endorsement) {
+				k.Consent = r.Consent[:]
+			}
 		}
 		keys = append(keys, k)
 	}
@@ -84,8 +90,9 @@ func (d *Directory) exportLedger(lines *json.Encoder, end *exportEnd) error {
 	revocations := append([]heldRevocation(nil), d.ledger.revocations...)
 	d.mu.RUnlock()
 	for _, r := range revocations {
-		line := exportRevocation{
-			User: operator.Text(r.User), Key: r.Key.String(), Date: r.Date, By: r.By.String(), Signature: r.Signature[:], At: r.at,
+		line := exportRevocation{User: operator.Text(r.User), Key: r.Key.String(), Date: r.Date, Account: r.Account, At: r.at}
+		if r.Account == 0 {
+			line.By, line.Signature = r.By.String(), r.Signature[:]
 		}
 		if err := lines.Encode(exportLine{Revocation: &line}); err != nil {
 			return err
@@ -109,28 +116,33 @@ func (a *exportAccount) record(user lonja.UserName, incarnation uint64) ([]byte,
 	if len(a.Keys) == 0 {
 		return appendAccount(nil, incarnation), nil
 	}
-	ring := make([]lonja.KeyRecord, 0, len(a.Keys))
-	for _, k := range a.Keys {
-		r := lonja.KeyRecord{Revoked: k.Revoked}
-		r.User, r.Label, r.Date = user, string(k.Label), k.Date
+	ring := make([]lonja.KeyRecord, len(a.Keys))
+	for i := range a.Keys {
 		var err error
-		if r.Key, err = lonja.ParsePublicKey(k.Key); err != nil {
+		if ring[i], err = a.Keys[i].record(user); err != nil {
 			return nil, err
 		}
-		if k.By != "" {
-			if r.By, err = lonja.ParsePublicKey(k.By); err != nil {
-				return nil, err
-			}
-			if r.Signature, err = importSignature(k.Signature); err != nil {
-				return nil, err
-			}
-		}
-		ring = append(ring, r)
 	}
 	if err := statement.CheckRing(ring); err != nil {
 		return nil, lonja.E(lonja.Invalid, "import", err)
 	}
 	return appendBoundAccount(nil, incarnation, ring)
+}
+
+// record returns an imported key. Exports of before keys had to agree have no
+// consents.
+func (k *exportKey) record(user lonja.UserName) (r lonja.KeyRecord, err error) {
+	r.User, r.Label, r.Date, r.Revoked = user, string(k.Label), k.Date, k.Revoked
+	if r.Key, err = lonja.ParsePublicKey(k.Key); err != nil || k.By == "" {
+		return r, err
+	}
+	if r.By, err = lonja.ParsePublicKey(k.By); err != nil {
+		return r, err
+	}
+	if r.Signature, err = importSignature(k.Signature); err == nil && k.Consent != nil {
+		r.Consent, err = importSignature(k.Consent)
+	}
+	return r, err
 }
 
 // proof returns the proof of an imported publication, nil if it has none.
@@ -167,7 +179,7 @@ func (i *importer) takeInvitation(ctx context.Context, in *operator.Invitation) 
 }
 
 func (i *importer) takeRevocation(ctx context.Context, in *exportRevocation) error {
-	r := lonja.Revocation{Date: in.Date}
+	r := lonja.Revocation{Date: in.Date, Account: in.Account}
 	var err error
 	if r.User, err = lonja.ParseUserName(string(in.User)); err != nil {
 		return err
@@ -175,11 +187,13 @@ func (i *importer) takeRevocation(ctx context.Context, in *exportRevocation) err
 	if r.Key, err = lonja.ParsePublicKey(in.Key); err != nil {
 		return err
 	}
-	if r.By, err = lonja.ParsePublicKey(in.By); err != nil {
-		return err
-	}
-	if r.Signature, err = importSignature(in.Signature); err != nil {
-		return err
+	if r.Account == 0 {
+		if r.By, err = lonja.ParsePublicKey(in.By); err == nil {
+			r.Signature, err = importSignature(in.Signature)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	if in.At < 0 || in.At > maxTime {
 		return lonja.E(lonja.Invalid, "import", fmt.Errorf("a revocation at %d", in.At))

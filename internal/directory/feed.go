@@ -297,6 +297,8 @@ type applied struct {
 	keys      bool   // it was the record of its keys
 	goneKeys  uint64 // an incarnation whose record of keys means nothing any more, or 0
 	forbidden bool   // a publication that a revoked key has signed
+
+	ended lonja.Revocation // of a key whose account has ended, or zero
 }
 
 // applyTo brings one change of the store into an index and a ledger.
@@ -316,6 +318,9 @@ func applyTo(x *index.Index, l *ledger, e store.Event) (done applied, err error)
 		err = done.applyKeys(x, name, e)
 	default:
 		err = l.set(name, e.Value, uint64(e.Rev))
+		if err == nil && name.kind == revocationRecord && version(e.Value) == endedVersion {
+			done.ended, err = parseRevocation(name, e.Value)
+		}
 	}
 	if err != nil {
 		return done, damaged(err)

@@ -140,14 +140,22 @@ func parseInvitation(hash invitationHash, value []byte) (operator.Invitation, er
 }
 
 // appendRevocation appends the value of a revocation: the version, its date, who
-// signed it, and the signature.
+// signed it, and the signature; or, because an account has ended, another version,
+// the date, and the account's incarnation.
 func appendRevocation(b []byte, r lonja.Revocation) []byte {
+	if r.Account != 0 {
+		b = binary.AppendVarint(append(b, endedVersion), r.Date)
+		return binary.AppendUvarint(b, r.Account)
+	}
 	b = binary.AppendVarint(append(b, memberRecordVersion), r.Date)
 	return append(append(b, r.By[:]...), r.Signature[:]...)
 }
 
 func parseRevocation(name recordName, value []byte) (lonja.Revocation, error) {
 	r := lonja.Revocation{User: name.user, Key: name.key}
+	if version(value) == endedVersion {
+		return parseEnded(r, value[1:])
+	}
 	if version(value) != memberRecordVersion {
 		return r, errors.New("a revocation of a version that this lonja does not know")
 	}
@@ -158,5 +166,19 @@ func parseRevocation(name recordName, value []byte) (lonja.Revocation, error) {
 	r.Date = date
 	copy(r.By[:], value[1+n:])
 	copy(r.Signature[:], value[1+n+len(r.By):])
+	return r, nil
+}
+
+// parseEnded reads the revocation of a key whose account has ended.
+func parseEnded(r lonja.Revocation, value []byte) (lonja.Revocation, error) {
+	date, n := binary.Varint(value)
+	if n <= 0 {
+		return r, errors.New("the end of an account has no date")
+	}
+	account, size := binary.Uvarint(value[n:])
+	if size <= 0 || account == 0 || n+size != len(value) {
+		return r, errors.New("the end of an account does not say of which")
+	}
+	r.Date, r.Account = date, account
 	return r, nil
 }

@@ -49,6 +49,8 @@ func (s signer) endorse(t testing.TB, other signer) lonja.Endorsement {
 	t.Helper()
 	e, err := statement.SignEndorsement(lonja.Endorsement{User: s.User, Key: other.Key, Label: "other", Date: time.Now().Unix() - 10}, s.key)
 	must(t, err)
+	e.Consent, err = statement.SignConsent(s.User, s.Key, other.key)
+	must(t, err)
 	return e
 }
 
@@ -209,6 +211,7 @@ func secured(t *testing.T, s store.Store) (*Directory, signer) {
 		d.Publish(ctx, "ana", ana.listing(t, "to/eva.txt", "eva")),
 		d.Publish(ctx, "ana", phone.listing(t, "by phone.txt")),
 		d.RevokeKey(ctx, ana.Member, ana.revoke(t, phone)),
+		d.RegisterMember(ctx, newSigner("max", "max").Member, secret), d.Unregister(ctx, "max"),
 	)
 	return d, ana
 }
@@ -242,7 +245,7 @@ func TestSecuredTravels(t *testing.T) {
 	s := memstore.New()
 	d, _ := secured(t, s)
 	want := securedView(t, d)
-	if !strings.Contains(want, "to/eva.txt") || strings.Contains(want, "by phone.txt") || !strings.Contains(want, "Used:2") {
+	if !strings.Contains(want, "to/eva.txt") || strings.Contains(want, "by phone.txt") || !strings.Contains(want, "Used:3") {
 		t.Fatalf("this shows nothing:\n%s", want)
 	}
 	var backup bytes.Buffer
@@ -253,12 +256,12 @@ func TestSecuredTravels(t *testing.T) {
 		"an import": func() *Directory {
 			to := openWith(t, memstore.New(), Options{})
 			report, err := to.Import(t.Context(), strings.NewReader(exported))
-			if counts := (operator.ImportReport{Accounts: 2, Publications: 2, Invitations: 2, Revocations: 1}); report != counts {
+			if counts := (operator.ImportReport{Accounts: 2, Publications: 2, Invitations: 2, Revocations: 2}); report != counts {
 				t.Errorf("got %+v, want %+v", report, counts)
 			}
 			must(t, err)
 			report, err = to.Import(t.Context(), strings.NewReader(exported))
-			if counts := (operator.ImportReport{Skipped: 7}); report != counts || err != nil {
+			if counts := (operator.ImportReport{Skipped: 8}); report != counts || err != nil {
 				t.Errorf("again: got %+v, %v; want %+v", report, err, counts)
 			}
 			return to
@@ -289,7 +292,8 @@ func TestImportRefusesWhatIsForged(t *testing.T) {
 		"a publication that was changed": func(s string) string { return strings.Replace(s, `"size":1`, `"size":2`, 1) },
 		"an endorsement that was":        func(s string) string { return strings.Replace(s, `"label":"other"`, `"label":"mine"`, 1) },
 		"a key that is none":             func(s string) string { return strings.Replace(s, `"key":"`, `"key":"!`, 1) },
-		"an invitation used too often":   func(s string) string { return strings.Replace(s, `"used":2`, `"used":9`, 1) },
+		"an invitation used too often":   func(s string) string { return strings.Replace(s, `"used":3`, `"used":9`, 1) },
+		"a consent that was":             func(s string) string { return strings.Replace(s, `"consent":"`, `"consent":"AAAA`, 1) },
 	} {
 		changed := change(strings.Join(lines, ""))
 		if changed == strings.Join(lines, "") {
@@ -560,6 +564,7 @@ func FuzzRecords(f *testing.F) {
 	f.Add(string(fileKey("ana", 7, "f")), appendPublication(nil, ana.listing(f, "f", "eva")))
 	f.Add(string(invitationKey(hash)), appendInvitation(nil, operator.Invitation{Uses: 3, Used: 1, Made: 5, Until: 9, Note: "note"}))
 	f.Add(string(revocationKey(17, "ana", ana.Key)), appendRevocation(nil, lonja.Revocation{Date: 5, By: ana.Key}))
+	f.Add(string(revocationKey(17, "ana", ana.Key)), appendRevocation(nil, lonja.Revocation{Date: 5, Account: 1 << 60}))
 	f.Fuzz(func(t *testing.T, key string, value []byte) {
 		name, err := parseKey(store.Key(key))
 		if err != nil {

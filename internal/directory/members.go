@@ -247,14 +247,14 @@ func inTime(op string, user lonja.UserName, date int64) error {
 // AddKey implements lonja.Members.
 func (d *Directory) AddKey(ctx context.Context, member lonja.Member, e lonja.Endorsement) error {
 	return d.changeKeys(ctx, opAddKey, member, func(ring []lonja.KeyRecord) ([]lonja.KeyRecord, error) {
-		err := inTime(opAddKey, member.User, e.Date)
-		if err == nil {
-			err = statement.CheckEndorsement(ring, e)
+		if err := inTime(opAddKey, member.User, e.Date); err != nil {
+			return nil, err
 		}
+		next, err := statement.Endorse(ring, e)
 		if errors.Is(err, lonja.Invalid) {
 			err = memberFailure(lonja.Untrusted, opAddKey, member.User, err)
 		}
-		return append(ring, lonja.KeyRecord{Endorsement: e}), err
+		return next, err
 	})
 }
 

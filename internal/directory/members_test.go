@@ -81,6 +81,22 @@ func TestClassicContractWithMembers(t *testing.T) {
 
 func (a anyNode) Authorize(m lonja.Member) error { return a.next().Authorize(m) }
 
+func (a anyNode) Account(ctx context.Context, m lonja.Member) (uint64, error) {
+	return a.next().Account(ctx, m)
+}
+
+func (a anyNode) UnregisterMember(ctx context.Context, m lonja.Member) error {
+	return a.next().UnregisterMember(ctx, m)
+}
+
+func (a anyNode) DisconnectMember(ctx context.Context, m lonja.Member) error {
+	return a.next().DisconnectMember(ctx, m)
+}
+
+func (a anyNode) DeleteMember(ctx context.Context, m lonja.Member, name lonja.FileName) error {
+	return a.next().DeleteMember(ctx, m, name)
+}
+
 func (a anyNode) RegisterMember(ctx context.Context, m lonja.Member, i lonja.Invitation) error {
 	return a.next().RegisterMember(ctx, m, i)
 }

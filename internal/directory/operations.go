@@ -49,19 +49,6 @@ func (d *Directory) newIncarnation() uint64 {
 	return d.incarnation
 }
 
-// Unregister implements lonja.Accounts.
-func (d *Directory) Unregister(ctx context.Context, user lonja.UserName) error {
-	a, exists := d.account(user)
-	if !exists {
-		return failure(lonja.NoSuchUser, lonja.OpUnregister, user)
-	}
-	err := d.write(ctx, store.Change{Key: userKey(user), Expect: store.Rev(a.Rev)})
-	if errors.Is(err, lonja.Conflict) {
-		return failure(lonja.NoSuchUser, lonja.OpUnregister, user) // somebody else was first
-	}
-	return err
-}
-
 // Connect implements lonja.Accounts. Of two at two nodes at once the later one
 // wins: each hears of the other before it answers.
 func (d *Directory) Connect(ctx context.Context, user lonja.UserName, at lonja.Endpoint) error {
@@ -97,7 +84,16 @@ func (d *Directory) connect(user lonja.UserName, at lonja.Endpoint) (presence.St
 // Disconnect implements lonja.Accounts. Of two at two nodes at once one does it,
 // as with Connect.
 func (d *Directory) Disconnect(ctx context.Context, user lonja.UserName) error {
-	stamp, err := d.disconnect(user)
+	return d.disconnect(ctx, user, anybody)
+}
+
+// DisconnectMember implements lonja.Members.
+func (d *Directory) DisconnectMember(ctx context.Context, member lonja.Member) error {
+	return d.disconnect(ctx, member.User, d.permit(lonja.OpDisconnect, member))
+}
+
+func (d *Directory) disconnect(ctx context.Context, user lonja.UserName, may permit) error {
+	stamp, err := d.endLease(user, may)
 	if err != nil {
 		return err
 	}
@@ -111,9 +107,12 @@ func (d *Directory) Disconnect(ctx context.Context, user lonja.UserName) error {
 	return nil
 }
 
-func (d *Directory) disconnect(user lonja.UserName) (presence.Stamp, error) {
+func (d *Directory) endLease(user lonja.UserName, may permit) (presence.Stamp, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if err := may(); err != nil {
+		return 0, err
+	}
 	if _, err := d.connected(lonja.OpDisconnect, user); err != nil {
 		return 0, err
 	}
@@ -125,7 +124,7 @@ func (d *Directory) disconnect(user lonja.UserName) (presence.Stamp, error) {
 
 // Publish implements lonja.Publications.
 func (d *Directory) Publish(ctx context.Context, user lonja.UserName, listing lonja.Listing) error {
-	a, rev, err := d.publication(lonja.OpPublish, user, listing.Name)
+	a, rev, err := d.publication(lonja.OpPublish, user, listing.Name, anybody)
 	switch {
 	case err != nil:
 		return err
@@ -160,7 +159,17 @@ func (d *Directory) mayHaveMore(a index.Account) error {
 
 // Delete implements lonja.Publications.
 func (d *Directory) Delete(ctx context.Context, user lonja.UserName, name lonja.FileName) error {
-	a, rev, err := d.publication(lonja.OpDelete, user, name)
+	return d.delete(ctx, user, name, anybody)
+}
+
+// DeleteMember implements lonja.Members. The record is one of the account that was
+// looked at, so it is never that of who has the name next.
+func (d *Directory) DeleteMember(ctx context.Context, member lonja.Member, name lonja.FileName) error {
+	return d.delete(ctx, member.User, name, d.permit(lonja.OpDelete, member))
+}
+
+func (d *Directory) delete(ctx context.Context, user lonja.UserName, name lonja.FileName, may permit) error {
+	a, rev, err := d.publication(lonja.OpDelete, user, name, may)
 	switch {
 	case err != nil:
 		return err
@@ -176,9 +185,12 @@ func (d *Directory) Delete(ctx context.Context, user lonja.UserName, name lonja.
 
 // publication returns the account of user, who must be connected, and the
 // revision of its publication of that name, or 0.
-func (d *Directory) publication(op lonja.Operation, user lonja.UserName, name lonja.FileName) (a index.Account, rev store.Rev, err error) {
+func (d *Directory) publication(op lonja.Operation, user lonja.UserName, name lonja.FileName, may permit) (a index.Account, rev store.Rev, err error) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
+	if err := may(); err != nil {
+		return a, 0, err
+	}
 	a, err = d.connected(op, user)
 	if err != nil {
 		return a, 0, err

@@ -18,7 +18,7 @@ import (
 //	f/<user>/<incarnation>/<name> a publication of that account
 //	k/<user>/<incarnation>/keys   the keys of that account
 //	i/<secret>                    an invitation, by the hash of its secret
-//	r/<time>/<user>/<key>         a key that was taken back
+//	r/<time>/<user>/<key>         a key that was taken back, or whose account has ended
 //	a/authority                   whose certificates members have, on a shared store
 //
 // The parts are store segments of the names; the time is in seconds since 1970,
@@ -106,6 +106,7 @@ const (
 	recordVersion       = 2
 	securedVersion      = 3
 	memberRecordVersion = 1 // of keys, invitations and revocations
+	endedVersion        = 2 // of the revocation of a key whose account has ended
 )
 
 // appendAccount appends the value of an account: the version, then the

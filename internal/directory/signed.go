@@ -210,6 +210,9 @@ func (d *Directory) afterChange(before change, done applied, e store.Event) {
 	if done.keys {
 		d.keysChanged(before.ring, done.user)
 	}
+	if done.ended.Account != 0 {
+		d.events.note(&happened{Event: lonja.Event{Kind: lonja.KeyRevoked, User: done.user, Key: done.ended.Key, Account: done.ended.Account}})
+	}
 	if done.keys || done.account && before.account.Incarnation != 0 {
 		d.wakeAll() // it may be an account of those
 	}

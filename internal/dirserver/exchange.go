@@ -77,15 +77,15 @@ func (s *Server) perform(ctx context.Context, req *classic.Request, conn net.Con
 	case lonja.OpRegister:
 		return result{}, dir.Register(ctx, user)
 	case lonja.OpUnregister:
-		return result{}, dir.Unregister(ctx, user)
+		return result{}, s.owned().UnregisterMember(ctx, lonja.Member{User: user})
 	case lonja.OpConnect:
 		return result{}, dir.Connect(ctx, user, lonja.EndpointFrom(remoteAddr(conn), req.Port))
 	case lonja.OpDisconnect:
-		return result{}, dir.Disconnect(ctx, user)
+		return result{}, s.owned().DisconnectMember(ctx, lonja.Member{User: user})
 	case lonja.OpPublish:
 		return result{}, dir.Publish(ctx, user, lonja.Listing{Name: req.Name, Description: req.Description, Size: lonja.UnknownSize})
 	case lonja.OpDelete:
-		return result{}, dir.Delete(ctx, user, req.Name)
+		return result{}, s.owned().DeleteMember(ctx, lonja.Member{User: user}, req.Name)
 	case lonja.OpListUsers:
 		peers, err := dir.ListUsers(ctx, user)
 		return usersResult(peers), err

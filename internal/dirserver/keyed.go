@@ -1,6 +1,10 @@
 package dirserver
 
-import "lonja"
+import (
+	"context"
+
+	"lonja"
+)
 
 // A keyed directory has names that are bound to keys. Nobody proves to hold one
 // in the classic protocol, so nobody acts for such a name here; REGISTER finds it
@@ -8,6 +12,37 @@ import "lonja"
 type keyed interface {
 	// Bound reports whether the user has an account that is bound to keys.
 	Bound(user lonja.UserName) bool
+}
+
+// An owned directory does what is asked only if it may still be done when it is:
+// a name may become bound between mayAct and that.
+type owned interface {
+	UnregisterMember(ctx context.Context, member lonja.Member) error
+	DisconnectMember(ctx context.Context, member lonja.Member) error
+	DeleteMember(ctx context.Context, member lonja.Member, name lonja.FileName) error
+}
+
+// An unowned directory has no names that are bound to keys.
+type unowned struct{ lonja.Directory }
+
+func (d unowned) UnregisterMember(ctx context.Context, m lonja.Member) error {
+	return d.Unregister(ctx, m.User)
+}
+
+func (d unowned) DisconnectMember(ctx context.Context, m lonja.Member) error {
+	return d.Disconnect(ctx, m.User)
+}
+
+func (d unowned) DeleteMember(ctx context.Context, m lonja.Member, name lonja.FileName) error {
+	return d.Delete(ctx, m.User, name)
+}
+
+// owned returns what takes names away: from nobody who has proved a key, here.
+func (s *Server) owned() owned {
+	if d, ok := s.opts.Directory.(owned); ok {
+		return d
+	}
+	return unowned{s.opts.Directory}
 }
 
 // mayAct returns an error of kind OtherKey, which the protocol has no status for,

@@ -1,7 +1,9 @@
 package dirserver_test
 
 import (
+	"crypto/ed25519"
 	"testing"
+	"time"
 
 	"lonja"
 	"lonja/internal/classic"
@@ -9,6 +11,7 @@ import (
 	"lonja/internal/directory/directorytest"
 	"lonja/internal/dirserver"
 	"lonja/internal/memstore"
+	"lonja/internal/statement"
 	"lonja/internal/telemetry"
 )
 
@@ -85,5 +88,44 @@ func TestRegistrationIsClosed(t *testing.T) {
 		if got := ask(t, server.addr, requestsFor("ana")[lonja.OpRegister]); got != want {
 			t.Errorf("registration %v: got %q, want %q", registration, got, want)
 		}
+	}
+}
+
+// unbound is a directory that says of each name that it is bound to no key: as if
+// it had been asked before the name was.
+type unbound struct{ *directory.Directory }
+
+func (unbound) Bound(lonja.UserName) bool { return false }
+
+// TestNamesThatAreBoundMeanwhile: what the classic protocol asks for a name that
+// becomes bound to a key meanwhile does not take away what is the key's.
+func TestNamesThatAreBoundMeanwhile(t *testing.T) {
+	dir := directorytest.New(t)
+	ctx := t.Context()
+	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+	member := lonja.Member{User: "ana", Key: lonja.PublicKey(key.Public().(ed25519.PublicKey))}
+	p, err := statement.SignPublication(lonja.Publication{Owner: "ana", Listing: lonja.Listing{
+		Name: "f", Proof: &lonja.Proof{File: lonja.FileID{1}, Date: time.Now().Unix()},
+	}}, key)
+	for _, err := range []error{
+		err, dir.RegisterMember(ctx, member, ""), dir.ConnectMember(ctx, member, nil), dir.Publish(ctx, "ana", p.Listing),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	server := start(t, dirserver.Options{Directory: unbound{dir}})
+	requests := requestsFor("ana")
+	requests[lonja.OpDelete] = "DELETE\x00t\x00ana\x00f\x00"
+	for _, op := range []lonja.Operation{lonja.OpDelete, lonja.OpDisconnect, lonja.OpUnregister} {
+		if got, want := ask(t, server.addr, requests[op]), string([]byte{classic.OtherStatus(op)}); got != want {
+			t.Errorf("%v: got %q, want %q", op, got, want)
+		}
+	}
+	if listings, err := dir.ListContent(ctx, "ana", "ana"); err != nil || len(listings) != 1 {
+		t.Errorf("listed are %+v, %v", listings, err)
+	}
+	if err := dir.RenewMember(ctx, member, nil); err != nil {
+		t.Errorf("its session: %v", err)
 	}
 }

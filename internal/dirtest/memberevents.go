@@ -84,8 +84,12 @@ func testEvents(m *members) {
 		lonja.Event{Kind: lonja.Published, User: "ana", Listing: first},
 		lonja.Event{Kind: lonja.Withdrawn, User: "ana", Listing: first},
 	)
+	account := ana.account()
 	m.ok(ana.dir.Unregister(ctx, "ana"))
-	all.want(lonja.Event{Kind: lonja.Withdrawn, User: "ana", Listing: text})
+	all.want(
+		lonja.Event{Kind: lonja.Withdrawn, User: "ana", Listing: text},
+		lonja.Event{Kind: lonja.KeyRevoked, User: "ana", Key: ana.Key, Account: account},
+	)
 }
 
 func testPresenceEvents(m *members) {

@@ -19,13 +19,14 @@ var keyCases = []memberCase{
 	{"register: invited", "an invitation lets as many register as it says, until its end", MemberOptions{Invited: true}, testInvited},
 	{"register: closed", "a closed directory takes nobody, invited or not", MemberOptions{Closed: true}, testClosed},
 	{"claim", "Claim binds a name without a key to that of the node that is connected for it", MemberOptions{}, testClaim},
-	{"keys: add", "AddKey takes what an earlier key of the account has endorsed", MemberOptions{}, testAddKey},
+	{"keys: add", "AddKey takes what an earlier key of the account has endorsed, and the key agreed to", MemberOptions{}, testAddKey},
 	{"keys: refuse", "AddKey takes nothing that is not rightly signed, and no more than MaxKeys", MemberOptions{}, testAddKeyRefuses},
 	{"keys: revoke", "RevokeKey ends what a key may do, its session, and the listing of what it signed", MemberOptions{}, testRevokeKey},
 	{"keys: refuse to revoke", "RevokeKey takes nothing that is not signed by a key of the account", MemberOptions{}, testRevokeRefuses},
 	{"keys: revocations", "RevocationsPage tells each revocation once, however short the pages", MemberOptions{}, testRevocationPages},
 	{"keys: the last one", "a name whose keys are all revoked stays bound", MemberOptions{}, testLastKey},
-	{"unregister", "Unregister removes the keys too: whoever has the name next is another", MemberOptions{}, testUnregisterMember},
+	{"take away", "UnregisterMember, DisconnectMember and DeleteMember do it for a key that may act, or for anybody with an open name", MemberOptions{}, testTakeAway},
+	{"unregister", "Unregister removes the keys too, and tells that their certificates are good no more: whoever has the name next is another", MemberOptions{}, testUnregisterMember},
 }
 
 func testRegisterMember(m *members) {
@@ -136,13 +137,21 @@ func testAddKeyRefuses(m *members) {
 	changed := ana.endorse("phone", now)
 	changed.Label = "another"
 	forEva := eva.endorse("phone", now)
+	unagreed, other, account := ana.endorse("phone", now), ana.endorse("phone", now), ana.endorse("phone", now)
+	unagreed.Consent, other.Consent = lonja.Signature{}, forEva.Consent
+	var err error
+	account.Consent, err = statement.SignConsent("ana", eva.Key, keyOf("phone"))
+	m.ok(err)
 	for what, e := range map[string]lonja.Endorsement{
-		"of a stranger":      stranger.endorse("phone", now),
-		"that was changed":   changed,
-		"of another user":    forEva,
-		"dated far ahead":    ahead,
-		"of a key it has":    eva.endorse("ana", now),
-		"that is not signed": {User: "ana", Key: publicOf(keyOf("phone")), By: ana.Key},
+		"of a stranger":                             stranger.endorse("phone", now),
+		"that was changed":                          changed,
+		"of another user":                           forEva,
+		"dated far ahead":                           ahead,
+		"of a key it has":                           eva.endorse("ana", now),
+		"that is not signed":                        {User: "ana", Key: publicOf(keyOf("phone")), By: ana.Key},
+		"of a key that has not agreed":              unagreed,
+		"of a key that has agreed to another name":  other,
+		"of a key that has agreed to another's ana": account,
 	} {
 		if err := ana.dir.AddKey(ctx, ana.Member, e); lonja.KindOf(err) != lonja.Untrusted {
 			m.Errorf("an endorsement %s: got error %v, want %v", what, err, lonja.Untrusted)
@@ -273,11 +282,25 @@ func testUnregisterMember(m *members) {
 	nodes := m.online("ana", "eva")
 	ana, eva := nodes[0], nodes[1]
 	m.ok(ana.dir.AddKey(ctx, ana.Member, ana.endorse("phone", time.Now().Unix())))
+	m.ok(ana.dir.AddKey(ctx, ana.Member, ana.endorse("lost", time.Now().Unix()-10)))
+	lost := ana.revocation("lost")
+	m.ok(ana.dir.RevokeKey(ctx, ana.Member, lost))
 	ana.publish("file")
+	account, before := ana.account(), time.Now().Unix()
 	m.ok(ana.dir.Unregister(ctx, "ana"))
 	m.is(ana.dir.Authorize(ana.Member), lonja.NoSuchUser)
+	_, err := ana.dir.Account(ctx, ana.Member)
+	m.is(err, lonja.NoSuchUser)
+	m.ended(before, account, lost.Key)
 	next := m.node("ana", "next")
 	m.ok(next.dir.RegisterMember(ctx, next.Member, ""))
+	if later := next.account(); later <= account {
+		m.Errorf("the account after that of number %d has number %d", account, later)
+	}
+	_, err = ana.dir.Account(ctx, ana.Member)
+	m.is(err, lonja.OtherKey)
+	m.ok(m.Classic.Register(ctx, "open"))
+	m.same("the number of an open name", m.node("open", "x").account(), uint64(0))
 	m.is(ana.dir.Authorize(ana.Member), lonja.OtherKey)
 	phone := m.node("ana", "phone")
 	m.is(phone.dir.Authorize(phone.Member), lonja.OtherKey)
@@ -287,6 +310,66 @@ func testUnregisterMember(m *members) {
 	if len(keys) != 1 || keys[0].Key != next.Key {
 		m.Errorf("got %+v, want one key", keys)
 	}
+}
+
+func testTakeAway(m *members) {
+	ctx := m.Context()
+	ana := m.online("ana")[0]
+	other, nobody := m.node("ana", "other"), m.node("nobody", "nobody")
+	ana.publish("file")
+	is := func(n *node, unregister, disconnect, remove lonja.Kind) {
+		m.Helper()
+		m.is(n.dir.DeleteMember(ctx, n.Member, "file"), remove)
+		m.is(n.dir.DisconnectMember(ctx, n.Member), disconnect)
+		m.is(n.dir.UnregisterMember(ctx, n.Member), unregister)
+	}
+	is(other, lonja.OtherKey, lonja.OtherKey, lonja.OtherKey)
+	is(nobody, lonja.NoSuchUser, lonja.NoSuchUser, lonja.NoSuchUser)
+	m.same("what is left", ana.names("ana"), []lonja.FileName{"file"})
+	m.ok(ana.dir.RenewMember(ctx, ana.Member, nil))
+	m.ok(ana.dir.DeleteMember(ctx, ana.Member, "file"))
+	m.is(ana.dir.DeleteMember(ctx, ana.Member, "file"), lonja.NotPublished)
+	m.ok(ana.dir.DisconnectMember(ctx, ana.Member))
+	m.is(ana.dir.DisconnectMember(ctx, ana.Member), lonja.NotConnected)
+	m.ok(ana.dir.UnregisterMember(ctx, ana.Member))
+	m.is(ana.dir.UnregisterMember(ctx, ana.Member), lonja.NoSuchUser)
+
+	m.ok(m.Classic.Register(ctx, "open"))
+	m.ok(m.Classic.Connect(ctx, "open", m.way(4003)))
+	m.ok(m.Classic.Publish(ctx, "open", lonja.Listing{Name: "/f", Size: lonja.UnknownSize}))
+	open := m.node("open", "open")
+	m.ok(open.dir.DeleteMember(ctx, open.Member, "/f"))
+	m.ok(open.dir.DisconnectMember(ctx, open.Member))
+	m.is(open.dir.DeleteMember(ctx, open.Member, "/f"), lonja.NotConnected)
+	m.ok(open.dir.UnregisterMember(ctx, open.Member))
+}
+
+// account returns the number of the node's account.
+func (n *node) account() uint64 {
+	n.Helper()
+	number, err := n.dir.Account(n.Context(), n.Member)
+	n.ok(err)
+	return number
+}
+
+// ended fails the test unless the directory tells, of all that was revoked since
+// then, that ana's account of that number has ended, once for each key that spoke
+// then, and nothing of the key that was lost but what was said of it before.
+func (m *members) ended(since int64, account uint64, lost lonja.PublicKey) {
+	m.Helper()
+	some := m.node("x", "x")
+	all, err := some.dir.Revocations(m.Context(), since)
+	m.ok(err)
+	told := make(map[lonja.PublicKey]bool)
+	for _, r := range all {
+		if r.Key == lost {
+			m.same("what ended the key that was lost", r.Account, uint64(0))
+			continue
+		}
+		m.same("what is told of an account that has ended", r, lonja.Revocation{User: "ana", Key: r.Key, Date: r.Date, Account: account})
+		told[r.Key] = true
+	}
+	m.same("whose certificates are good no more", told, map[lonja.PublicKey]bool{publicOf(keyOf("ana")): true, publicOf(keyOf("phone")): true})
 }
 
 var sessionCases = []memberCase{

@@ -203,6 +203,14 @@ func (n *node) endorse(key string, date int64) lonja.Endorsement {
 	n.Helper()
 	e, err := statement.SignEndorsement(lonja.Endorsement{User: n.User, Key: publicOf(keyOf(key)), Label: key, Date: date}, n.signer)
 	n.ok(err)
+	first := n.Key
+	ring, err := n.dir.Keys(n.Context(), n.User)
+	n.ok(err)
+	if len(ring) > 0 {
+		first = ring[0].Key
+	}
+	e.Consent, err = statement.SignConsent(n.User, first, keyOf(key))
+	n.ok(err)
 	return e
 }
 

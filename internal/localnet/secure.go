@@ -39,14 +39,14 @@ func (n *Network) newServer(dir *directory.Directory, records *oplog.Client) (*d
 	})
 	secure = apiserver.New(apiserver.Options{
 		Directory: dir, TLS: a.ServerConfig([]string{apiserver.ProtocolFrames, apiserver.ProtocolHTTP}), Classic: true,
-		Issue:   func(m lonja.Member) (apiserver.Certificate, error) { return issue(a, m) },
+		Issue:   func(m lonja.Member, account uint64) (apiserver.Certificate, error) { return issue(a, m, account) },
 		Journal: server, Record: records.Record, Log: n.opts.Log,
 	})
 	return server, nil
 }
 
-func issue(a *authority.Authority, m lonja.Member) (apiserver.Certificate, error) {
-	der, err := a.Issue(m, authority.DefaultLifetime)
+func issue(a *authority.Authority, m lonja.Member, account uint64) (apiserver.Certificate, error) {
+	der, err := a.Issue(m, account, authority.DefaultLifetime)
 	now := time.Now()
 	return apiserver.Certificate{Chain: [][]byte{der}, NotBefore: now, NotAfter: now.Add(authority.DefaultLifetime)}, err
 }

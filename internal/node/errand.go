@@ -150,7 +150,7 @@ func (e *Errand) peers(ctx context.Context) authority.PeerOptions {
 		Set:         e.dialect.Authority,
 		Certificate: func() (*tls.Certificate, error) { return e.Certificate(ctx) },
 		// Whom it asks, it knows by the key that the directory has for the owner now.
-		Revoked:   func(lonja.Member) bool { return false },
+		Revoked:   func(lonja.Member, uint64) bool { return false },
 		Protocols: []string{"http/1.1"},
 	}
 }

@@ -38,8 +38,8 @@ func openHamlet(t *testing.T) *hamlet {
 	dir := directorytest.New(t)
 	secure := apiserver.New(apiserver.Options{
 		Directory: dir, TLS: a.ServerConfig([]string{apiserver.ProtocolFrames}),
-		Issue: func(m lonja.Member) (apiserver.Certificate, error) {
-			der, err := a.Issue(m, authority.DefaultLifetime)
+		Issue: func(m lonja.Member, account uint64) (apiserver.Certificate, error) {
+			der, err := a.Issue(m, account, authority.DefaultLifetime)
 			return apiserver.Certificate{Chain: [][]byte{der}}, err
 		},
 	})

@@ -44,8 +44,8 @@ type membership struct {
 	classic     bool // the directory speaks it
 	mapping     portmap.State
 	interfaces  []reach.Interface
-	revoked     map[lonja.Member]bool // by user and key: another may have the same key
-	descents    map[descent]bool      // those that were seen
+	revoked     revocations
+	descents    map[descent]bool // those that were seen
 }
 
 // The port of a node, and how many after it are tried if it is taken.
@@ -142,10 +142,10 @@ func (m *membership) peers() authority.PeerOptions {
 	}
 }
 
-func (m *membership) isRevoked(who lonja.Member) bool {
+func (m *membership) isRevoked(who lonja.Member, account uint64) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.revoked[who]
+	return m.revoked.has(who, account)
 }
 
 // begin serves and keeps the session in the background, and returns what ends
@@ -200,14 +200,14 @@ func (m *membership) speaksClassic() bool {
 	return m.classic && !m.ClassicOff
 }
 
-// who tells whose a connection is, for as long as its key is not revoked and its
-// certificate lasts: a connection may last longer.
+// who tells whose a connection is, for as long as its key is not revoked, its
+// account has not ended, and its certificate lasts: a connection may last longer.
 func (m *membership) who(state *tls.ConnectionState) (lonja.Member, error) {
-	who, err := authority.MemberOf(*state)
+	who, account, err := authority.MemberOf(*state)
 	switch {
 	case err != nil:
-	case m.isRevoked(who):
-		err = lonja.E(lonja.Untrusted, "serve", errors.New("the key was revoked"))
+	case m.isRevoked(who, account):
+		err = lonja.E(lonja.Untrusted, "serve", errors.New("the key was revoked, or the account has ended"))
 	case time.Now().After(state.PeerCertificates[0].NotAfter):
 		err = lonja.E(lonja.Untrusted, "serve", errors.New("the certificate has run out"))
 	}
@@ -278,7 +278,8 @@ const watchPause = 5 * time.Second
 // that has run out by itself.
 const certificateLife = authority.MaxLifetime
 
-// watchDirectory learns which keys were revoked, and compares what is published
+// watchDirectory learns which keys were revoked and whose accounts have ended, and
+// compares what is published
 // with what the directory has each time that a session begins.
 func (m *membership) watchDirectory(ctx context.Context) error {
 	watching, stop := context.WithCancel(ctx)
@@ -313,27 +314,21 @@ func (m *membership) watchDirectory(ctx context.Context) error {
 func (m *membership) heard(ctx context.Context, e lonja.Event) error {
 	switch e.Kind {
 	case lonja.KeyRevoked:
-		m.revoke(lonja.Member{User: e.User, Key: e.Key})
+		m.revoke(lonja.Member{User: e.User, Key: e.Key}, e.Account)
 	case lonja.EventsLost:
 		revocations, err := m.Directory.Revocations(ctx, time.Now().Add(-certificateLife).Unix())
 		if err != nil {
 			return err
 		}
 		for _, r := range revocations {
-			m.revoke(lonja.Member{User: r.User, Key: r.Key})
+			m.revoke(lonja.Member{User: r.User, Key: r.Key}, r.Account)
 		}
 	}
 	return nil
 }
 
-// mostRevoked bounds what is remembered of revocations.
-const mostRevoked = 1 << 16
-
-func (m *membership) revoke(who lonja.Member) {
+func (m *membership) revoke(who lonja.Member, account uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.revoked == nil || len(m.revoked) >= mostRevoked {
-		m.revoked = make(map[lonja.Member]bool)
-	}
-	m.revoked[who] = true
+	m.revoked.add(who, account)
 }

@@ -186,6 +186,8 @@ func (c *citizen) revoke() {
 	now := time.Now().Unix()
 	e, err := statement.SignEndorsement(lonja.Endorsement{User: c.user, Key: second.PublicKey(), Date: now - 10}, c.key)
 	v.ok(err)
+	e.Consent, err = statement.SignConsent(c.user, c.key.PublicKey(), second)
+	v.ok(err)
 	v.ok(v.rules.AddKey(v.Context(), lonja.Member{User: c.user, Key: c.key.PublicKey()}, e))
 	r, err := statement.SignRevocation(lonja.Revocation{User: c.user, Key: c.key.PublicKey(), Date: now}, second)
 	v.ok(err)

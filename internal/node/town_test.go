@@ -108,8 +108,8 @@ func (v *town) open(name, at string) {
 	v.ports = append(v.ports, p)
 }
 
-func (v *town) issue(m lonja.Member) (apiserver.Certificate, error) {
-	der, err := v.authority.Issue(m, time.Hour)
+func (v *town) issue(m lonja.Member, account uint64) (apiserver.Certificate, error) {
+	der, err := v.authority.Issue(m, account, time.Hour)
 	now := time.Now()
 	return apiserver.Certificate{Chain: [][]byte{der}, NotBefore: now, NotAfter: now.Add(time.Hour)}, err
 }

@@ -10,6 +10,8 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"math"
+	"math/big"
 	"net/url"
 
 	"lonja"
@@ -63,6 +65,37 @@ func MemberOf(cert *x509.Certificate) (lonja.Member, error) {
 		return lonja.Member{}, untrusted(fmt.Errorf("it is for %q, which is no member", uri))
 	}
 	return lonja.Member{User: user, Key: key}, nil
+}
+
+// The serial number of a member's certificate (RFC 5280 section 4.1.2.2) is the
+// number of its account, in the eight bytes above twelve random ones: so it tells
+// apart what was issued for two accounts that had the same name, one after the
+// other, and the same key. No clock could: those of a directory's nodes differ.
+const randomBits = 12 * 8
+
+// MaxAccount is the largest number of an account: a serial number has at most 20
+// bytes, and is positive.
+const MaxAccount = math.MaxInt64
+
+// SerialNumber returns that of a certificate for an account, whose number is at
+// most MaxAccount; 0 is none.
+func SerialNumber(account uint64, random [12]byte) *big.Int {
+	n := new(big.Int).SetUint64(account)
+	n.Lsh(n, randomBits).Or(n, new(big.Int).SetBytes(random[:]))
+	if n.Sign() == 0 {
+		n.SetInt64(1) // it has to be positive
+	}
+	return n
+}
+
+// AccountOf returns the number of the account that a member's certificate was
+// issued for. One of before they had it has some smaller number than any account.
+func AccountOf(cert *x509.Certificate) uint64 {
+	n := new(big.Int).Rsh(cert.SerialNumber, randomBits)
+	if !n.IsUint64() {
+		return 0
+	}
+	return n.Uint64()
 }
 
 // CheckDirectory returns nil if the certificate is that of a directory. The

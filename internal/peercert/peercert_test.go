@@ -104,6 +104,27 @@ func TestNotAMember(t *testing.T) {
 	}
 }
 
+// TestAccountOf: the number of the account is in the serial number, which is
+// positive and has at most 20 bytes; what others put there is a small number.
+func TestAccountOf(t *testing.T) {
+	full := [12]byte(bytes.Repeat([]byte{0xff}, 12))
+	for _, account := range []uint64{0, 1, 1795000000000000000, peercert.MaxAccount} {
+		for _, random := range [][12]byte{{}, {11: 1}, full} {
+			n := peercert.SerialNumber(account, random)
+			if got := peercert.AccountOf(&x509.Certificate{SerialNumber: n}); got != account || n.Sign() != 1 || n.BitLen() >= 20*8 {
+				t.Errorf("account %d is in %x as %d", account, n, got)
+			}
+		}
+	}
+	before := new(big.Int).Lsh(big.NewInt(1), 120) // the largest one that there was once
+	huge := new(big.Int).Lsh(big.NewInt(1), 200)
+	for _, n := range []*big.Int{before, huge, new(big.Int).Neg(huge)} {
+		if got := peercert.AccountOf(&x509.Certificate{SerialNumber: n}); got > 1<<24 {
+			t.Errorf("%x has account %d", n, got)
+		}
+	}
+}
+
 // FuzzCertificate: whatever certificate comes, reading it ends, and a member
 // that is found has a name that a member can have.
 func FuzzCertificate(f *testing.F) {

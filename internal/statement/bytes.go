@@ -12,6 +12,7 @@ import (
 const (
 	publicationPrefix = "lonja publication v1\x00"
 	endorsementPrefix = "lonja endorsement v1\x00"
+	consentPrefix     = "lonja consent v1\x00"
 	revocationPrefix  = "lonja revocation v1\x00"
 )
 
@@ -41,6 +42,15 @@ func Endorsement(e lonja.Endorsement) []byte {
 	b = appendField(b, e.Label)
 	b = appendNumber(b, e.Date)
 	return appendField(b, e.By[:])
+}
+
+// Consent returns the bytes that a key signs which is to speak for the account
+// of user that began with the key first.
+func Consent(user lonja.UserName, first, key lonja.PublicKey) []byte {
+	b := append(make([]byte, 0, 256), consentPrefix...)
+	b = appendField(b, user)
+	b = appendField(b, first[:])
+	return appendField(b, key[:])
 }
 
 // Revocation returns the bytes that the key By signs of r.

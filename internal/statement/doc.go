@@ -1,8 +1,8 @@
 // Package statement holds what users sign: that a file is theirs to offer (a
-// publication), that a key speaks for them (an endorsement), that one does no
-// longer (a revocation). It has the exact bytes that are signed, signs them,
-// and checks them; it has the rules over the keys of one user, and the compact
-// form in which proofs and keys are stored.
+// publication), that a key speaks for them (an endorsement), that it is to (the
+// consent of that key), that one does no longer (a revocation). It has the exact
+// bytes that are signed, signs them, and checks them; it has the rules over the
+// keys of one user, and the compact form in which proofs and keys are stored.
 //
 // A statement is a line that says its kind and version, a NUL, and its fields,
 // each with its length before it. So two statements that differ anywhere differ

@@ -51,6 +51,10 @@ func examples(t testing.TB) map[string]struct {
 	if err != nil {
 		t.Fatal(err)
 	}
+	c, err := statement.SignConsent("ana", publicOf(laptop), phone)
+	if err != nil {
+		t.Fatal(err)
+	}
 	r, err := statement.SignRevocation(lonja.Revocation{User: "ana", Key: publicOf(laptop), Date: 1795000002}, phone)
 	if err != nil {
 		t.Fatal(err)
@@ -58,6 +62,7 @@ func examples(t testing.TB) map[string]struct {
 	return map[string]example{
 		"publication": {statement.Publication(p), p.Proof.Signature},
 		"endorsement": {statement.Endorsement(e), e.Signature},
+		"consent":     {statement.Consent("ana", publicOf(laptop), publicOf(phone)), c},
 		"revocation":  {statement.Revocation(r), r.Signature},
 	}
 }

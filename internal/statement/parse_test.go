@@ -65,7 +65,7 @@ func (p *parser) prefix(s string) {
 
 // parse reads a statement of whichever kind it is.
 func parse(b []byte) (any, error) {
-	for _, kind := range []func(*parser) any{parsePublication, parseEndorsement, parseRevocation} {
+	for _, kind := range []func(*parser) any{parsePublication, parseEndorsement, parseConsent, parseRevocation} {
 		p := &parser{rest: b}
 		if v := kind(p); p.err == nil && len(p.rest) == 0 {
 			return v, nil
@@ -103,6 +103,21 @@ func parseEndorsement(p *parser) any {
 	return v
 }
 
+// A consent is what statement.Consent takes.
+type consent struct {
+	user       lonja.UserName
+	first, key lonja.PublicKey
+}
+
+func parseConsent(p *parser) any {
+	p.prefix("lonja consent v1\x00")
+	var v consent
+	v.user = lonja.UserName(p.field())
+	p.fixed(v.first[:])
+	p.fixed(v.key[:])
+	return v
+}
+
 func parseRevocation(p *parser) any {
 	p.prefix("lonja revocation v1\x00")
 	var v lonja.Revocation
@@ -119,6 +134,8 @@ func encode(v any) []byte {
 		return statement.Publication(v)
 	case lonja.Endorsement:
 		return statement.Endorsement(v)
+	case consent:
+		return statement.Consent(v.user, v.first, v.key)
 	case lonja.Revocation:
 		return statement.Revocation(v)
 	}
@@ -138,9 +155,11 @@ var anyStatement = rapid.Custom(func(t *rapid.T) any {
 	user := lonja.UserName(anyText.Draw(t, "user"))
 	date := rapid.Int64().Draw(t, "date")
 	key, by := draw32(t, "key"), draw32(t, "by")
-	switch rapid.IntRange(0, 2).Draw(t, "kind") {
+	switch rapid.IntRange(0, 3).Draw(t, "kind") {
 	case 0:
 		return lonja.Endorsement{User: user, Key: key, Label: anyText.Draw(t, "label"), Date: date, By: by}
+	case 2:
+		return consent{user, by, key}
 	case 1:
 		return lonja.Revocation{User: user, Key: key, Date: date, By: by}
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"lonja"
 )
@@ -16,9 +17,15 @@ import (
 //	keys   1, how many, then each: key 32, date, revoked, length of the label,
 //	       label, endorser: 0 for none, else its place in the list counted from
 //	       1, and then the signature 64
+//	keys   2, likewise, but behind each signature the consent 64
 //
-// Whose they are is not in them: they stand in the records of that user.
-const recordVersion = 1
+// Whose they are is not in them: they stand in the records of that user. Keys of
+// which none has a consent have version 1: so a list has one form only, and those
+// with one key are read by each lonja.
+const (
+	recordVersion  = 1
+	consentVersion = 2 // of keys
+)
 
 // AppendProof appends the compact form of a proof that CheckForm has taken.
 func AppendProof(b []byte, p *lonja.Proof) []byte {
@@ -41,7 +48,7 @@ func AppendProof(b []byte, p *lonja.Proof) []byte {
 func DecodeProof(b []byte) (*lonja.Proof, error) {
 	r := reader{rest: b}
 	var p lonja.Proof
-	r.version()
+	r.version(recordVersion)
 	r.fixed(p.File[:])
 	p.Date = r.number()
 	r.fixed(p.Key[:])
@@ -68,7 +75,8 @@ func AppendKeys(b []byte, ring []lonja.KeyRecord) ([]byte, error) {
 	if err := checkOrder(ring); err != nil {
 		return b, untrusted("", err)
 	}
-	b = binary.AppendUvarint(append(b, recordVersion), uint64(len(ring)))
+	version := keysVersion(ring)
+	b = binary.AppendUvarint(append(b, version), uint64(len(ring)))
 	for i, r := range ring {
 		b = append(b, r.Key[:]...)
 		b = binary.AppendVarint(b, r.Date)
@@ -78,16 +86,27 @@ func AppendKeys(b []byte, ring []lonja.KeyRecord) ([]byte, error) {
 		b = binary.AppendUvarint(b, uint64(find(ring[:i], r.By)+1))
 		if i > 0 {
 			b = append(b, r.Signature[:]...)
+			if version == consentVersion {
+				b = append(b, r.Consent[:]...)
+			}
 		}
 	}
 	return b, nil
+}
+
+// keysVersion returns which form keys are written in.
+func keysVersion(ring []lonja.KeyRecord) byte {
+	if slices.ContainsFunc(ring, func(r lonja.KeyRecord) bool { return r.Consent != lonja.Signature{} }) {
+		return consentVersion
+	}
+	return recordVersion
 }
 
 // DecodeKeys is the way back, for the keys of user; there may be none. As for
 // DecodeProof, signatures are not checked, and the error is of kind Damaged.
 func DecodeKeys(user lonja.UserName, b []byte) ([]lonja.KeyRecord, error) {
 	r := reader{rest: b}
-	r.version()
+	version := r.version(consentVersion)
 	var ring []lonja.KeyRecord
 	for range r.count(lonja.MaxKeys) {
 		k := lonja.KeyRecord{Endorsement: lonja.Endorsement{User: user}}
@@ -98,11 +117,17 @@ func DecodeKeys(user lonja.UserName, b []byte) ([]lonja.KeyRecord, error) {
 		if by := r.count(len(ring)); by > 0 {
 			k.By = ring[by-1].Key
 			r.fixed(k.Signature[:])
+			if version == consentVersion {
+				r.fixed(k.Consent[:])
+			}
 		}
 		ring = append(ring, k)
 	}
 	if r.err == nil {
 		r.err = checkOrder(ring)
+	}
+	if r.err == nil && version != keysVersion(ring) {
+		r.err = errors.New("none of the keys has a consent, and yet there is room for it")
 	}
 	if err := r.end(); err != nil {
 		return nil, &lonja.Error{Kind: lonja.Damaged, Op: "read keys", User: user, Err: err}
@@ -131,10 +156,16 @@ func (r *reader) take(n int) []byte {
 	return part
 }
 
-func (r *reader) version() {
-	if v := r.take(1); r.err == nil && v[0] != recordVersion {
+// version reads a version that is at most most.
+func (r *reader) version(most byte) byte {
+	v := r.take(1)
+	if r.err != nil {
+		return 0
+	}
+	if v[0] == 0 || v[0] > most {
 		r.err = fmt.Errorf("it has version %d, which this lonja does not know", v[0])
 	}
+	return v[0]
 }
 
 func (r *reader) fixed(to []byte) { copy(to, r.take(len(to))) }

@@ -2,6 +2,7 @@ package statement_test
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
 	"math"
 	"reflect"
@@ -54,9 +55,12 @@ func TestRecordsAreExact(t *testing.T) {
 		if err := c.decode(append(bytes.Clone(c.whole), 0)); !errors.Is(err, lonja.Damaged) {
 			t.Errorf("%s: one byte more: got error %v, want %v", name, err, lonja.Damaged)
 		}
-		if err := c.decode(append([]byte{2}, c.whole[1:]...)); !errors.Is(err, lonja.Damaged) {
-			t.Errorf("%s: of version 2: got error %v, want %v", name, err, lonja.Damaged)
+		if err := c.decode(append([]byte{3}, c.whole[1:]...)); !errors.Is(err, lonja.Damaged) {
+			t.Errorf("%s: of version 3: got error %v, want %v", name, err, lonja.Damaged)
 		}
+	}
+	if err := decodeKeys([]byte{2, 0}); !errors.Is(err, lonja.Damaged) {
+		t.Errorf("of version 2, without consents: got error %v, want %v", err, lonja.Damaged)
 	}
 	long := append([]byte{1}, 0x80, 0) // no keys, said in two bytes
 	if err := decodeKeys(long); !errors.Is(err, lonja.Damaged) {
@@ -86,6 +90,7 @@ func FuzzDecodeKeys(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(b)
+	f.Add(keysOfBefore)
 	f.Add([]byte{1, 0})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		ring, err := statement.DecodeKeys("ana", b)
@@ -98,4 +103,39 @@ func FuzzDecodeKeys(f *testing.F) {
 		}
 		_ = statement.CheckRing(ring) // must end
 	})
+}
+
+// TestKeysOfBefore: what was written when keys did not have to agree is read, and
+// written again as it was.
+func TestKeysOfBefore(t *testing.T) {
+	ring, err := statement.DecodeKeys("ana", keysOfBefore)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := unagreed(endorsed(t, first(1), 1, 2, 200))
+	if !slices.Equal(ring, want) {
+		t.Errorf("got %+v, want %+v", ring, want)
+	}
+	if err := statement.CheckRing(ring); err != nil {
+		t.Error(err)
+	}
+	if again, err := statement.AppendKeys(nil, ring); err != nil || !bytes.Equal(again, keysOfBefore) {
+		t.Errorf("got %x, %v; want %x", again, err, keysOfBefore)
+	}
+}
+
+// keysOfBefore are the keys of seeds 1 and 2 as they were written before there
+// were consents.
+var keysOfBefore = must(hex.DecodeString("" +
+	"01028a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f" +
+	"6f5cc8010000008139770ea87d175f56a35466c34c7ecccb8d8a91b4ee37a25d" +
+	"f60f5b8fc9b394900300086465766963652032015894eb893e6e9c4a3737e5fc" +
+	"cf00d808dd4eab56f2386b6befb9ea8af9d1e22bbae2ee7a464a46d6e8fb82eb" +
+	"e1b3c295a2ff26b8a9ea0e1d1d688675d35b2a0c"))
+
+func must(b []byte, err error) []byte {
+	if err != nil {
+		panic(err)
+	}
+	return b
 }

@@ -10,7 +10,7 @@ import (
 
 // CheckRing returns nil if ring can be the keys of one user: the first endorsed
 // by none, each further one by an earlier one, each there once, all signatures
-// right. Which of them count, Speaks and Follows tell. The error is of kind
+// right. A key that has not agreed may be among them: there were such once. Which of them count, Speaks and Follows tell. The error is of kind
 // Untrusted.
 func CheckRing(ring []lonja.KeyRecord) error {
 	if len(ring) == 0 {
@@ -27,6 +27,12 @@ func CheckRing(ring []lonja.KeyRecord) error {
 		if err := VerifyEndorsement(r.Endorsement); err != nil {
 			return untrusted(user, err)
 		}
+		if !Agreed(r.Endorsement) {
+			continue
+		}
+		if err := VerifyConsent(ring[0].Key, r.Endorsement); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -40,7 +46,7 @@ func checkOrder(ring []lonja.KeyRecord) error {
 	if len(ring) > lonja.MaxKeys {
 		return fmt.Errorf("%d keys, at most %d may be", len(ring), lonja.MaxKeys)
 	}
-	if len(ring) > 0 && ring[0].Signature != (lonja.Signature{}) {
+	if len(ring) > 0 && (ring[0].Signature != lonja.Signature{} || ring[0].Consent != lonja.Signature{}) {
 		return errors.New("the first key is signed by another")
 	}
 	for i, r := range ring {
@@ -82,11 +88,12 @@ func checkEndorser(before []lonja.KeyRecord, r lonja.KeyRecord) error {
 
 // Speaks reports whether key speaks for the user of ring, which CheckRing has
 // taken: it is not revoked, and neither was, by the dates of the endorsements,
-// any key when it endorsed the next one on the way from the first key to it.
+// any key when it endorsed the next one on the way from the first key to it; and
+// all on that way have agreed.
 //
 // Those dates are what the keys themselves have signed. That a stolen key does
 // not date back what it signs after it was revoked, the directory sees to when
-// it takes an endorsement (CheckEndorsement). That a key is revoked is the
+// it takes an endorsement (Endorse). That a key is revoked is the
 // directory's word: it can take rights away, and give none.
 func Speaks(ring []lonja.KeyRecord, key lonja.PublicKey) bool {
 	return len(ring) > 0 && follow(ring, ring[0].Key, key) == nil
@@ -122,6 +129,9 @@ func follow(ring []lonja.KeyRecord, from, key lonja.PublicKey) error {
 		if by < 0 {
 			return untrusted(user, fmt.Errorf("key %s does not follow from key %s, which is trusted", short(key), short(from)))
 		}
+		if !Agreed(ring[at].Endorsement) {
+			return untrusted(user, fmt.Errorf("key %s has not agreed to speak for the user", short(ring[at].Key)))
+		}
 		if end := ring[by].Revoked; end != 0 && end <= ring[at].Date {
 			return untrusted(user, fmt.Errorf("key %s is endorsed by one that was revoked then", short(ring[at].Key)))
 		}
@@ -130,24 +140,36 @@ func follow(ring []lonja.KeyRecord, from, key lonja.PublicKey) error {
 	return nil
 }
 
-// CheckEndorsement returns nil if e may be added to ring, which CheckRing has
-// taken: by a key that speaks for the user now, for a key that is new.
-// Untrusted, or Limited if there are MaxKeys already.
-func CheckEndorsement(ring []lonja.KeyRecord, e lonja.Endorsement) error {
-	if len(ring) >= lonja.MaxKeys {
-		return &lonja.Error{
+// Endorse returns ring, which CheckRing has taken, with one key more, by an
+// endorsement of a key that speaks for the user now: a new key, or, in its own
+// place, one that had not agreed. Ring itself is not changed. Untrusted, or
+// Limited if there are MaxKeys already.
+func Endorse(ring []lonja.KeyRecord, e lonja.Endorsement) ([]lonja.KeyRecord, error) {
+	if !Speaks(ring, e.By) {
+		return nil, untrusted(e.User, fmt.Errorf("key %s does not speak for the user and cannot endorse another", short(e.By)))
+	}
+	next, added := slices.Clip(slices.Clone(ring)), lonja.KeyRecord{Endorsement: e}
+	if at := find(ring, e.Key); at >= 0 && !Agreed(ring[at].Endorsement) && ring[at].Revoked == 0 {
+		next[at] = added
+	} else if len(ring) < lonja.MaxKeys {
+		next = append(next, added)
+	} else {
+		return nil, &lonja.Error{
 			Kind: lonja.Limited, Op: "add key", User: e.User,
 			Err: fmt.Errorf("an account has at most %d keys, revoked ones included", lonja.MaxKeys),
 		}
 	}
-	if !Speaks(ring, e.By) {
-		return untrusted(e.User, fmt.Errorf("key %s does not speak for the user and cannot endorse another", short(e.By)))
-	}
-	next := append(slices.Clip(slices.Clone(ring)), lonja.KeyRecord{Endorsement: e})
 	if err := checkOrder(next); err != nil {
-		return untrusted(e.User, err)
+		return nil, untrusted(e.User, err)
 	}
-	return VerifyEndorsement(e)
+	err := VerifyEndorsement(e)
+	if err == nil {
+		err = VerifyConsent(ring[0].Key, e)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return next, nil
 }
 
 // CheckRevocation returns nil if r takes back a key of ring, which CheckRing has

@@ -18,8 +18,19 @@ func first(n byte) []lonja.KeyRecord {
 	return []lonja.KeyRecord{{Endorsement: lonja.Endorsement{User: "ana", Key: publicOf(seedOf(n)), Date: 100}}}
 }
 
-// endorsed returns ring with the key of seed n, endorsed at date by that of seed
-// by.
+// agreed returns e with the consent of its key, which is that of seed n, to speak
+// for the account of ring.
+func agreed(t testing.TB, ring []lonja.KeyRecord, e lonja.Endorsement, n byte) lonja.Endorsement {
+	t.Helper()
+	var err error
+	if e.Consent, err = statement.SignConsent(e.User, ring[0].Key, seedOf(n)); err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// endorsed returns ring with the key of seed n, which agrees, endorsed at date by
+// that of seed by.
 func endorsed(t testing.TB, ring []lonja.KeyRecord, by, n byte, date int64) []lonja.KeyRecord {
 	t.Helper()
 	e, err := statement.SignEndorsement(lonja.Endorsement{
@@ -28,7 +39,7 @@ func endorsed(t testing.TB, ring []lonja.KeyRecord, by, n byte, date int64) []lo
 	if err != nil {
 		t.Fatal(err)
 	}
-	return append(slices.Clip(ring), lonja.KeyRecord{Endorsement: e})
+	return append(slices.Clip(ring), lonja.KeyRecord{Endorsement: agreed(t, ring, e, n)})
 }
 
 func revoked(ring []lonja.KeyRecord, n byte, date int64) []lonja.KeyRecord {
@@ -124,6 +135,8 @@ func TestBadRings(t *testing.T) {
 		"a label that clears": spoiled(0, func(r *lonja.KeyRecord) { r.Label = "\x1b[2J" }),
 		"another date":        spoiled(1, func(r *lonja.KeyRecord) { r.Date-- }),
 		"another endorser":    spoiled(2, func(r *lonja.KeyRecord) { r.By = good[0].Key }),
+		"another's consent":   spoiled(1, func(r *lonja.KeyRecord) { r.Consent = good[2].Consent }),
+		"first one agrees":    spoiled(0, func(r *lonja.KeyRecord) { r.Consent = good[1].Consent }),
 		"no signature":        spoiled(1, func(r *lonja.KeyRecord) { r.Signature = lonja.Signature{} }),
 		"a weak first key":    {{Endorsement: lonja.Endorsement{User: "ana"}}},
 	} {
@@ -136,29 +149,35 @@ func TestBadRings(t *testing.T) {
 	}
 }
 
-func TestCheckEndorsement(t *testing.T) {
+func TestEndorse(t *testing.T) {
 	ring := revoked(endorsed(t, endorsed(t, first(1), 1, 2, 200), 1, 3, 300), 3, 400)
 	endorse := func(by, n byte) lonja.Endorsement {
 		e, err := statement.SignEndorsement(lonja.Endorsement{User: "ana", Key: publicOf(seedOf(n)), Date: 350}, seedOf(by))
 		if err != nil {
 			t.Fatal(err)
 		}
-		return e
+		return agreed(t, ring, e, n)
 	}
 	for name, c := range map[string]struct {
 		e  lonja.Endorsement
 		ok bool
 	}{
-		"by the first":             {endorse(1, 9), true},
-		"by the second":            {endorse(2, 9), true},
-		"by one revoked meanwhile": {endorse(3, 9), false},
-		"by a stranger":            {endorse(8, 9), false},
-		"there already":            {endorse(1, 2), false},
-		"revoked, back again":      {endorse(1, 3), false},
-		"another user's":           {func() lonja.Endorsement { e := endorse(1, 9); e.User = "eva"; return e }(), false},
-		"not signed":               {func() lonja.Endorsement { e := endorse(1, 9); e.Signature[5]++; return e }(), false},
+		"by the first":                  {endorse(1, 9), true},
+		"by the second":                 {endorse(2, 9), true},
+		"by one revoked meanwhile":      {endorse(3, 9), false},
+		"by a stranger":                 {endorse(8, 9), false},
+		"there already":                 {endorse(1, 2), false},
+		"revoked, back again":           {endorse(1, 3), false},
+		"another user's":                {func() lonja.Endorsement { e := endorse(1, 9); e.User = "eva"; return e }(), false},
+		"not signed":                    {func() lonja.Endorsement { e := endorse(1, 9); e.Signature[5]++; return e }(), false},
+		"not agreed to":                 {func() lonja.Endorsement { e := endorse(1, 9); e.Consent = lonja.Signature{}; return e }(), false},
+		"agreed to by another":          {agreed(t, ring, endorse(1, 9), 1), false},
+		"agreed to for another account": {agreed(t, first(2), endorse(1, 9), 9), false},
 	} {
-		err := statement.CheckEndorsement(ring, c.e)
+		next, err := statement.Endorse(ring, c.e)
+		if err == nil && (len(next) != len(ring)+1 || next[len(ring)].Endorsement != c.e) {
+			t.Errorf("%s: got %+v", name, next)
+		}
 		if (err == nil) != c.ok || err != nil && !errors.Is(err, lonja.Untrusted) {
 			t.Errorf("%s: got error %v, want none: %t", name, err, c.ok)
 		}
@@ -170,7 +189,7 @@ func TestCheckEndorsement(t *testing.T) {
 	for n := range byte(lonja.MaxKeys - 1) {
 		full = endorsed(t, full, 1, n+10, 200)
 	}
-	if err := statement.CheckEndorsement(full, endorse(1, 9)); !errors.Is(err, lonja.Limited) {
+	if _, err := statement.Endorse(full, endorse(1, 9)); !errors.Is(err, lonja.Limited) {
 		t.Errorf("one too many: got error %v, want %v", err, lonja.Limited)
 	}
 }
@@ -210,7 +229,7 @@ func TestCheckRevocation(t *testing.T) {
 	}
 }
 
-// TestRingAgainstModel: rings that grow by what CheckEndorsement and
+// TestRingAgainstModel: rings that grow by what Endorse and
 // CheckRevocation let through are good ones, survive being stored, always leave
 // somebody who speaks unless that one took itself back, and Follows agrees with
 // a plain search.
@@ -232,8 +251,17 @@ func TestRingAgainstModel(t *testing.T) {
 			}
 			skew := rapid.Int64Range(-3, 3).Draw(rt, "skew")
 			e, err := statement.SignEndorsement(lonja.Endorsement{User: "ana", Key: publicOf(seedOf(n)), Date: date + skew}, seedOf(by))
-			if err == nil && statement.CheckEndorsement(ring, e) == nil {
-				ring = append(ring, lonja.KeyRecord{Endorsement: e})
+			if err != nil {
+				continue
+			}
+			if !rapid.Bool().Draw(rt, "agrees") { // as it was once taken
+				if next := append(slices.Clip(ring), lonja.KeyRecord{Endorsement: e}); statement.Speaks(ring, e.By) && statement.CheckRing(next) == nil {
+					ring = next
+				}
+				continue
+			}
+			if next, err := statement.Endorse(ring, agreed(t, ring, e, n)); err == nil {
+				ring = next
 			}
 		}
 		checkRoundTrip(rt, ring)
@@ -255,7 +283,7 @@ func reaches(ring []lonja.KeyRecord, pinned, n byte) bool {
 		reached := map[lonja.PublicKey]bool{}
 		ends := map[lonja.PublicKey]int64{}
 		for _, r := range ring {
-			if end := ends[r.By]; r.Key == from || reached[r.By] && (end == 0 || r.Date < end) {
+			if end := ends[r.By]; r.Key == from || reached[r.By] && statement.Agreed(r.Endorsement) && (end == 0 || r.Date < end) {
 				reached[r.Key] = true
 			}
 			ends[r.Key] = r.Revoked

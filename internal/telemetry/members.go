@@ -65,6 +65,36 @@ type instrumentedMembers struct {
 // Authorize implements lonja.Members.
 func (i *instrumentedMembers) Authorize(member lonja.Member) error { return i.dir.Authorize(member) }
 
+// Account implements lonja.Members. It is not counted, as Authorize is not.
+func (i *instrumentedMembers) Account(ctx context.Context, member lonja.Member) (uint64, error) {
+	return i.dir.Account(ctx, member)
+}
+
+// UnregisterMember implements lonja.Members. It counts as Unregister, and the two
+// below as Disconnect and Delete.
+func (i *instrumentedMembers) UnregisterMember(ctx context.Context, member lonja.Member) error {
+	start := time.Now()
+	err := i.dir.UnregisterMember(ctx, member)
+	i.instrumented.metrics[lonja.OpUnregister].done(start, err)
+	return err
+}
+
+// DisconnectMember implements lonja.Members.
+func (i *instrumentedMembers) DisconnectMember(ctx context.Context, member lonja.Member) error {
+	start := time.Now()
+	err := i.dir.DisconnectMember(ctx, member)
+	i.instrumented.metrics[lonja.OpDisconnect].done(start, err)
+	return err
+}
+
+// DeleteMember implements lonja.Members.
+func (i *instrumentedMembers) DeleteMember(ctx context.Context, member lonja.Member, name lonja.FileName) error {
+	start := time.Now()
+	err := i.dir.DeleteMember(ctx, member, name)
+	i.instrumented.metrics[lonja.OpDelete].done(start, err)
+	return err
+}
+
 // RegisterMember implements lonja.Members.
 func (i *instrumentedMembers) RegisterMember(ctx context.Context, member lonja.Member, invitation lonja.Invitation) error {
 	start := time.Now()

@@ -18,7 +18,16 @@ type failingMembers struct {
 }
 
 func (f failingMembers) Authorize(lonja.Member) error { return f.err }
-func (f failingMembers) Bound(u lonja.UserName) bool  { return u == "bound" }
+func (f failingMembers) Account(context.Context, lonja.Member) (uint64, error) {
+	return 0, f.err
+}
+func (f failingMembers) UnregisterMember(context.Context, lonja.Member) error { return f.err }
+func (f failingMembers) DisconnectMember(context.Context, lonja.Member) error { return f.err }
+func (f failingMembers) DeleteMember(context.Context, lonja.Member, lonja.FileName) error {
+	return f.err
+}
+
+func (f failingMembers) Bound(u lonja.UserName) bool { return u == "bound" }
 
 func (f failingMembers) RegisterMember(context.Context, lonja.Member, lonja.Invitation) error {
 	return f.err

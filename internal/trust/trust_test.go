@@ -158,6 +158,8 @@ func ring(t testing.TB, first byte, more ...byte) []lonja.KeyRecord {
 	for _, n := range more {
 		e, err := statement.SignEndorsement(lonja.Endorsement{User: "ana", Key: publicOf(n), Date: 200}, seedKey(first))
 		must(t, err)
+		e.Consent, err = statement.SignConsent("ana", publicOf(first), seedKey(n))
+		must(t, err)
 		all = append(all, lonja.KeyRecord{Endorsement: e})
 	}
 	return all
@@ -191,6 +193,11 @@ func TestUsers(t *testing.T) {
 	forged = append(forged, lonja.KeyRecord{Endorsement: forged[1].Endorsement})
 	forged[2].Key = publicOf(4)
 	refused(t, s.MeetUser(one, forged, publicOf(4)))
+	unagreed := ring(t, 1, 4) // a key that did not agree
+	unagreed[1].Consent = lonja.Signature{}
+	refused(t, s.MeetUser(one, unagreed, publicOf(4)))
+	unagreed[1].Consent = ring(t, 2, 4)[1].Consent // but to speak for another's account
+	refused(t, s.MeetUser(one, unagreed, publicOf(4)))
 	revoked := ring(t, 1, 2)
 	revoked[0].Revoked = 300
 	check(revoked, 2, Known)

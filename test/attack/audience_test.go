@@ -88,10 +88,14 @@ func TestNameWithoutTheKey(t *testing.T) {
 	vouched := func(whose, by *citizen) lonja.KeyRecord {
 		e, err := statement.SignEndorsement(lonja.Endorsement{User: "luis", Key: whose.member.Key, Date: 2}, by.key)
 		v.ok(err)
+		e.Consent, err = statement.SignConsent("luis", by.member.Key, whose.key)
+		v.ok(err)
 		return lonja.KeyRecord{Endorsement: e}
 	}
 	claimed := vouched(device, luis)
 	claimed.Signature[0] ^= 1
+	unasked := vouched(directory, luis)
+	unasked.Consent = lonja.Signature{}
 	hers := key("luis", luis.member.Key)
 	for name, c := range map[string]struct {
 		as   *citizen
@@ -108,6 +112,7 @@ func TestNameWithoutTheKey(t *testing.T) {
 		"another key in the place of his":  {directory, "luis", []lonja.KeyRecord{key("luis", directory.member.Key)}, false},
 		"another key before his":           {directory, "luis", []lonja.KeyRecord{key("luis", directory.member.Key), vouched(luis, directory)}, false},
 		"one that he has not signed":       {device, "luis", []lonja.KeyRecord{hers, claimed}, false},
+		"one that has not agreed":          {directory, "luis", []lonja.KeyRecord{hers, unasked}, false},
 		"another key in the place of hers": {directory, "ana", []lonja.KeyRecord{key("ana", directory.member.Key)}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -167,6 +172,8 @@ func TestAccountBeganWithItsKey(t *testing.T) {
 	v := newTown(t)
 	ana, luis, directory := v.resident("ana"), v.resident("luis"), v.citizen("evil")
 	e, err := statement.SignEndorsement(lonja.Endorsement{User: "ana", Key: ana.member.Key, Date: 2}, directory.key)
+	v.ok(err)
+	e.Consent, err = statement.SignConsent("ana", directory.member.Key, ana.key) // as if she had been tricked
 	v.ok(err)
 	v.rules.lies(func(truth []lonja.KeyRecord) []lonja.KeyRecord {
 		if truth[0].User != "ana" {

@@ -48,6 +48,8 @@ func (c *citizen) revoke() {
 	c.town.ok(err)
 	e, err := statement.SignEndorsement(lonja.Endorsement{User: c.member.User, Key: second.PublicKey(), Date: time.Now().Unix() - 10}, c.key)
 	c.town.ok(err)
+	e.Consent, err = statement.SignConsent(c.member.User, c.member.Key, second)
+	c.town.ok(err)
 	c.town.ok(c.client.AddKey(ctx, c.member, e))
 	r, err := statement.SignRevocation(lonja.Revocation{User: c.member.User, Key: c.member.Key, Date: time.Now().Unix()}, second)
 	c.town.ok(err)
@@ -289,5 +291,38 @@ func TestNothingResumes(t *testing.T) {
 			}
 			_ = conn.Close()
 		}
+	}
+}
+
+// TestUnregisteredMember: what was issued for an account is good no more when the
+// account has ended, although it lasts; what is issued to the same key for its next
+// account is.
+func TestUnregisteredMember(t *testing.T) {
+	v := newTown(t)
+	ctx := t.Context()
+	ana, luis := v.resident("ana"), v.resident("luis")
+	file := ana.offers("f", "the content").Proof.File
+	served := func(cert tls.Certificate) bool {
+		return strings.HasSuffix(asks(t, ana.way(), file, cert), "the content")
+	}
+	first := luis.issued()
+	if !served(first) {
+		t.Fatal("a member is not served")
+	}
+	v.ok(luis.Disconnect(ctx, "luis"))
+	v.ok(luis.Unregister(ctx, "luis"))
+	v.comes("nothing is served with the certificate of an account that has ended", func() bool { return !served(first) })
+	v.ok(luis.Register(ctx, "luis"))
+	if !served(luis.issued()) {
+		t.Error("the next account of the same key is not served")
+	}
+	if served(first) {
+		t.Error("the certificate of the account before is good again")
+	}
+	v.ok(ana.Disconnect(ctx, "ana")) // a node that begins later hears of it too
+	v.ok(ana.Connect(ctx, "ana"))
+	v.comes("that is so for a node that has just begun", func() bool { return !served(first) })
+	if !served(luis.issued()) {
+		t.Error("a node that has just begun does not serve the next account")
 	}
 }

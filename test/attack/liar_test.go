@@ -106,9 +106,11 @@ func TestSwappedKey(t *testing.T) {
 			t.Errorf("%v does not say what to do", err)
 		}
 	}
-	// A proper endorsement of hers is believed.
+	// A proper endorsement of hers, which the other key has agreed to, is believed.
 	e := unsigned.Endorsement
 	e, err = statement.SignEndorsement(e, ana.key)
+	v.ok(err)
+	e.Consent, err = statement.SignConsent("ana", ana.member.Key, eve.key)
 	v.ok(err)
 	v.rules.lies(func([]lonja.KeyRecord) []lonja.KeyRecord {
 		return []lonja.KeyRecord{first(ana.member.Key), {Endorsement: e}}

@@ -46,15 +46,15 @@ type liar struct {
 	keeps   error                                     // what it says instead of deleting; nil: it does
 }
 
-// Delete implements lonja.Directory.
-func (l *liar) Delete(ctx context.Context, user lonja.UserName, name lonja.FileName) error {
+// DeleteMember implements lonja.Members.
+func (l *liar) DeleteMember(ctx context.Context, member lonja.Member, name lonja.FileName) error {
 	l.mu.Lock()
 	keeps := l.keeps
 	l.mu.Unlock()
 	if keeps != nil {
 		return keeps
 	}
-	return l.Directory.Delete(ctx, user, name)
+	return l.Directory.DeleteMember(ctx, member, name)
 }
 
 // keepsAll has the directory delete nothing, and say that; nil has it delete again.
@@ -135,8 +135,8 @@ func (v *town) serve(config *tls.Config) string {
 	return ln.Addr().String()
 }
 
-func (v *town) issue(m lonja.Member) (apiserver.Certificate, error) {
-	der, err := v.authority.Issue(m, time.Hour)
+func (v *town) issue(m lonja.Member, account uint64) (apiserver.Certificate, error) {
+	der, err := v.authority.Issue(m, account, time.Hour)
 	now := time.Now()
 	return apiserver.Certificate{Chain: [][]byte{der}, NotBefore: now, NotAfter: now.Add(time.Hour)}, err
 }
@@ -296,10 +296,21 @@ func (c *citizen) way() string {
 	return status.Ways[0].String()
 }
 
+// issued returns the certificate of the citizen's account, as the directory would
+// issue it now.
+func (c *citizen) issued() tls.Certificate {
+	c.town.Helper()
+	account, err := c.town.rules.Account(c.town.Context(), c.member)
+	c.town.ok(err)
+	der, err := c.town.authority.Issue(c.member, account, time.Hour)
+	c.town.ok(err)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: c.key}
+}
+
 // certificate returns one of that authority's for the citizen's key.
 func (c *citizen) certificate(a *authority.Authority, user lonja.UserName, life time.Duration) tls.Certificate {
 	c.town.Helper()
-	der, err := a.Issue(lonja.Member{User: user, Key: c.member.Key}, life)
+	der, err := a.Issue(lonja.Member{User: user, Key: c.member.Key}, 1, life)
 	c.town.ok(err)
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: c.key}
 }
