@@ -52,6 +52,7 @@ func newAdminOutCommand(operation string, cmd *cobra.Command) *cobra.Command {
 	opts.addFlags(cmd.Flags())
 	cmd.Flags().StringVarP(&opts.output, "output", "o", throughStandard, "`file` to write; it appears once it is complete")
 	cmd.Flags().BoolVar(&opts.force, "force", false, "replace that file if it exists")
+	notSettings(cmd.Flags(), "output", "force")
 	return cmd
 }
 

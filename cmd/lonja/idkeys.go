@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"lonja"
 	"lonja/internal/identity"
@@ -203,13 +204,38 @@ func (a *asker) add(cmd *cobra.Command, asJSON bool, name lonja.UserName) error 
 	}
 	_, err = fmt.Fprintf(cmd.OutOrStdout(), `On a device that acts for %s, type
 
-  lonja id endorse %s --label "this device"
+  lonja id endorse --label "this device" %s
 
 It shows this key; the words must be the same:
   %s
   %s
-`, lonja.Printable(string(name)), key, identity.Words(key.ID()), identity.Hex(key.ID()))
+`, lonja.Printable(string(name)), typed(key), identity.Words(key.ID()), identity.Hex(key.ID()))
 	return err
+}
+
+// typed is a key as an argument: one in 64 begins with a dash, and would be taken
+// for flags.
+func typed(key lonja.PublicKey) string {
+	if text := key.String(); strings.HasPrefix(text, "-") {
+		return "-- " + text
+	}
+	return key.String()
+}
+
+// explainDash tells who typed such a key alone what to type.
+func explainDash(cmd *cobra.Command) {
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
+			text := "--" + unknown.GetSpecifiedName()
+			if group := unknown.GetSpecifiedShortnames(); group != "" {
+				text = "-" + group
+			}
+			if key, err := lonja.ParsePublicKey(text); err == nil {
+				return usagef("this key begins with a dash: put it last, behind two more: %s %s", cmd.CommandPath(), typed(key))
+			}
+		}
+		return cmd.Root().FlagErrorFunc()(cmd, err)
+	})
 }
 
 func newIDEndorseCommand() *cobra.Command {
@@ -242,6 +268,7 @@ name too. Who knows your key follows to that one. "lonja id revoke" takes it bac
 	opts.addFlags(cmd.Flags())
 	cmd.Flags().StringVar(&label, "label", "", "what you call the device")
 	notSettings(cmd.Flags(), "label")
+	explainDash(cmd)
 	return cmd
 }
 
@@ -273,6 +300,7 @@ no longer listed. KEY is the public key, or the beginning of its fingerprint as
 		},
 	}
 	opts.addFlags(cmd.Flags())
+	explainDash(cmd)
 	return cmd
 }
 
