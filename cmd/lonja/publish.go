@@ -220,9 +220,15 @@ func (a *asker) unpublish(cmd *cobra.Command, typed string, asJSON bool) error {
 	return err
 }
 
+// An unpublishedLine is what was taken off the list, as programs are told it.
+type unpublishedLine struct {
+	Unpublished      string `json:"unpublished"`
+	UnpublishedBytes []byte `json:"unpublished_bytes,omitempty"` // where that cannot say them; see notText
+}
+
 func showUnpublished(w io.Writer, name lonja.FileName, asJSON bool) error {
 	if asJSON {
-		return writeJSONLine(w, map[string]string{"unpublished": string(name)})
+		return writeJSONLine(w, unpublishedLine{string(name), notText(string(name))})
 	}
 	_, err := fmt.Fprintf(w, "unpublished %s\n", lonja.Printable(string(name)))
 	return err
