@@ -11,11 +11,15 @@ import (
 type adminOptions struct{ address string }
 
 func (o *adminOptions) addFlags(f *pflag.FlagSet) {
-	usual := cmp.Or(os.Getenv(adminVariable), adminDefault)
-	if usual == adminOff {
-		usual = adminDefault
+	said := os.Getenv(adminVariable)
+	if said == adminOff {
+		said = ""
 	}
+	usual := cmp.Or(said, adminDefault)
 	f.StringVar(&o.address, adminFlag, usual, "`address` of the running directory: HOST:PORT or "+unixScheme+"PATH")
+	if said != "" {
+		defaultIsFrom(f, adminFlag, adminVariable)
+	}
 }
 
 func newAdminCommand() *cobra.Command {

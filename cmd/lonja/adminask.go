@@ -34,6 +34,7 @@ func newAdminUsersCommand() *cobra.Command {
 	}
 	opts.addFlags(cmd.Flags())
 	cmd.Flags().BoolVar(&opts.json, "json", false, "a JSON object a line")
+	notSettings(cmd.Flags(), "json")
 	return cmd
 }
 
@@ -87,6 +88,7 @@ func newAdminStatsCommand() *cobra.Command {
 	}
 	opts.addFlags(cmd.Flags())
 	cmd.Flags().BoolVar(&opts.json, "json", false, "as JSON")
+	notSettings(cmd.Flags(), "json")
 	return cmd
 }
 
@@ -120,6 +122,7 @@ index. The directory goes on working meanwhile. Anything wrong is exit status 1.
 	}
 	opts.addFlags(cmd.Flags())
 	cmd.Flags().BoolVar(&opts.json, "json", false, "as JSON")
+	notSettings(cmd.Flags(), "json")
 	return cmd
 }
 
@@ -170,6 +173,7 @@ name is free for anybody afterwards. On a terminal it asks first.`,
 	}
 	opts.addFlags(cmd.Flags())
 	cmd.Flags().BoolVarP(&opts.yes, "yes", "y", false, "do not ask")
+	notSettings(cmd.Flags(), "yes")
 	return cmd
 }
 

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -50,6 +49,7 @@ by a name, --host says that.`,
 	cmd.Flags().DurationVar(&opts.lasts, "for", 0, "how long it lasts, such as 72h; 0 for ever")
 	cmd.Flags().StringVar(&opts.host, "host", "", "`host` or host:port by which people find the directory")
 	cmd.Flags().StringVar(&opts.note, "note", "", "a `text` that tells it from others")
+	notSettings(cmd.Flags(), "json", "uses", "for", "note")
 	return cmd
 }
 
@@ -104,14 +104,9 @@ func (o *adminInviteOptions) link(made admin.Invited) (string, error) {
 		return "", err
 	}
 	if o.host != "" {
-		named, err := link.ParseAddress(o.host)
-		if err != nil {
+		if at, err = link.ParseAddressOr(o.host, at.Port); err != nil {
 			return "", usagef("--host: %w", err)
 		}
-		if strings.HasSuffix(o.host, fmt.Sprint(":", named.Port)) {
-			at.Port = named.Port
-		}
-		at.Host = named.Host
 	}
 	return link.Invitation{Address: at, Fingerprint: id, Secret: made.Secret}.String(), nil
 }
@@ -129,6 +124,7 @@ and its note. With --revoke it takes one back; who has registered with it stays.
 	opts.addFlags(cmd.Flags())
 	cmd.Flags().BoolVar(&opts.json, "json", false, "a JSON object a line")
 	cmd.Flags().StringVar(&opts.revoke, "revoke", "", "take back the invitation with that `id`")
+	notSettings(cmd.Flags(), "json", "revoke")
 	return cmd
 }
 

@@ -33,6 +33,9 @@ const (
 func addServerAdminFlag(f *pflag.FlagSet, address *string) {
 	f.StringVar(address, adminFlag, cmp.Or(os.Getenv(adminVariable), adminDefault),
 		"`address` of health, metrics and \"lonja admin\": HOST:PORT, on loopback for the last, or "+unixScheme+"PATH; "+adminOff+" for none")
+	if os.Getenv(adminVariable) != "" {
+		defaultIsFrom(f, adminFlag, adminVariable)
+	}
 }
 
 // An operatorDoor is where operators reach a directory that runs in this

@@ -26,10 +26,11 @@ type adminStreamOptions struct {
 
 func newAdminExportCommand() *cobra.Command {
 	return newAdminOutCommand("export", &cobra.Command{
-		Short: "write all accounts and publications as JSON lines",
-		Long: `Writes all accounts and publications as JSON lines: for other programs, and to
-take a directory from one engine to another. The last line says that it is the
-last. Who is connected is not in it.`,
+		Short: "write all that the directory keeps as JSON lines",
+		Long: `Writes all accounts with their keys, publications with their proofs, and
+invitations as JSON lines: for other programs, and to take a directory from one
+engine to another. The last line says that it is the last. Who is connected is not
+in it, nor is the directory's own key.`,
 		Example: "  lonja admin export -o directory.jsonl\n  lonja admin export | zstd > directory.jsonl.zst",
 	})
 }
@@ -52,6 +53,7 @@ func newAdminOutCommand(operation string, cmd *cobra.Command) *cobra.Command {
 	opts.addFlags(cmd.Flags())
 	cmd.Flags().StringVarP(&opts.output, "output", "o", throughStandard, "`file` to write; it appears once it is complete")
 	cmd.Flags().BoolVar(&opts.force, "force", false, "replace that file if it exists")
+	notSettings(cmd.Flags(), "output", "force")
 	return cmd
 }
 
@@ -91,8 +93,8 @@ func copyOut(ctx context.Context, client *adminClient, operation string, out io.
 func newAdminImportCommand() *cobra.Command {
 	return newAdminInCommand("import", runAdminImport, &cobra.Command{
 		Short: "add what an export holds",
-		Long: `Adds the accounts and publications of an export to the running directory. What
-is there already stays as it is, so an import that was cut short can be
+		Long: `Adds the accounts, publications and invitations of an export to the running
+directory. What is there already stays as it is, so an import that was cut short can be
 repeated. FILE is "-", or left out, for standard input.`,
 		Example: "  lonja admin import directory.jsonl\n  zstd -dc directory.jsonl.zst | lonja admin import",
 	})

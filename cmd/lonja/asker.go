@@ -66,31 +66,34 @@ func (o *askOptions) asNamed(cmd *cobra.Command, name lonja.UserName, do func(*a
 
 // asker finds out who asks. The caller closes it.
 func (o *askOptions) asker(cmd *cobra.Command) (*asker, error) {
-	state, err := stateDir(o.stateDir)
-	if err != nil {
-		return nil, err
-	}
-	names, err := readNames(state)
-	if err != nil {
-		return nil, err
-	}
-	if o.server == "" {
-		o.server = names.onlyDirectory()
-	}
-	where, err := o.site()
-	if err != nil {
-		return nil, err
-	}
-	user := lonja.UserName(o.user)
-	if user == "" {
-		user, err = names.onlyName(where.name())
-	} else {
-		_, err = lonja.ParseUserName(o.user)
-	}
+	user, err := o.who()
 	if err != nil {
 		return nil, err
 	}
 	return o.askerNamed(cmd, user)
+}
+
+// who returns the user of the options, or else the one that was registered from here.
+func (o *askOptions) who() (lonja.UserName, error) {
+	if err := o.remembered(); err != nil {
+		return "", err
+	}
+	where, err := o.site()
+	if err != nil {
+		return "", err
+	}
+	if o.user != "" {
+		return lonja.ParseUserName(o.user)
+	}
+	state, err := stateDir(o.stateDir)
+	if err != nil {
+		return "", err
+	}
+	names, err := readNames(state)
+	if err != nil {
+		return "", err
+	}
+	return names.onlyName(where.name())
 }
 
 // askerNamed returns what asks as user.

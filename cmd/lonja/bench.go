@@ -46,6 +46,7 @@ func (o *benchOptions) addFlags(f *pflag.FlagSet) {
 	f.Uint64Var(&o.seed, "seed", 1, "same seed, same requests")
 	f.StringVar(&o.csv, "csv", "", "write each measurement to `FILE`")
 	f.StringVar(&o.plots, "plots", "", "write plots, PNG and SVG, to `DIR`")
+	notSettings(f, "csv", "plots")
 }
 
 func newBenchCommand() *cobra.Command {

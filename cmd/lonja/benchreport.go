@@ -26,6 +26,7 @@ func printBenchReport(cmd *cobra.Command, report benchReport, asJSON bool) error
 
 func addBenchJSONFlag(f *pflag.FlagSet, asJSON *bool) {
 	f.BoolVar(asJSON, "json", false, "print the report, with each measurement, as JSON")
+	notSettings(f, "json")
 }
 
 // clusterOptions name a cluster to measure, as those of "lonja server" do.

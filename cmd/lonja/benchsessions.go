@@ -39,6 +39,7 @@ The report goes to standard output, progress to standard error.`,
 	f := cmd.Flags()
 	f.StringVar(&opts.Address, "address", "127.0.0.1:4444", "`host:port` of the directory")
 	f.IntVar(&pid, "pid", 0, "the directory's process, on this machine")
+	notSettings(f, "pid")
 	f.IntVar(&opts.Sessions, "sessions", bench.DefaultSessions, "how many")
 	f.DurationVar(&opts.Renew, "renew", bench.DefaultRenewEvery, "how often each is renewed")
 	f.DurationVar(&opts.Duration, "duration", bench.DefaultSessionsTime, "how long, once all are there")

@@ -62,6 +62,11 @@ func TestWrongUseIsOneClearLine(t *testing.T) {
 		{"client --classic -s localhost --datetime gopher://x", 2, "--datetime"},
 		{"bench directory --clients none", 2, "none"},
 		{"fly", 2, "has no command"},
+		{"help fly", 2, `lonja has no command "fly"`},
+		{"help admin fly", 2, `lonja admin has no command "fly"`},
+		{"completion fly", 2, "has no command"},
+		{"completion bash fly", 2, "unknown command"},
+		{"trust forget localhost --user ana --trust abc", 2, "exclude each other"},
 	} {
 		t.Run(c.args, func(t *testing.T) {
 			status, stdout, stderr := runToEnd(t, strings.Fields(c.args)...)

@@ -114,16 +114,20 @@ type eventLine struct {
 	Dialect string   `json:"dialect,omitempty"`
 	Ways    []string `json:"ways,omitempty"`
 	Key     string   `json:"key,omitempty"`
+
+	UserBytes []byte `json:"user_bytes,omitempty"` // where User cannot say them; see notText
+	NameBytes []byte `json:"name_bytes,omitempty"`
 }
 
 func showEvent(cmd *cobra.Command, e lonja.Event, asJSON bool) error {
-	line := eventLine{Event: cmp.Or(eventNames[e.Kind], "other"), User: string(e.User)}
+	line := eventLine{Event: cmp.Or(eventNames[e.Kind], "other"), User: string(e.User), UserBytes: notText(string(e.User))}
 	switch e.Kind {
 	case lonja.UserConnected:
 		p := presentUser(e.Peer)
 		line.Dialect, line.Ways, line.Key = p.Dialect, p.Ways, p.Key
 	case lonja.Published, lonja.Withdrawn:
 		line.Name, line.Dialect = string(e.Listing.Name), dialectOf(e.Listing)
+		line.NameBytes = notText(line.Name)
 		if e.Listing.Size >= 0 {
 			line.Size = &e.Listing.Size
 		}

@@ -55,6 +55,13 @@ func (f *fair) join(name string) *visitor {
 	return v
 }
 
+// untold has the visitor's commands find the directory by what is remembered.
+func (v *visitor) untold() {
+	alone := *v.fair
+	alone.at = ""
+	v.fair = &alone
+}
+
 // start runs a command on the visitor's machine, in its home.
 func (v *visitor) start(args ...string) *process {
 	v.Helper()

@@ -91,6 +91,12 @@ type foundLine struct {
 
 	Dialect string `json:"dialect,omitempty"`
 	File    string `json:"file,omitempty"` // BLAKE3 of the content; absent for classic
+
+	// Where those above cannot say them; see notText.
+	BaseBytes        []byte `json:"base_bytes,omitempty"`
+	OwnerBytes       []byte `json:"owner_bytes,omitempty"`
+	NameBytes        []byte `json:"name_bytes,omitempty"`
+	DescriptionBytes []byte `json:"description_bytes,omitempty"`
 }
 
 func (w *foundWriter) jsonLines(found []lonja.Found) string {
@@ -99,6 +105,8 @@ func (w *foundWriter) jsonLines(found []lonja.Found) string {
 		line := foundLine{
 			Base: f.Listing.Name.Base(), Online: f.Online, Holders: f.Holders,
 			Owner: string(f.Owner), Name: string(f.Listing.Name), Description: string(f.Listing.Description),
+			BaseBytes: notText(f.Listing.Name.Base()), OwnerBytes: notText(string(f.Owner)),
+			NameBytes: notText(string(f.Listing.Name)), DescriptionBytes: notText(string(f.Listing.Description)),
 		}
 		if f.Listing.Size >= 0 {
 			line.Size = &f.Listing.Size

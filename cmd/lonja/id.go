@@ -32,6 +32,7 @@ Who has a copy of it is you: seal it with a passphrase, or keep the file safe.`,
 	}
 	opts.addFlags(cmd.Flags())
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON object")
+	notSettings(cmd.Flags(), "json")
 	cmd.AddCommand(newIDShowCommand(), newIDExportCommand(), newIDImportCommand(), newIDSealCommand(), newIDUnsealCommand(),
 		newIDCertificateCommand(), newIDKeysCommand(), newIDClaimCommand(), newIDAddCommand(), newIDEndorseCommand(), newIDRevokeCommand())
 	return cmd
@@ -49,6 +50,7 @@ func newIDShowCommand() *cobra.Command {
 	}
 	opts.addFlags(cmd.Flags())
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON object")
+	notSettings(cmd.Flags(), "json")
 	return cmd
 }
 
@@ -101,7 +103,7 @@ func runIDShow(cmd *cobra.Command, opts keyOptions, asJSON bool) error {
 		kept += " (sealed)"
 	}
 	writeFacts(cmd.OutOrStdout(), fact{"in words", identity.Words(id)}, fact{"fingerprint", identity.Hex(id)},
-		fact{"public key", key.PublicKey().String()}, fact{"kept in", kept})
+		fact{"public key", typed(key.PublicKey().String())}, fact{"kept in", kept})
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"lonja"
 	"lonja/internal/identity"
@@ -209,13 +210,40 @@ func (a *asker) add(cmd *cobra.Command, asJSON bool, name lonja.UserName) error 
 	}
 	_, err = fmt.Fprintf(cmd.OutOrStdout(), `On a device that acts for %s, type
 
-  lonja id endorse %s --label "this device"
+  lonja id endorse --label "this device" %s
 
 It shows this key; the words must be the same:
   %s
   %s
-`, lonja.Printable(string(name)), request, identity.Words(key.ID()), identity.Hex(key.ID()))
+`, lonja.Printable(string(name)), typed(request.String()), identity.Words(key.ID()), identity.Hex(key.ID()))
 	return err
+}
+
+// typed is a key, or a request, as an argument: one in 64 begins with a dash, and
+// would be taken for flags.
+func typed(text string) string {
+	if strings.HasPrefix(text, "-") {
+		return "-- " + text
+	}
+	return text
+}
+
+// explainDash tells who typed such a key alone what to type.
+func explainDash(cmd *cobra.Command) {
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
+			text := "--" + unknown.GetSpecifiedName()
+			if group := unknown.GetSpecifiedShortnames(); group != "" {
+				text = "-" + group
+			}
+			_, noKey := lonja.ParsePublicKey(text)
+			_, noRequest := statement.ParseRequest(text)
+			if noKey == nil || noRequest == nil {
+				return usagef("this begins with a dash: put it last, behind two more: %s %s", cmd.CommandPath(), typed(text))
+			}
+		}
+		return cmd.Root().FlagErrorFunc()(cmd, err)
+	})
 }
 
 func newIDEndorseCommand() *cobra.Command {
@@ -245,6 +273,7 @@ key follows to that one. "lonja id revoke" takes it back.`,
 	opts.addFlags(cmd.Flags())
 	cmd.Flags().StringVar(&label, "label", "", "what you call the device")
 	notSettings(cmd.Flags(), "label")
+	explainDash(cmd)
 	return cmd
 }
 
@@ -296,6 +325,7 @@ no longer listed. KEY is the public key, or the beginning of its fingerprint as
 		},
 	}
 	opts.addFlags(cmd.Flags())
+	explainDash(cmd)
 	return cmd
 }
 

@@ -28,15 +28,15 @@ func TestSecondDevice(t *testing.T) {
 	}
 	shown := phone.does("id", "add", "ana")
 	key, err := lonja.ParsePublicKey(added.PublicKey)
-	if err != nil || !strings.Contains(shown, "lonja id endorse "+added.Request) || !strings.Contains(shown, identity.Words(key.ID())) {
+	if err != nil || !strings.Contains(shown, `lonja id endorse --label "this device" `+typed(added.Request)+"\n") || !strings.Contains(shown, identity.Words(key.ID())) {
 		t.Errorf("got %v, %s", err, shown)
 	}
 	phone.fails(1, "the name belongs to another key", "ls")
-	luis.fails(1, "the name belongs to another key", "id", "endorse", added.Request, "--user", "ana")
-	luis.fails(2, "has asked for another name than luis", "id", "endorse", added.Request)
+	luis.fails(1, "the name belongs to another key", "id", "endorse", "--user", "ana", "--", added.Request)
+	luis.fails(2, "has asked for another name than luis", "id", "endorse", "--", added.Request)
 	ana.fails(2, "REQUEST is what", "id", "endorse", "rubbish")
-	ana.fails(2, "it is the key alone", "id", "endorse", added.PublicKey)
-	if out := ana.does("id", "endorse", added.Request, "--label", "phone"); !strings.Contains(out, identity.Words(key.ID())) {
+	ana.fails(2, "it is the key alone", "id", "endorse", "--", added.PublicKey)
+	if out := ana.does("id", "endorse", "--label", "phone", "--", added.Request); !strings.Contains(out, identity.Words(key.ID())) {
 		t.Errorf("got %s", out)
 	}
 	if again := lines[addLine](t, phone.does("id", "add", "ana", "--json"))[0]; !again.Endorsed {
@@ -69,6 +69,44 @@ func TestSecondDevice(t *testing.T) {
 	ana.fails(1, "it is the last key of ana", "id", "revoke", keys[0].Fingerprint[:8])
 }
 
+// TestKeyWithADash: a key that begins with a dash is shown as it must be typed; typed
+// alone it is explained.
+func TestKeyWithADash(t *testing.T) {
+	f := openFair(t)
+	ana, phone := f.join("ana"), f.visitor("ana")
+	key, err := identity.NewKey()
+	for err == nil && !strings.HasPrefix(key.PublicKey().String(), "-") {
+		key, err = identity.NewKey()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret := key.PEM()
+	phone.does("id", "import", phone.file("key.pem", string(secret.Bytes())))
+	text := key.PublicKey().String()
+	if out := phone.does("id"); !strings.Contains(out, "-- "+text+"\n") {
+		t.Errorf("got %s", out)
+	}
+	var typed []string
+	for line := range strings.Lines(phone.does("id", "add", "ana")) {
+		if command, ok := strings.CutPrefix(strings.TrimSpace(line), "lonja "); ok {
+			typed = strings.Fields(strings.ReplaceAll(command, `"this device"`, "phone"))
+		}
+	}
+	if got := strings.Join(typed, " "); got != "id endorse --label phone -- "+text {
+		t.Fatalf("got %q", got)
+	}
+	ana.does(typed...)
+	for _, command := range []string{"endorse", "revoke"} {
+		ana.fails(2, "lonja id "+command+" -- "+text, "id", command, text)
+	}
+	ana.fails(2, "unknown flag: --nonsense", "id", "revoke", "--nonsense")
+	ana.does("id", "revoke", "--", text)
+	if keys := ana.keys(); len(keys) != 2 || keys[1].Revoked == "" {
+		t.Errorf("got %+v", keys)
+	}
+}
+
 // TestClaimFromTheCommandLine: whoever is connected with an open name can bind it.
 func TestClaimFromTheCommandLine(t *testing.T) {
 	f := openFair(t)
@@ -86,8 +124,20 @@ func TestClaimFromTheCommandLine(t *testing.T) {
 	if err := old.Connect(t.Context(), "old", lonja.Endpoint{AddrPort: ln.Addr().(*net.TCPAddr).AddrPort()}); err != nil {
 		t.Fatal(err)
 	}
+	if err := old.Publish(t.Context(), "old", lonja.Listing{Name: "/home/old/tape.ogg", Description: "unsigned"}); err != nil {
+		t.Fatal(err)
+	}
 	me.does("id", "claim", "old")
-	me.does("ls")
+	if out := me.does("ls"); !strings.Contains(out, "/home/old/tape.ogg") {
+		t.Errorf("listed is %q", out)
+	}
+	if out := me.does("unpublish", "/home/old/tape.ogg"); out != "unpublished /home/old/tape.ogg\n" {
+		t.Errorf("got %q", out)
+	}
+	if out := me.does("ls"); strings.Contains(out, "tape") {
+		t.Errorf("still listed: %s", out)
+	}
+	me.fails(1, "not published", "unpublish", "/home/old/tape.ogg")
 	eve.fails(1, "the name belongs to another key", "id", "claim", "old")
 	if keys := me.keys(); len(keys) != 1 || !keys[0].Here {
 		t.Errorf("got %+v", keys)

@@ -47,6 +47,7 @@ func run(args []string) int {
 	root := newRootCommand()
 	root.SetOut(stdout)
 	root.SetArgs(args)
+	addBuiltins(root)
 	err := root.ExecuteContext(ctx)
 	if err == nil || stdout.abandoned(err) {
 		return exitOK
@@ -82,7 +83,38 @@ Start with "lonja up": everything on this machine, for a first look.
 		newIDCommand(), newTrustCommand(),
 		newRegisterCommand(), newUnregisterCommand(), newPublishCommand(), newUnpublishCommand(), newLsCommand(), newGetCommand(), newWhoCommand(), newShareCommand(), newEventsCommand())
 	completeHelp(root.Commands())
+	addCompletions(root)
 	return root
+}
+
+// addBuiltins adds the commands that cobra has, which take wrong arguments as ours do.
+func addBuiltins(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		switch cmd.Name() {
+		case "help":
+			cmd.Run, cmd.RunE = nil, runHelp
+		case "completion":
+			cmd.Args, cmd.RunE = cobra.ArbitraryArgs, runGroup
+			for _, shell := range cmd.Commands() {
+				shell.Args = asUsage(shell.Args)
+			}
+		}
+	}
+}
+
+// runHelp shows the help of the command that the arguments name.
+func runHelp(cmd *cobra.Command, args []string) error {
+	named, rest, err := cmd.Root().Find(args)
+	if err != nil {
+		return usageError{err}
+	}
+	if len(rest) > 0 {
+		return runGroup(named, rest)
+	}
+	named.InitDefaultHelpFlag()
+	return named.Help()
 }
 
 // completeHelp gives each command what all commands have in common.

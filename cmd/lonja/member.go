@@ -45,7 +45,7 @@ func (o *memberOptions) addFlags(f *pflag.FlagSet) {
 
 // addServerFlags adds the flags that say where the directory is.
 func addServerFlags(f *pflag.FlagSet, server *string, port *int) {
-	f.StringVarP(server, "server", "s", "", "`host` of the directory, host:port, several with commas between them, or a lonja:// link (required)")
+	f.StringVarP(server, "server", "s", "", "`host` of the directory, host:port, several with commas between them, or a lonja:// link (default: the one at which a name was registered from here)")
 	f.IntVarP(port, "port", "p", link.DefaultPort, "`port` of the directory, if none stands behind the host")
 }
 
@@ -58,6 +58,23 @@ type site struct {
 
 // name tells directories apart in what is kept here.
 func (p site) name() string { return p.addresses[0].String() }
+
+// remembered has the one directory at which names were registered from here be meant
+// where none was said.
+func (o *memberOptions) remembered() error {
+	if o.server != "" {
+		return nil
+	}
+	state, err := stateDir(o.stateDir)
+	if err != nil {
+		return err
+	}
+	names, err := readNames(state)
+	if err == nil {
+		o.server = names.onlyDirectory()
+	}
+	return err
+}
 
 // site reads --server and --port.
 func (o *memberOptions) site() (site, error) {
@@ -73,12 +90,9 @@ func (o *memberOptions) site() (site, error) {
 	}
 	var p site
 	for host := range strings.SplitSeq(o.server, ",") {
-		a, err := link.ParseAddress(strings.TrimSpace(host))
+		a, err := link.ParseAddressOr(strings.TrimSpace(host), uint16(o.port))
 		if err != nil {
 			return site{}, usagef("-s %s: %w", lonja.Printable(o.server), err)
-		}
-		if a.Port == link.DefaultPort && !strings.HasSuffix(host, fmt.Sprint(":", link.DefaultPort)) {
-			a.Port = uint16(o.port)
 		}
 		p.addresses = append(p.addresses, a)
 	}
@@ -99,9 +113,12 @@ type member struct {
 	authority atomic.Pointer[authority.Set]
 }
 
-// open makes the key at first use, and reads what is trusted. The caller closes
-// the member.
+// open makes the key at first use, and reads what is trusted. Where no directory was
+// said, it is the remembered one. The caller closes the member.
 func (o *memberOptions) open(cmd *cobra.Command) (*member, error) {
+	if err := o.remembered(); err != nil {
+		return nil, err
+	}
 	where, err := o.site()
 	if err != nil {
 		return nil, err

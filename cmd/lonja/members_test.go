@@ -42,6 +42,14 @@ func TestRegister(t *testing.T) {
 	}
 	ana.does("ls")
 	eve.does("register", "ana2")
+	away := f.visitor("away")
+	away.does("register", "away")
+	away.untold()
+	away.does("register", "away2")
+	away.console()
+	away.fails(2, "-s HOST is missing", "client", "--classic")
+	away.does("id", "add", "ana")
+	away.fails(1, "the name belongs to another key", "id", "claim", "ana")
 	nobody := f.visitor("nobody")
 	nobody.fails(1, "refused", "register", "x", "-s", "127.0.0.1:1")
 }
@@ -171,6 +179,11 @@ func TestAudienceIsHidden(t *testing.T) {
 	}
 	luis.does("get", "letter.txt")
 	luis.holds("letter.txt", "dear luis")
+	ana.fails(2, "--to names nobody", "publish", ana.file("secret.txt", "for few"), "--to", "") // a variable that is empty
+	ana.fails(2, "--to names nobody", "publish", ana.file("secret.txt", "for few"), "--to=")
+	if out := luis.does("ls", "ana"); strings.Contains(out, "secret.txt") {
+		t.Errorf("everybody sees what was to be for few: %s", out)
+	}
 	if out := eve.does("ls", "ana") + eve.does("find", "letter"); strings.Contains(out, "letter") {
 		t.Errorf("eve sees %q", out)
 	}

@@ -61,6 +61,9 @@ func runPublish(cmd *cobra.Command, opts publishOptions, paths []string) error {
 	if opts.as != "" && len(paths) > 1 {
 		return usagef("--as names one FILE or DIR, not %d", len(paths))
 	}
+	if err := opts.checkAudience(cmd); err != nil {
+		return err
+	}
 	files, err := offered(cmd.Context(), paths, opts.as)
 	if err != nil {
 		return err
@@ -83,6 +86,15 @@ func runPublish(cmd *cobra.Command, opts publishOptions, paths []string) error {
 		}
 		return errors.Join(errs...)
 	})
+}
+
+// checkAudience refuses a --to that names nobody: it comes of a variable that is empty,
+// and taking it for everybody would show others what was meant for a few.
+func (o *offerOptions) checkAudience(cmd *cobra.Command) error {
+	if cmd.Flags().Changed("to") && len(o.to) == 0 {
+		return usagef("--to names nobody: give the users, with commas between them, or leave --to out to publish for everybody")
+	}
+	return nil
 }
 
 // offer returns what all files that are published have in common.
@@ -167,8 +179,9 @@ func newUnpublishCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "unpublish NAME|FILE|DIR...",
 		Short: "take files off the list",
-		Long: `Publishes files no more: those that are listed under NAME, all names of a FILE of
-this machine, or all that was published from a DIR. Nothing is deleted.`,
+		Long: `Publishes files no more: what is listed for you under NAME, whoever published it, all
+names of a FILE of this machine, or all that was published from a DIR. No file is
+deleted.`,
 		Example: `  lonja unpublish poem.txt
   lonja unpublish "songs/the lark.ogg"`,
 		Args: cobra.MinimumNArgs(1),
@@ -207,9 +220,15 @@ func (a *asker) unpublish(cmd *cobra.Command, typed string, asJSON bool) error {
 	return err
 }
 
+// An unpublishedLine is what was taken off the list, as programs are told it.
+type unpublishedLine struct {
+	Unpublished      string `json:"unpublished"`
+	UnpublishedBytes []byte `json:"unpublished_bytes,omitempty"` // where that cannot say them; see notText
+}
+
 func showUnpublished(w io.Writer, name lonja.FileName, asJSON bool) error {
 	if asJSON {
-		return writeJSONLine(w, map[string]string{"unpublished": string(name)})
+		return writeJSONLine(w, unpublishedLine{string(name), notText(string(name))})
 	}
 	_, err := fmt.Fprintf(w, "unpublished %s\n", lonja.Printable(string(name)))
 	return err

@@ -26,11 +26,19 @@ type publishedLine struct {
 	Dialect     string   `json:"dialect"`
 	Description string   `json:"description"`
 	Link        string   `json:"link,omitempty"`
+
+	// Where those above cannot say them; see notText.
+	OwnerBytes       []byte `json:"owner_bytes,omitempty"`
+	NameBytes        []byte `json:"name_bytes,omitempty"`
+	DescriptionBytes []byte `json:"description_bytes,omitempty"`
 }
 
 // published returns what is shown of a listing.
 func (m *member) published(owner lonja.UserName, l lonja.Listing) publishedLine {
-	line := publishedLine{Owner: string(owner), Name: string(l.Name), Description: string(l.Description), Dialect: dialectOf(l)}
+	line := publishedLine{
+		Owner: string(owner), Name: string(l.Name), Description: string(l.Description), Dialect: dialectOf(l),
+		OwnerBytes: notText(string(owner)), NameBytes: notText(string(l.Name)), DescriptionBytes: notText(string(l.Description)),
+	}
 	if l.Size >= 0 {
 		line.Size = &l.Size
 	}

@@ -7,12 +7,14 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+	"unicode/utf8"
 
 	"lonja"
 )
 
 // writeJSONLine writes a JSON object on a line, with nothing in it that a terminal
-// must not see, and nothing lost.
+// must not see. Of text that is not UTF-8, JSON loses bytes: rows have notText beside
+// names that may be such.
 func writeJSONLine(w io.Writer, row any) error {
 	var text strings.Builder
 	encoder := json.NewEncoder(&text)
@@ -22,6 +24,15 @@ func writeJSONLine(w io.Writer, row any) error {
 	}
 	_, err := io.WriteString(w, escapeHidden(strings.TrimSuffix(text.String(), "\n"))+"\n")
 	return err
+}
+
+// notText returns the bytes of a name that JSON cannot say, because it is not UTF-8:
+// names of the classic protocol may be any bytes. Of all others it returns nil.
+func notText(name string) []byte {
+	if utf8.ValidString(name) {
+		return nil
+	}
+	return []byte(name)
 }
 
 // writeRows writes what a command answers: for people a table with a head, for

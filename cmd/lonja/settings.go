@@ -128,6 +128,17 @@ func notSettings(flags *pflag.FlagSet, names ...string) {
 	}
 }
 
+// defaultFrom is the annotation of a flag whose default is what a variable says, by a
+// name that is not the setting's own.
+const defaultFrom = "lonja_default_from"
+
+// defaultIsFrom marks a flag with defaultFrom.
+func defaultIsFrom(flags *pflag.FlagSet, name, variable string) {
+	if err := flags.SetAnnotation(name, defaultFrom, []string{variable}); err != nil {
+		panic(err) // there is no such flag
+	}
+}
+
 // settable returns the flags that are settings, without their shorthands: those
 // of several commands may be several things.
 func settable(flags *pflag.FlagSet) *pflag.FlagSet {
@@ -215,6 +226,9 @@ func showConfig(cmd *cobra.Command, sections []string, asJSON bool) error {
 		}
 		flags[section].VisitAll(func(f *pflag.Flag) {
 			line := setting{section, f.Name, f.DefValue, config.Default}
+			if variable := f.Annotations[defaultFrom]; len(variable) > 0 {
+				line.From = "environment " + variable[0]
+			}
 			if value, said := settings.Get(section, f.Name); said {
 				line.Value, line.From = value.Text, value.From
 			}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -39,6 +40,7 @@ func TestSettingsReachCommands(t *testing.T) {
 		{"a group's command", "[admin]\nadmin = 'nowhere'\n", "", "admin stats", "nowhere", 2},
 		{"a key that is none", "[node]\nprot = 1\n", "", "client", "has no setting prot", 2},
 		{"what is no setting", "[node]\ninput-file = 'x'\n", "", "client", "has no setting input-file", 2},
+		{"what one call is to do", "[node]\njson = true\n", "", "id", "has no setting json", 2},
 		{"a value that is none", "", "LONJA_PORT=many", "find x -s localhost", "environment LONJA_PORT", 2},
 		{"a file that is missing", "", "LONJA_CONFIG=/nonexistent", "client", "/nonexistent", 2},
 	} {
@@ -48,6 +50,39 @@ func TestSettingsReachCommands(t *testing.T) {
 				t.Errorf("got status %d, %q and %q; want %d and one line with %q", status, stdout, stderr, c.status, c.says)
 			}
 		})
+	}
+}
+
+// TestOnlyLastingFlagsAreSettings: what one call is to do is no setting, in any
+// command: a variable that was left set would do it again. A new flag is marked with
+// notSettings, or is added here.
+func TestOnlyLastingFlagsAreSettings(t *testing.T) {
+	lasting := map[string]string{
+		"node": `classic config-dir datetime listen passphrase-file port port-mapping rescan send-size server state-dir user verbose`,
+		"server": `admin allow-unsafe-store classic data host limit-connections-per-address limit-loopback limit-operations-per-address
+			limit-operations-per-user limit-publications-per-user max-connections port probe-period registration request-timeout
+			store store-ca store-cert store-credentials store-key store-name verbose`,
+		"admin":    `admin host`,
+		"logger":   `host port rpcbind`,
+		"datetime": `host port`,
+		"bench": `address asked clients data duration listings-per-user logger-clients names nodes operations renew renewals rounds
+			seed services sessions store store-ca store-cert store-credentials store-key timeout users warmup writers`,
+	}
+	seen := make(map[string]bool)
+	for section, names := range settingNames(newRootCommand()) {
+		for _, name := range names {
+			if !slices.Contains(strings.Fields(lasting[section]), name) {
+				t.Errorf("%s.%s is a setting, and is none of those that may be", section, name)
+			}
+			seen[section+"."+name] = true
+		}
+	}
+	for section, names := range lasting {
+		for name := range strings.FieldsSeq(names) {
+			if !seen[section+"."+name] {
+				t.Errorf("%s.%s is no setting any more", section, name)
+			}
+		}
 	}
 }
 
@@ -73,6 +108,10 @@ func TestConfigShowTellsWhereFrom(t *testing.T) {
 	}
 	if s := from["server"]; s.From != "default" {
 		t.Errorf("server: %+v", s)
+	}
+	_, stdout, _ = withSettings(t, "", []string{"LONJA_ADMIN=127.0.0.1:1"}, "config", "show", "admin", "server")
+	if want := "127.0.0.1:1  environment LONJA_ADMIN\n"; strings.Count(strings.Join(strings.Fields(stdout), " "), strings.Join(strings.Fields(want), " ")) != 2 {
+		t.Errorf("no two lines with %q in\n%s", want, stdout)
 	}
 	if status, _, stderr := withSettings(t, "", nil, "config", "show", "nodes"); status != 2 || !strings.Contains(stderr, `no section "nodes"`) {
 		t.Errorf("an unknown section: status %d, %s", status, stderr)

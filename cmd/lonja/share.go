@@ -64,7 +64,7 @@ It says where it can be reached; "lonja who --me" says why.`,
 	return cmd
 }
 
-func (o *shareOptions) check() error {
+func (o *shareOptions) check(cmd *cobra.Command) error {
 	switch {
 	case o.mapping != switchOn && o.mapping != switchOff:
 		return usagef("--port-mapping %s: it is on or off", o.mapping)
@@ -79,7 +79,7 @@ func (o *shareOptions) check() error {
 	if err := checkListen(o.listen); err != nil {
 		return usagef("--listen %s: %w", o.listen, err)
 	}
-	return nil
+	return o.checkAudience(cmd)
 }
 
 // sharedDir returns the real path of a directory that a person named.
@@ -98,7 +98,7 @@ func sharedDir(named string) (string, error) {
 }
 
 func runShare(cmd *cobra.Command, opts shareOptions, named string) error {
-	if err := opts.check(); err != nil {
+	if err := opts.check(cmd); err != nil {
 		return err
 	}
 	dir, err := sharedDir(named)

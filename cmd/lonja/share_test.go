@@ -108,6 +108,7 @@ func TestShareAgain(t *testing.T) {
 	ana.fails(2, "no such file", "share", "nowhere")
 	ana.fails(2, "--classic is on or off", "share", "public", "--classic", "only")
 	ana.fails(2, "--rescan", "share", "public", "--rescan", "0s")
+	ana.fails(2, "--to names nobody", "share", "public", "--to", "")
 	stranger := f.visitor("stranger")
 	stranger.file("public/x", "x")
 	stranger.fails(2, "no name was registered from here", "share", "public")

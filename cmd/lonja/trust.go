@@ -62,6 +62,7 @@ func newTrustListCommand() *cobra.Command {
 	}
 	addConfigDirFlag(cmd.Flags(), &dir)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print each as a JSON object on a line of its own")
+	notSettings(cmd.Flags(), "json")
 	return cmd
 }
 
@@ -91,6 +92,9 @@ that is taken from then on.`,
   lonja trust forget market.example --user ana`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if user != "" && fingerprint != "" {
+				return usagef("--user and --trust exclude each other: a user is trusted again at the next contact")
+			}
 			at, err := link.ParseAddress(args[0])
 			if err != nil {
 				return err
@@ -108,7 +112,6 @@ that is taken from then on.`,
 	addConfigDirFlag(cmd.Flags(), &dir)
 	cmd.Flags().StringVar(&user, "user", "", "forget that `user` only")
 	cmd.Flags().StringVar(&fingerprint, "trust", "", "the `fingerprint` that the directory has now")
-	cmd.MarkFlagsMutuallyExclusive("user", "trust")
 	notSettings(cmd.Flags(), "user", "trust")
 	return cmd
 }

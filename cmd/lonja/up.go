@@ -39,6 +39,7 @@ are made for it, and forgotten at its end.`,
 		},
 	}
 	cmd.Flags().BoolVar(&once, "once", false, "end when the file has been fetched")
+	notSettings(cmd.Flags(), "once")
 	return cmd
 }
 

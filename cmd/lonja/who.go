@@ -51,10 +51,12 @@ type presentLine struct {
 	Dialect string   `json:"dialect"`
 	Key     string   `json:"key,omitempty"` // the fingerprint of the node's key
 	Ways    []string `json:"ways"`
+
+	UserBytes []byte `json:"user_bytes,omitempty"` // where User cannot say them; see notText
 }
 
 func presentUser(p lonja.Peer) presentLine {
-	line := presentLine{User: string(p.User), Dialect: dialectClassic, Ways: []string{}}
+	line := presentLine{User: string(p.User), Dialect: dialectClassic, Ways: []string{}, UserBytes: notText(string(p.User))}
 	if p.Reach == nil {
 		if p.At.IsValid() {
 			line.Ways = append(line.Ways, p.At.String())

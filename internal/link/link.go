@@ -43,17 +43,20 @@ type Address struct {
 
 // ParseAddress reads host, host:port, or [host]:port; an IPv6 address may stand
 // alone without its brackets. The error is of kind Invalid.
-func ParseAddress(s string) (Address, error) {
-	a, err := parseAddress(s)
+func ParseAddress(s string) (Address, error) { return ParseAddressOr(s, DefaultPort) }
+
+// ParseAddressOr is ParseAddress for whom another port is meant where none stands.
+func ParseAddressOr(s string, port uint16) (Address, error) {
+	a, err := parseAddress(s, port)
 	if err != nil {
 		return Address{}, lonja.E(lonja.Invalid, "read address", fmt.Errorf("%q: %w", s, err))
 	}
 	return a, nil
 }
 
-func parseAddress(s string) (Address, error) {
+func parseAddress(s string, otherwise uint16) (Address, error) {
 	if ip, err := netip.ParseAddr(s); err == nil && ip.Is6() {
-		return addressOf(s, "")
+		return addressOf(s, "", otherwise)
 	}
 	if inner, ok := strings.CutPrefix(s, "["); ok {
 		host, port, closed := strings.Cut(inner, "]")
@@ -64,21 +67,21 @@ func parseAddress(s string) (Address, error) {
 		if colon != (port != "") {
 			return Address{}, errors.New("what stands behind the brackets is no port")
 		}
-		return addressOf(host, port)
+		return addressOf(host, port, otherwise)
 	}
 	host, port, colon := strings.Cut(s, ":")
 	if colon && port == "" {
 		return Address{}, errors.New("a port is missing behind the colon")
 	}
-	return addressOf(host, port)
+	return addressOf(host, port, otherwise)
 }
 
 // addressOf checks the parts; port may be empty.
-func addressOf(host, port string) (a Address, err error) {
+func addressOf(host, port string, otherwise uint16) (a Address, err error) {
 	if a.Host, err = parseHost(host); err != nil {
 		return Address{}, err
 	}
-	a.Port = DefaultPort
+	a.Port = otherwise
 	if port != "" {
 		n, err := strconv.ParseUint(port, 10, 16)
 		if err != nil || n == 0 {
@@ -140,7 +143,7 @@ func parseInvitation(s string) (i Invitation, err error) {
 	if u.Path != "" && u.Path != "/" || u.RawQuery != "" {
 		return i, errors.New("it is not a link to a directory")
 	}
-	if i.Address, err = parseAddress(u.Host); err != nil {
+	if i.Address, err = parseAddress(u.Host, DefaultPort); err != nil {
 		return i, err
 	}
 	fingerprint, secret, with := strings.Cut(u.Fragment, ".")
@@ -194,7 +197,7 @@ func parseFile(s string) (f File, err error) {
 	if err != nil {
 		return f, err
 	}
-	if f.Address, err = parseAddress(u.Host); err != nil {
+	if f.Address, err = parseAddress(u.Host, DefaultPort); err != nil {
 		return f, err
 	}
 	if f.File, err = lonja.ParseFileID(strings.TrimPrefix(u.Path, "/")); err != nil {

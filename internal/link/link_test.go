@@ -45,6 +45,19 @@ func TestAddresses(t *testing.T) {
 	}
 }
 
+// TestAddressWithAnotherPort: the port that is meant where none stands is not taken
+// for one that does, nor the end of an IPv6 address for a port.
+func TestAddressWithAnotherPort(t *testing.T) {
+	for s, want := range map[string]string{
+		"host": "host:5", "host:4444": "host:4444", "fd00::4444": "[fd00::4444]:5", "[fd00::4444]": "[fd00::4444]:5",
+		"[fd00::1]:4444": "[fd00::1]:4444", "1.2.3.4": "1.2.3.4:5",
+	} {
+		if a, err := link.ParseAddressOr(s, 5); err != nil || a.String() != want {
+			t.Errorf("%q: got %v, %v; want %s", s, a, err, want)
+		}
+	}
+}
+
 func TestInvitations(t *testing.T) {
 	for _, want := range []link.Invitation{
 		{link.Address{"host", 4444}, id, ""},

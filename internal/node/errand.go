@@ -54,7 +54,7 @@ func (e *Errand) Offer(ctx context.Context, o Offer) (lonja.Listing, error) {
 }
 
 // Withdraw publishes no more what a person calls typed: all names of the file at
-// that path, or that name. It returns the names. NotPublished if there is none. If
+// that path, or that name, which may be listed without being served from here. It returns the names. NotPublished if there is none. If
 // the directory cannot be told, that is an error, but nothing is served all the
 // same, and the node tells it later.
 func (e *Errand) Withdraw(ctx context.Context, typed string) ([]lonja.FileName, error) {

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"path"
 	"slices"
+	"syscall"
 
 	"lonja"
 	"lonja/internal/authority"
@@ -98,10 +99,15 @@ func (d *secureDialect) fetchFrom(ctx context.Context, as asking, h lonja.Holder
 // take ten seconds.
 const triesOfOne = 2
 
+// silences are why a way fails on which a router lets nobody in.
+var silences = []error{transport.ErrSilent, syscall.ETIMEDOUT, syscall.EHOSTUNREACH, syscall.ENETUNREACH}
+
 // unreached adds to the error of a peer that does not answer what can be done
-// about it: as a rule it is behind a router that lets nobody in.
+// about it: as a rule it is behind a router that lets nobody in. Where something
+// answers that nobody listens there, no router is to blame.
 func unreached(user lonja.UserName, ways []lonja.Endpoint, err error) error {
-	if !errors.Is(err, lonja.Unavailable) || len(ways) == 0 {
+	isWhy := func(reason error) bool { return errors.Is(err, reason) }
+	if !errors.Is(err, lonja.Unavailable) || len(ways) == 0 || !slices.ContainsFunc(silences, isWhy) {
 		return err
 	}
 	return fmt.Errorf("%w\nIf %s is behind a router, that must let others in: switch on UPnP or NAT-PMP in it, or have it forward TCP port %d to that machine; \"lonja who --me\" there tells more",

@@ -5,19 +5,43 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"lonja"
 	"lonja/internal/share"
 )
 
-// withdraw publishes no more what typed stands for, and returns those names.
+// withdraw publishes no more what typed stands for, and returns those names. What
+// is not published from here, and listed by exactly that name, is listed no more
+// either: another device published it, or somebody did in the classic protocol,
+// where names may be paths, before the name was claimed.
 func (d *secureDialect) withdraw(ctx context.Context, user lonja.UserName, files *share.Set, typed string) ([]lonja.FileName, error) {
 	names, err := publishedNames(files, typed)
+	if exact := lonja.FileName(typed); !slices.Contains(names, exact) && !anyKnown(files, names) && canBeListed(exact) {
+		if err := d.Directory.Delete(ctx, user, exact); !errors.Is(err, lonja.NotPublished) {
+			return []lonja.FileName{exact}, err
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
 	return names, d.withdrawNames(ctx, user, files, names...)
+}
+
+// anyKnown reports whether one of the names is published from here, or was until the
+// directory could not be told.
+func anyKnown(files *share.Set, names []lonja.FileName) bool {
+	return slices.ContainsFunc(names, func(name lonja.FileName) bool {
+		return files.Contains(name) || files.IsWithdrawn(name)
+	})
+}
+
+// canBeListed reports whether a directory can list the name, in either dialect.
+func canBeListed(name lonja.FileName) bool {
+	_, classic := lonja.ParseFileName(string(name))
+	_, secure := lonja.ParsePublishedName(string(name))
+	return classic == nil || secure == nil
 }
 
 // withdrawNames publishes no more what has these names. What is served here ends

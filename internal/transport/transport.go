@@ -140,11 +140,11 @@ func (r *race) run(ended <-chan attempt, delay time.Duration) attempt {
 	return attempt{}
 }
 
-// errSilent is the cause for a way on which nothing came in time.
-var errSilent = errors.New("no answer")
+// ErrSilent is why a way failed on which nothing came in time.
+var ErrSilent = errors.New("no answer")
 
 func (d *Dialer) try(ctx context.Context, way lonja.Endpoint, config *tls.Config) (*tls.Conn, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, d.opts.Timeout, errSilent)
+	ctx, cancel := context.WithTimeoutCause(ctx, d.opts.Timeout, ErrSilent)
 	defer cancel()
 	plain, err := d.opts.Dial(ctx, way)
 	if err != nil {
@@ -160,8 +160,8 @@ func (d *Dialer) try(ctx context.Context, way lonja.Endpoint, config *tls.Config
 
 // silence is the error of a way, in plain words where its time ran out.
 func silence(ctx context.Context, err error) error {
-	if errors.Is(context.Cause(ctx), errSilent) {
-		return errSilent
+	if errors.Is(context.Cause(ctx), ErrSilent) {
+		return ErrSilent
 	}
 	if opErr, ok := errors.AsType[*net.OpError](err); ok && opErr.Op == "dial" {
 		return opErr.Err // the way is named already
