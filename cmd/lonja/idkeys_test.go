@@ -93,12 +93,13 @@ func TestKeyWithADash(t *testing.T) {
 			typed = strings.Fields(strings.ReplaceAll(command, `"this device"`, "phone"))
 		}
 	}
-	if got := strings.Join(typed, " "); got != "id endorse --label phone -- "+text {
+	request := lines[addLine](t, phone.does("id", "add", "ana", "--json"))[0].Request
+	if got := strings.Join(typed, " "); got != "id endorse --label phone -- "+request {
 		t.Fatalf("got %q", got)
 	}
 	ana.does(typed...)
-	for _, command := range []string{"endorse", "revoke"} {
-		ana.fails(2, "lonja id "+command+" -- "+text, "id", command, text)
+	for command, alone := range map[string]string{"endorse": request, "revoke": text} {
+		ana.fails(2, "lonja id "+command+" -- "+alone, "id", command, alone)
 	}
 	ana.fails(2, "unknown flag: --nonsense", "id", "revoke", "--nonsense")
 	ana.does("id", "revoke", "--", text)
