@@ -3,8 +3,8 @@
 // way at once.
 //
 // It keeps no session and no file: whoever uses it begins and renews sessions,
-// brings the TLS configuration (its key, and whom it trusts), and is told when
-// the connection is lost and when it is back.
+// brings the TLS configuration (its key, and whom it trusts), and decides when to
+// ask again after the connection is lost: who is not asked dials nobody.
 package apiclient
 
 import (
@@ -30,7 +30,6 @@ const (
 	DefaultDialTimeout = 10 * time.Second
 	DefaultLeastPause  = 500 * time.Millisecond
 	DefaultMostPause   = time.Minute
-	DefaultSpread      = 30 * time.Second
 )
 
 // protocol is what the client speaks, by ALPN.
@@ -52,13 +51,6 @@ type Options struct {
 	// LeastPause and MostPause bound the wait between two attempts at all
 	// addresses; it doubles, and chance takes up to half of it away.
 	LeastPause, MostPause time.Duration
-	// Spread is the time over which clients come back by themselves after they
-	// have lost their connection, so that a crowd does not do so at once.
-	Spread time.Duration
-	// Changed is told that there is a connection, and to which address, or that
-	// it is lost: one call at a time, in order. It must not block, nor call the
-	// client. Nil: nobody is told.
-	Changed func(up bool, address string)
 	// Dial opens a connection. Nil: TCP.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	Log  *slog.Logger
@@ -76,10 +68,6 @@ func (o Options) withDefaults() Options {
 	length(&o.DialTimeout, DefaultDialTimeout)
 	length(&o.LeastPause, DefaultLeastPause)
 	length(&o.MostPause, DefaultMostPause)
-	length(&o.Spread, DefaultSpread)
-	if o.Changed == nil {
-		o.Changed = func(bool, string) {}
-	}
 	if o.Dial == nil {
 		o.Dial = (&net.Dialer{}).DialContext
 	}
@@ -89,8 +77,8 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// A Client speaks to one directory. It connects when it is first asked, and, if
-// Stay was called, comes back by itself. All methods may be called by any number
+// A Client speaks to one directory. It connects when it is first asked,
+// and again when it is asked after it has lost the connection. All methods may be called by any number
 // of goroutines at once. Close ends it.
 //
 // Errors are those of lonja.MemberDirectory. What failed with Unavailable,
@@ -110,10 +98,7 @@ type Client struct {
 	next      int      // of Addresses, to be asked next
 	failures  int      // attempts in a row
 	notBefore time.Time
-	staying   bool
 	closed    bool
-
-	telling sync.Mutex // one Changed at a time
 }
 
 // A link is a connection.
@@ -140,14 +125,6 @@ func New(opts Options) *Client {
 	c := &Client{opts: opts, tls: config, next: rand.IntN(max(len(opts.Addresses), 1))}
 	c.ctx, c.close = context.WithCancel(context.Background())
 	return c
-}
-
-// Stay makes the client come back by itself, whenever it loses its connection,
-// within Spread and then with growing pauses.
-func (c *Client) Stay() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.staying = true
 }
 
 // Close ends the connection, and what is under way with Unavailable. No goroutine

@@ -26,7 +26,7 @@ func (c *Client) connection(ctx context.Context) (*link, error) {
 			return l, nil
 		}
 	}
-	a := c.begin(0)
+	a := c.begin()
 	c.mu.Unlock()
 	select {
 	case <-a.done:
@@ -36,9 +36,9 @@ func (c *Client) connection(ctx context.Context) (*link, error) {
 	}
 }
 
-// begin returns the attempt that goes on, or begins one after a pause. It is
-// called with mu held.
-func (c *Client) begin(pause time.Duration) *attempt {
+// begin returns the attempt that goes on, or begins one, after the pause that the
+// last failure asks for. It is called with mu held.
+func (c *Client) begin() *attempt {
 	if c.dialing != nil {
 		return c.dialing
 	}
@@ -49,9 +49,7 @@ func (c *Client) begin(pause time.Duration) *attempt {
 		return a
 	}
 	c.dialing = a
-	if wait := time.Until(c.notBefore); wait > pause {
-		pause = wait
-	}
+	pause := time.Until(c.notBefore)
 	c.tasks.Go(func() { c.attempt(a, pause) })
 	return a
 }
@@ -80,9 +78,6 @@ func (c *Client) attempt(a *attempt, pause time.Duration) {
 	a.err = undialled(kind, err)
 	c.failures++
 	c.notBefore = time.Now().Add(c.pause())
-	if c.staying && !c.closed {
-		c.begin(0)
-	}
 }
 
 func sleep(ctx context.Context, length time.Duration) error {
@@ -166,11 +161,9 @@ func (c *Client) arrived(a *attempt, l *link) {
 	}
 	c.tasks.Go(func() { c.watchOver(l) })
 	c.mu.Unlock()
-	c.tell(l, true)
 }
 
-// watchOver waits for the end of a connection, and begins another one if the
-// client is to stay.
+// watchOver waits for the end of a connection.
 func (c *Client) watchOver(l *link) {
 	select {
 	case <-l.Leaving():
@@ -181,25 +174,9 @@ func (c *Client) watchOver(l *link) {
 	c.mu.Unlock()
 	<-l.Lost() // Close ends it too
 	_ = l.Close()
-	c.tell(l, false)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.current == l {
 		c.current = nil
-		if c.staying && !c.closed {
-			c.begin(rand.N(c.opts.Spread))
-		}
-	}
-}
-
-// tell tells that a connection has come, or is lost, unless there is another.
-func (c *Client) tell(l *link, up bool) {
-	c.telling.Lock()
-	defer c.telling.Unlock()
-	c.mu.Lock()
-	other := c.current != l
-	c.mu.Unlock()
-	if !other {
-		c.opts.Changed(up, l.address)
 	}
 }

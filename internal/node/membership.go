@@ -37,6 +37,7 @@ type membership struct {
 	keeper   *session.Session
 	begun    chan struct{} // holds one token when the session was begun anew
 	suspects chan suspect
+	answered chan struct{} // holds one token when the directory has answered the keeper
 
 	mu          sync.Mutex // guards below
 	certificate *tls.Certificate
@@ -61,7 +62,7 @@ func (m *membership) listen() (err error) {
 	if err != nil {
 		return err
 	}
-	m.begun = make(chan struct{}, 1)
+	m.begun, m.answered = make(chan struct{}, 1), make(chan struct{}, 1)
 	m.suspects = make(chan suspect, mostSuspects)
 	m.ln, err = net.Listen("tcp", m.opts.Listen)
 	for next := DefaultPort + 1; port == strconv.Itoa(DefaultPort) && errors.Is(err, syscall.EADDRINUSE) && next < DefaultPort+portTries; next++ {
@@ -108,11 +109,17 @@ func (m *membership) granted(g session.Grant, begun bool) {
 	if !slices.Equal(before, m.ways()) {
 		m.keeper.Moved()
 	}
+	signal(m.answered)
 	if begun {
-		select {
-		case m.begun <- struct{}{}:
-		default:
-		}
+		signal(m.begun)
+	}
+}
+
+// signal leaves a token in a channel that holds one.
+func signal(token chan<- struct{}) {
+	select {
+	case token <- struct{}{}:
+	default:
 	}
 }
 
@@ -270,10 +277,6 @@ func (m *membership) status() Status {
 	return s
 }
 
-// watchPause is the time before the directory is watched again that has stopped
-// telling, on average.
-const watchPause = 5 * time.Second
-
 // certificateLife bounds how long a certificate lasts: what was revoked before
 // that has run out by itself.
 const certificateLife = authority.MaxLifetime
@@ -285,21 +288,7 @@ func (m *membership) watchDirectory(ctx context.Context) error {
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
 	var group errgroup.Group
-	group.Go(func() error {
-		for watching.Err() == nil {
-			err := m.Directory.Watch(watching, m.member(m.user), lonja.EventFilter{}, func(e lonja.Event) error {
-				return m.heard(watching, e)
-			})
-			if err != nil && watching.Err() == nil {
-				m.opts.Log.Debug("the directory is not heard", slog.Any("error", err))
-			}
-			select {
-			case <-time.After(watchPause):
-			case <-watching.Done():
-			}
-		}
-		return nil
-	})
+	group.Go(func() error { return m.watch(watching) })
 	for {
 		select {
 		case <-m.begun:
@@ -307,6 +296,31 @@ func (m *membership) watchDirectory(ctx context.Context) error {
 		case <-ctx.Done():
 			stop()
 			return group.Wait()
+		}
+	}
+}
+
+// watch hears the directory until ctx ends. When that breaks off, the keeper of the
+// session finds out when to ask the directory again, and once it has answered, it is
+// heard again: two that come back by themselves would not be spread.
+func (m *membership) watch(ctx context.Context) error {
+	for {
+		err := m.Directory.Watch(ctx, m.member(m.user), lonja.EventFilter{}, func(e lonja.Event) error {
+			return m.heard(ctx, e)
+		})
+		if ctx.Err() != nil {
+			return nil
+		}
+		m.opts.Log.Debug("the directory is not heard", slog.Any("error", err))
+		select {
+		case <-m.answered: // of an answer before this
+		default:
+		}
+		m.keeper.Lost()
+		select {
+		case <-m.answered:
+		case <-ctx.Done():
+			return nil
 		}
 	}
 }

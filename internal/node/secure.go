@@ -57,7 +57,8 @@ type SecureOptions struct {
 	// MapPort has the router lead to the node's port.
 	MapPort bool
 
-	period time.Duration // between renewals; 0: that of package session. For tests.
+	// For tests: between renewals, and of coming back; 0: those of package session.
+	period, spread time.Duration
 }
 
 // The secure dialect: names are what their owners call them, a file is its
@@ -99,7 +100,7 @@ func (d *secureDialect) join(ctx context.Context, s *stay) error {
 	}
 	m.keeper = session.New(session.Options{
 		Directory: grants{d.Directory}, Member: d.member(s.user), Ways: m.ways, Granted: m.granted,
-		Period: d.period, Log: d.opts.Log,
+		Period: d.period, Spread: d.spread, Log: d.opts.Log,
 	})
 	if err := m.keeper.Begin(ctx); err != nil {
 		_ = m.ln.Close()

@@ -40,6 +40,7 @@ type town struct {
 	rules     *directory.Directory // on store
 	authority *authority.Authority
 	ports     []*port
+	dialled   func() // a node has connected to the directory; nil: nobody is told
 }
 
 // A port is a node of the directory.
@@ -193,7 +194,16 @@ func (c *citizen) start() {
 	address, err := link.ParseAddress(addresses[0])
 	v.ok(err)
 	v.ok(pins.PinDirectory(address, v.authority.Fingerprint()))
-	client := apiclient.New(apiclient.Options{Addresses: addresses, TLS: config, LeastPause: time.Millisecond, MostPause: 10 * time.Millisecond})
+	client := apiclient.New(apiclient.Options{
+		Addresses: addresses, TLS: config, LeastPause: time.Millisecond, MostPause: 10 * time.Millisecond,
+		Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := new(net.Dialer).DialContext(ctx, network, address)
+			if err == nil && v.dialled != nil {
+				v.dialled()
+			}
+			return conn, err
+		},
+	})
 	hashes := hashing.NewCache(hashing.CacheOptions{})
 	trees := outboards.New(c.trees(), outboards.Options{})
 	c.client, c.notes = client, new(notebook)
@@ -202,7 +212,7 @@ func (c *citizen) start() {
 		Log: slog.New(slog.NewTextHandler(c.notes, nil)),
 		Secure: &SecureOptions{
 			Directory: client, Key: c.key, Authority: c.proved.Load, Hashes: hashes, Outboards: trees,
-			Pins: pins.UsersOf(v.authority.Fingerprint()), period: 20 * time.Millisecond,
+			Pins: pins.UsersOf(v.authority.Fingerprint()), period: 20 * time.Millisecond, spread: 100 * time.Millisecond,
 		},
 	}
 	if c.set != nil {

@@ -1,7 +1,8 @@
 // Package session keeps a member connected to a directory: it renews the
 // session in time, begins it anew when the directory has forgotten it or could
 // not be reached for a while, takes a new certificate before the old one runs out,
-// and tells the directory where the node may be reached now.
+// and tells the directory where the node may be reached now. When the connection is
+// lost, it decides when the node comes back.
 //
 // It carries nothing over the network itself and serves nothing: package node
 // gives it a directory and acts on what it is granted.
@@ -53,13 +54,17 @@ type Options struct {
 	// Period is the time between renewals, on average (15 s, a quarter of a
 	// directory's patience). Patience bounds each question to it (10 s).
 	Period, Patience time.Duration
-	Log              *slog.Logger
+	// Spread is the time over which nodes come back that have lost their connection
+	// at the same moment (30 s, half of a directory's patience).
+	Spread time.Duration
+	Log    *slog.Logger
 }
 
 // A Session is a member being connected. Run keeps it, once Begin has begun it.
 type Session struct {
 	opts  Options
 	moved chan struct{} // holds one token when the ways may have changed
+	lost  chan struct{} // holds one token when the connection was lost
 
 	mu      sync.Mutex // guards below
 	state   State
@@ -78,10 +83,11 @@ type State struct {
 func New(opts Options) *Session {
 	opts.Period = cmp.Or(opts.Period, 15*time.Second)
 	opts.Patience = cmp.Or(opts.Patience, 10*time.Second)
+	opts.Spread = cmp.Or(opts.Spread, 30*time.Second)
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Session{opts: opts, moved: make(chan struct{}, 1)}
+	return &Session{opts: opts, moved: make(chan struct{}, 1), lost: make(chan struct{}, 1)}
 }
 
 // Begin begins the session. Its errors are those of ConnectMember.
@@ -96,9 +102,17 @@ func (s *Session) Begin(ctx context.Context) error {
 }
 
 // Moved has the directory be told of the ways soon.
-func (s *Session) Moved() {
+func (s *Session) Moved() { leave(s.moved) }
+
+// Lost says that the connection to the directory is gone. It is asked again at a
+// time within Spread that is left to chance: all its nodes may have lost theirs at
+// once. Of a crowd the first is back soon, and nobody waits longer than Spread; what
+// a person asks meanwhile waits for nothing.
+func (s *Session) Lost() { leave(s.lost) }
+
+func leave(token chan<- struct{}) {
 	select {
-	case s.moved <- struct{}{}:
+	case token <- struct{}{}:
 	default:
 	}
 }
@@ -119,6 +133,9 @@ func (s *Session) Run(ctx context.Context) error {
 		select {
 		case <-time.After(wait):
 		case <-s.moved:
+		case <-s.lost:
+			wait = rand.N(s.opts.Spread)
+			continue
 		case <-ctx.Done():
 			return nil
 		}

@@ -207,6 +207,67 @@ func TestDoNotComeBackAtOnce(t *testing.T) {
 	})
 }
 
+// TestLostAtOnce: of many nodes that lose their connections at the same moment, all
+// come back within Spread, the first soon, and no second sees many.
+func TestLostAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const (
+			nodes  = 300
+			spread = 30 // seconds
+		)
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		all := make([]*directory, nodes)
+		sessions := make([]*Session, nodes)
+		for i := range all {
+			all[i] = &directory{begun: time.Now()}
+			sessions[i] = New(Options{
+				Directory: all[i], Ways: func() []lonja.Endpoint { return nil }, Granted: func(Grant, bool) {},
+			})
+			if err := sessions[i].Begin(ctx); err != nil {
+				t.Fatal(err)
+			}
+			running.Go(func() { _ = sessions[i].Run(ctx) })
+		}
+		lost := time.Now()
+		for _, s := range sessions {
+			s.Lost()
+		}
+		var seconds [spread + 1]int // when each was back first
+		time.Sleep(spread*time.Second + time.Millisecond)
+		for _, d := range all {
+			d.do(func() {
+				if len(d.asked) < 2 {
+					t.Error("one has not come back")
+					return
+				}
+				var second int
+				if _, err := fmt.Sscanf(d.asked[1], "renew %ds", &second); err != nil {
+					t.Error(d.asked[1], err)
+					return
+				}
+				seconds[min(second, spread)]++
+			})
+		}
+		// With 10 expected a second, 50 of them have a chance below 1e-18; none in the
+		// first five has one of (5/6)^300, below 1e-23.
+		early := 0
+		for second, n := range seconds {
+			if second < 5 {
+				early += n
+			}
+			if n > nodes/6 {
+				t.Errorf("%d of %d came back in second %d", n, nodes, second)
+			}
+		}
+		if early == 0 {
+			t.Errorf("nobody was back five seconds after %v", lost)
+		}
+		cancel()
+		running.Wait()
+	})
+}
+
 func TestMovedIsToldSoon(t *testing.T) {
 	play(t, func(t *testing.T, s *scene) {
 		time.Sleep(time.Second)
