@@ -106,7 +106,7 @@ func (o *askOptions) askerNamed(cmd *cobra.Command, user lonja.UserName) (*asker
 	how := node.Options{
 		Directory: m.client, DirectoryName: m.name(), StateDir: m.state, Log: m.log,
 		Secure: &node.SecureOptions{
-			Directory: m.client, Key: m.key, Authority: m.set, Pins: m, Hashes: a.hashes, Outboards: a.trees, Invitation: m.invitation,
+			Directory: m.client, Key: m.key, Authority: m.set, Follow: m.follow, Pins: m, Hashes: a.hashes, Outboards: a.trees, Invitation: m.invitation,
 		},
 	}
 	if s := o.serving; s != nil {

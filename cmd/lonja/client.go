@@ -145,7 +145,7 @@ func (o *clientOptions) node(cmd *cobra.Command) (*node.Node, func(), error) {
 		Directory: m.client, DirectoryName: m.name(), StateDir: m.state,
 		Listen: o.listen, SendSize: o.sendSize, Log: m.log,
 		Secure: &node.SecureOptions{
-			Directory: m.client, Key: m.key, Authority: m.set, Pins: m, Hashes: hashes, Outboards: trees,
+			Directory: m.client, Key: m.key, Authority: m.set, Follow: m.follow, Pins: m, Hashes: hashes, Outboards: trees,
 			Invitation: m.invitation, ClassicOff: o.classic == switchOff,
 			MapPort: o.mapping == switchOn && !isLoopback(o.listen),
 		},

@@ -111,6 +111,8 @@ type member struct {
 	known  []lonja.PeerID // what the directory may prove itself with, the latest last; none at first contact with nobody there
 
 	authority atomic.Pointer[authority.Set]
+	met       atomic.Bool // it was pinned, so that known counts no more
+	notices   io.Writer
 }
 
 // open makes the key at first use, and reads what is trusted. Where no directory was
@@ -140,9 +142,9 @@ func (o *memberOptions) open(cmd *cobra.Command) (*member, error) {
 	}
 	m := &member{
 		site: where, key: key, trust: trust.New(file.Dir, nil), state: state,
-		log: telemetry.NewLog(os.Stderr, logLevel(slog.LevelWarn, o.verbose)),
+		log: telemetry.NewLog(os.Stderr, logLevel(slog.LevelWarn, o.verbose)), notices: cmd.ErrOrStderr(),
 	}
-	config, err := m.directoryConfig(cmd.ErrOrStderr())
+	config, err := m.directoryConfig()
 	if err != nil {
 		return nil, err
 	}
@@ -158,42 +160,23 @@ func (m *member) close() { _ = m.client.Close() }
 
 // directoryConfig says how the directory is known: by what is pinned, by the
 // link that led here, or at first contact.
-func (m *member) directoryConfig(notices io.Writer) (*tls.Config, error) {
+func (m *member) directoryConfig() (*tls.Config, error) {
 	certificate, err := identity.Certificate(m.key)
 	if err != nil {
 		return nil, err
 	}
-	var pinned []lonja.PeerID
-	for _, a := range m.addresses {
-		pins, err := m.trust.Pins(a)
-		if err != nil {
-			return nil, err
-		}
-		pinned = append(pinned, pins...)
+	if m.known, err = m.pinned(); err != nil {
+		return nil, err
 	}
-	if len(pinned) == 0 && m.fingerprint != (lonja.PeerID{}) {
-		pinned = []lonja.PeerID{m.fingerprint}
-	}
-	if len(pinned) == 0 && somebodyThere() {
+	if len(m.known) == 0 && somebodyThere() {
 		id, err := askAbout(m.name(), certificate)
 		if err != nil {
 			return nil, err
 		}
-		pinned = []lonja.PeerID{id}
+		m.known = []lonja.PeerID{id}
 	}
-	m.known = pinned
 	config := authority.DirectoryClientConfig(authority.DirectoryOptions{
-		Pinned: pinned, Certificate: certificate,
-		FirstContact: func(id lonja.PeerID) error {
-			showDirectory(notices, m.name(), id)
-			fmt.Fprintln(notices, "lonja: it is trusted from now on; a link with the fingerprint in it would have made sure")
-			return nil
-		},
-		Rotated: func(r authority.Rotation) {
-			if err := m.trust.Rotate(r.From, r.To, r.Until); err != nil {
-				m.log.Warn("the directory's new key is not remembered", slog.Any("error", err))
-			}
-		},
+		Read: m.pinned, Certificate: certificate, FirstContact: m.firstContact, Rotated: m.rotated,
 	})
 	verify := config.VerifyConnection
 	config.VerifyConnection = func(state tls.ConnectionState) error {
@@ -213,6 +196,67 @@ func (m *member) directoryConfig(notices io.Writer) (*tls.Config, error) {
 	return config, nil
 }
 
+// pinned returns what the directory may prove itself with, the latest last, by what
+// the file says now: "lonja trust" counts for programs that run. None: this will be
+// the first contact.
+func (m *member) pinned() ([]lonja.PeerID, error) {
+	var pinned []lonja.PeerID
+	for _, a := range m.addresses {
+		pins, err := m.trust.Pins(a)
+		if err != nil {
+			return nil, err
+		}
+		pinned = append(pinned, pins...)
+	}
+	switch {
+	case len(pinned) > 0:
+		return pinned, nil
+	case m.fingerprint != (lonja.PeerID{}):
+		return []lonja.PeerID{m.fingerprint}, nil
+	case m.met.Load(): // and forgotten
+		return nil, nil
+	}
+	return m.known, nil
+}
+
+func (m *member) firstContact(id lonja.PeerID) error {
+	showDirectory(m.notices, m.name(), id)
+	fmt.Fprintln(m.notices, "lonja: it is trusted from now on; a link with the fingerprint in it would have made sure")
+	return nil
+}
+
+func (m *member) rotated(r authority.Rotation) {
+	if err := m.trust.Rotate(r.From, r.To, r.Until); err != nil {
+		m.log.Warn("the directory's new key is not remembered", slog.Any("error", err))
+	}
+}
+
+// follow is the node's Follow: the same rules as for a new connection. A directory
+// that vouches with a key that follows from none that is pinned has given up the
+// earlier one, which may be stolen: it is trusted no more.
+func (m *member) follow(set *authority.Set) error {
+	pinned, err := m.pinned()
+	if err != nil {
+		return err
+	}
+	var rotation *authority.Rotation
+	if len(pinned) == 0 {
+		err = m.firstContact(set.Fingerprint())
+	} else if rotation, err = set.FollowsFrom(pinned, time.Now()); rotation != nil {
+		m.rotated(*rotation)
+	}
+	if err == nil {
+		err = m.pin(set)
+	}
+	switch {
+	case err == nil:
+		m.authority.Store(set)
+	case errors.Is(err, lonja.Untrusted):
+		m.authority.Store(nil)
+	}
+	return explainUntrusted(err, m.name())
+}
+
 // pin remembers the directory's fingerprint for each of its addresses. A link
 // that says another one than is pinned is not followed.
 func (m *member) pin(set *authority.Set) error {
@@ -230,6 +274,7 @@ func (m *member) pin(set *authority.Set) error {
 			return err
 		}
 	}
+	m.met.Store(true)
 	return nil
 }
 
@@ -256,7 +301,7 @@ func (m *member) set() *authority.Set { return m.authority.Load() }
 func (m *member) CheckUser(user lonja.UserName, ring []lonja.KeyRecord, key lonja.PublicKey) error {
 	set := m.set()
 	if set == nil {
-		return lonja.E(lonja.Unavailable, "check key", errors.New("the directory was not reached yet"))
+		return lonja.E(lonja.Unavailable, "check key", errors.New("the directory was not reached yet, or is not trusted any more"))
 	}
 	return m.trust.UsersOf(set.Fingerprint()).CheckUser(user, ring, key)
 }

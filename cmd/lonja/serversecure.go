@@ -115,6 +115,7 @@ func (o *dialectOptions) shareAuthority(ctx context.Context, dir *directory.Dire
 func (o *dialectOptions) secure(a *authority.Authority, opts apiserver.Options, port func() *dirserver.Server) *apiserver.Server {
 	opts.TLS = a.ServerConfig([]string{apiserver.ProtocolFrames, apiserver.ProtocolHTTP})
 	opts.Issue = func(m lonja.Member, account uint64) (apiserver.Certificate, error) { return issue(a, m, account) }
+	opts.Authority = a.Fingerprint
 	opts.Classic = o.classic == switchOn
 	opts.Journal = journal{port}
 	if name, err := os.Hostname(); err == nil {
@@ -123,14 +124,22 @@ func (o *dialectOptions) secure(a *authority.Authority, opts apiserver.Options, 
 	return apiserver.New(opts)
 }
 
-// issue makes the certificate of a member.
+// issue makes the certificate of a member, and says who vouches for it.
 func issue(a *authority.Authority, m lonja.Member, account uint64) (apiserver.Certificate, error) {
-	der, err := a.Issue(m, account, authority.DefaultLifetime)
-	if err != nil {
-		return apiserver.Certificate{}, fmt.Errorf("issue a certificate: %w", err)
+	for {
+		set := a.Set()
+		der, err := a.Issue(m, account, authority.DefaultLifetime)
+		if err != nil {
+			return apiserver.Certificate{}, fmt.Errorf("issue a certificate: %w", err)
+		}
+		if a.Set() != set {
+			continue // it has changed in between
+		}
+		now := time.Now()
+		return apiserver.Certificate{
+			Chain: [][]byte{der}, Authorities: set.DER(), NotBefore: now, NotAfter: now.Add(authority.DefaultLifetime),
+		}, nil
 	}
-	now := time.Now()
-	return apiserver.Certificate{Chain: [][]byte{der}, NotBefore: now, NotAfter: now.Add(authority.DefaultLifetime)}, nil
 }
 
 // A journal writes to that of a server that comes later.

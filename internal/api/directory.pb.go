@@ -1125,7 +1125,7 @@ func (x *RenewRequest) GetCertificate() bool {
 
 type RenewAnswer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Session       *Session               `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"` // its certificate is set only if one was wanted
+	Session       *Session               `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"` // its certificate is set only if one was wanted, or the directory has another authority now
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1240,7 +1240,7 @@ func (x *Session) GetClassic() bool {
 type Certificate struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Chain         [][]byte               `protobuf:"bytes,1,rep,name=chain,proto3" json:"chain,omitempty"`                           // DER, the member's own first
-	Authorities   [][]byte               `protobuf:"bytes,2,rep,name=authorities,proto3" json:"authorities,omitempty"`               // DER: whom to know other members by
+	Authorities   [][]byte               `protobuf:"bytes,2,rep,name=authorities,proto3" json:"authorities,omitempty"`               // DER: whom to know other members by, as in the directory's handshake behind its own certificate
 	NotBefore     int64                  `protobuf:"varint,3,opt,name=not_before,json=notBefore,proto3" json:"not_before,omitempty"` // seconds since 1970
 	NotAfter      int64                  `protobuf:"varint,4,opt,name=not_after,json=notAfter,proto3" json:"not_after,omitempty"`    // likewise
 	unknownFields protoimpl.UnknownFields

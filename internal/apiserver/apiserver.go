@@ -70,6 +70,10 @@ type Options struct {
 	// Issue makes the certificate of a member that may act for its user, whose
 	// account has that number. Nil: sessions have none.
 	Issue func(m lonja.Member, account uint64) (Certificate, error)
+	// Authority tells whose certificates Issue makes now. When it is another one than
+	// when a connection began, the next renewal on that brings a new certificate and
+	// who vouches for it, wanted or not. Nil: it is always the same.
+	Authority func() lonja.PeerID
 	// Node is the name of this node of the directory, which clients are told.
 	Node string
 	// Classic is whether the directory speaks the classic dialect too.
@@ -95,6 +99,9 @@ type Options struct {
 func (o Options) withDefaults() Options {
 	if o.Record == nil {
 		o.Record = func(lonja.OperationRecord) {}
+	}
+	if o.Authority == nil {
+		o.Authority = func() lonja.PeerID { return lonja.PeerID{} }
 	}
 	if o.Observe == nil {
 		o.Observe = func(string, time.Duration, error) {}
@@ -183,12 +190,14 @@ func (s *Server) ServeConn(ctx context.Context, conn net.Conn, visit limits.Visi
 		s.opts.Journal.Refused(limits.AddressConnections, conn.RemoteAddr())
 		return
 	}
+	vouches := s.opts.Authority() // before: a later one is told of
 	secure, err := s.handshake(ctx, conn)
 	if err != nil {
 		s.opts.Log.Debug("no TLS session", slog.Any("from", conn.RemoteAddr()), slog.Any("error", err))
 		return
 	}
 	caller := newCaller(secure, visit)
+	caller.vouches.Store(&vouches)
 	dialect := dialectHTTP
 	if caller.inFrames {
 		dialect = dialectFrames

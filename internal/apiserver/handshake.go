@@ -81,6 +81,8 @@ type caller struct {
 	// the requests of several.
 	user     atomic.Pointer[lonja.UserName]
 	inFrames bool
+	// vouches is the authority that the client was told of last.
+	vouches atomic.Pointer[lonja.PeerID]
 }
 
 // newCaller looks at a session whose handshake is finished.

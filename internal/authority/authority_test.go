@@ -437,6 +437,35 @@ func FuzzParseState(f *testing.F) {
 	})
 }
 
+// FuzzReadSet: whatever a directory sends, it is an authority or an error, and what
+// is taken is taken again.
+func FuzzReadSet(f *testing.F) {
+	a := open(f, newClock())
+	if err := a.Rotate(time.Hour); err != nil {
+		f.Fatal(err)
+	}
+	der := a.Set().DER()
+	f.Add(der[0], der[1], der[2])
+	f.Add(der[0], []byte(nil), []byte(nil))
+	f.Fuzz(func(t *testing.T, one, two, three []byte) {
+		der := [][]byte{one, two, three}
+		if len(two)+len(three) == 0 {
+			der = der[:1]
+		}
+		s, err := ReadSet(der)
+		if err != nil {
+			if !errors.Is(err, lonja.Untrusted) {
+				t.Errorf("got error %v", err)
+			}
+			return
+		}
+		again, err := ReadSet(s.DER())
+		if err != nil || !bytes.Equal(again.PEM(), s.PEM()) {
+			t.Errorf("its own certificates: %v", err)
+		}
+	})
+}
+
 // FuzzParseSet: whatever is read, it ends, and what is taken is written as it is
 // and taken again.
 func FuzzParseSet(f *testing.F) {

@@ -180,6 +180,9 @@ func (a *Authority) serverCertificate() (*tls.Certificate, error) {
 // have not heard of a rotation yet. The error is of kind Untrusted if the
 // certificate is not for that key and user.
 func MemberCertificate(der []byte, signer crypto.Signer, user lonja.UserName, set *Set) (*tls.Certificate, error) {
+	if set == nil {
+		return nil, untrusted("read certificate", errors.New("no authority of the directory is trusted now"))
+	}
 	leaf, err := x509.ParseCertificate(der)
 	if err != nil {
 		return nil, untrusted("read certificate", err)

@@ -15,7 +15,8 @@ import (
 // PeerOptions say how a node proves itself to peers, and what it takes from
 // them. The functions are called for each connection, by any number at once.
 type PeerOptions struct {
-	// Set returns the authority of the directory, as it was proved last: SetOf.
+	// Set returns the authority of the directory, as it was proved last: SetOf. Nil:
+	// none is trusted now, and so no peer.
 	Set func() *Set
 	// Certificate returns the node's own: MemberCertificate.
 	Certificate func() (*tls.Certificate, error)
@@ -81,7 +82,11 @@ func (o PeerOptions) verify(cs tls.ConnectionState, usage x509.ExtKeyUsage) (lon
 	if _, err := peercert.KeyOf(leaf); err != nil {
 		return lonja.Member{}, err
 	}
-	if err := o.Set().verify(leaf, cs.PeerCertificates[1:], usage, o.Clock()); err != nil {
+	set := o.Set()
+	if set == nil {
+		return lonja.Member{}, untrusted("check peer", errors.New("no authority of the directory is trusted now"))
+	}
+	if err := set.verify(leaf, cs.PeerCertificates[1:], usage, o.Clock()); err != nil {
 		return lonja.Member{}, untrusted("check peer", err)
 	}
 	m, err := peercert.MemberOf(leaf)
@@ -95,6 +100,15 @@ func (o PeerOptions) verify(cs tls.ConnectionState, usage x509.ExtKeyUsage) (lon
 		}
 	}
 	return m, nil
+}
+
+// StillMember returns the member on the other side of a connection that
+// PeerServerConfig let through, if it would now. The error is of kind Untrusted.
+func StillMember(o PeerOptions, cs tls.ConnectionState) (lonja.Member, error) {
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	return o.verify(cs, x509.ExtKeyUsageClientAuth)
 }
 
 // check returns nil if the member is the one that is expected.

@@ -116,6 +116,34 @@ func (s *Set) PEM() []byte {
 	return text
 }
 
+// ReadSet reads what DER returns. The error is of kind Untrusted.
+func ReadSet(der [][]byte) (*Set, error) {
+	if len(der) > maxCertificates-1 {
+		return nil, untrusted("read authority", fmt.Errorf("%d certificates are no authority", len(der)))
+	}
+	certs := make([]*x509.Certificate, len(der))
+	for i, text := range der {
+		var err error
+		if certs[i], err = x509.ParseCertificate(text); err != nil {
+			return nil, untrusted("read authority", err)
+		}
+	}
+	s, err := newSet(certs)
+	if err != nil {
+		return nil, untrusted("read authority", err)
+	}
+	return s, nil
+}
+
+// DER returns the certificates, for nodes that are told of a rotation.
+func (s *Set) DER() [][]byte {
+	var all [][]byte
+	for _, c := range s.certificates() {
+		all = append(all, c.Raw)
+	}
+	return all
+}
+
 // certificates returns all, in their order.
 func (s *Set) certificates() []*x509.Certificate {
 	certs := []*x509.Certificate{s.current}

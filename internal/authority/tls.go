@@ -70,6 +70,10 @@ type DirectoryOptions struct {
 	// them, by FirstContact or by a proof, is pinned for the next ones of the
 	// same configuration.
 	Pinned []lonja.PeerID
+	// Read returns what is pinned now, for each connection, in the place of Pinned and
+	// of what earlier connections have accepted: a person may have changed it. Who
+	// gives it also keeps what FirstContact and Rotated tell. It may be nil.
+	Read func() ([]lonja.PeerID, error)
 	// FirstContact is called when nothing is pinned, with the fingerprint that
 	// the directory has proved; an error ends the connection. Nil stands for one
 	// of kind Untrusted.
@@ -154,6 +158,11 @@ func (o DirectoryOptions) verify(cs tls.ConnectionState, known *acquaintance) er
 		return err
 	}
 	pinned := known.at(o.Clock())
+	if o.Read != nil {
+		if pinned, err = o.Read(); err != nil {
+			return err
+		}
+	}
 	if len(pinned) == 0 && o.FirstContact != nil {
 		if err := o.FirstContact(set.Fingerprint()); err != nil {
 			return err

@@ -41,6 +41,7 @@ type membership struct {
 
 	mu          sync.Mutex // guards below
 	certificate *tls.Certificate
+	provedBy    lonja.PeerID // the authority when it was proved first
 	observed    netip.Addr
 	classic     bool // the directory speaks it
 	mapping     portmap.State
@@ -100,6 +101,9 @@ func (m *membership) granted(g session.Grant, begun bool) {
 	m.mu.Lock()
 	if err == nil {
 		m.certificate = cert
+		if set := m.Authority(); m.provedBy == (lonja.PeerID{}) && set != nil {
+			m.provedBy = set.Fingerprint()
+		}
 	}
 	if g.Observed.IsValid() {
 		m.observed = g.Observed.Addr()
@@ -208,17 +212,29 @@ func (m *membership) speaksClassic() bool {
 }
 
 // who tells whose a connection is, for as long as its key is not revoked, its
-// account has not ended, and its certificate lasts: a connection may last longer.
+// account has not ended, its certificate lasts, and who has signed that is trusted: a
+// connection may last longer.
 func (m *membership) who(state *tls.ConnectionState) (lonja.Member, error) {
 	who, account, err := authority.MemberOf(*state)
 	switch {
 	case err != nil:
+	case m.authorityChanged():
+		_, err = authority.StillMember(m.peers(), *state)
 	case m.isRevoked(who, account):
 		err = lonja.E(lonja.Untrusted, "serve", errors.New("the key was revoked, or the account has ended"))
 	case time.Now().After(state.PeerCertificates[0].NotAfter):
 		err = lonja.E(lonja.Untrusted, "serve", errors.New("the certificate has run out"))
 	}
 	return who, err
+}
+
+// authorityChanged reports whether the directory's authority is another one than it
+// was when the session began, or none that is trusted.
+func (m *membership) authorityChanged() bool {
+	set := m.Authority()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return set == nil || set.Fingerprint() != m.provedBy
 }
 
 // interfaceLook is how often it is looked whether this machine has moved to

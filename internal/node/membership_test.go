@@ -150,18 +150,7 @@ func TestRevokedOnARunningConnection(t *testing.T) {
 	conn, err := tls.Dial("tcp", ana.status().Ways[0].String(), config)
 	v.ok(err)
 	defer conn.Close()
-	v.ok(conn.SetDeadline(time.Now().Add(patience)))
-	answers := bufio.NewReader(conn)
-	ask := func() int {
-		_, err := fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: ana\r\n\r\n", fileapi.Path(listings[0].Proof.File))
-		v.ok(err)
-		answer, err := http.ReadResponse(answers, nil)
-		v.ok(err)
-		defer answer.Body.Close()
-		_, err = io.Copy(io.Discard, answer.Body)
-		v.ok(err)
-		return answer.StatusCode
-	}
+	ask := newRequester(v, conn, fileapi.Path(listings[0].Proof.File)).ask
 	for range 2 {
 		if status := ask(); status != http.StatusOK {
 			t.Fatalf("got status %d", status)
@@ -175,6 +164,34 @@ func TestRevokedOnARunningConnection(t *testing.T) {
 		}
 		return status == http.StatusForbidden
 	})
+}
+
+// A requester asks for one thing again and again over a connection.
+type requester struct {
+	town    *town
+	conn    net.Conn
+	answers *bufio.Reader
+	path    string
+}
+
+func newRequester(v *town, conn net.Conn, path string) *requester {
+	v.Helper()
+	v.ok(conn.SetDeadline(time.Now().Add(patience)))
+	return &requester{v, conn, bufio.NewReader(conn), path}
+}
+
+// ask returns the status of the answer.
+func (r *requester) ask() int {
+	v := r.town
+	v.Helper()
+	_, err := fmt.Fprintf(r.conn, "GET %s HTTP/1.1\r\nHost: ana\r\n\r\n", r.path)
+	v.ok(err)
+	answer, err := http.ReadResponse(r.answers, nil)
+	v.ok(err)
+	defer answer.Body.Close()
+	_, err = io.Copy(io.Discard, answer.Body)
+	v.ok(err)
+	return answer.StatusCode
 }
 
 // revoke takes the citizen's key back with a second one.

@@ -46,6 +46,12 @@ type SecureOptions struct {
 	// Authority returns that of the directory, as the last connection to it has
 	// proved it.
 	Authority func() *authority.Set
+	// Follow is told of an authority by a directory that vouches for members with
+	// another one now than Authority returns. It returns nil if that one is to be
+	// trusted, and Authority returns it then. Otherwise the error is of kind Untrusted,
+	// and Authority returns nil: the directory itself trusts its earlier one no more.
+	// Nil: only a new connection brings another authority.
+	Follow    func(*authority.Set) error
 	Pins      Pins
 	Hashes    *hashing.Cache
 	Outboards *outboards.Store
@@ -99,7 +105,7 @@ func (d *secureDialect) join(ctx context.Context, s *stay) error {
 		return &lonja.Error{Kind: lonja.LocalFile, Op: lonja.OpConnect.String(), User: s.user, Err: err}
 	}
 	m.keeper = session.New(session.Options{
-		Directory: grants{d.Directory}, Member: d.member(s.user), Ways: m.ways, Granted: m.granted,
+		Directory: grants{d.Directory, d.follow}, Member: d.member(s.user), Ways: m.ways, Granted: m.granted,
 		Period: d.period, Spread: d.spread, Log: d.opts.Log,
 	})
 	if err := m.keeper.Begin(ctx); err != nil {
@@ -113,25 +119,45 @@ func (d *secureDialect) join(ctx context.Context, s *stay) error {
 	return nil
 }
 
+// follow takes in who vouches for members now, as the directory tells.
+func (d *secureDialect) follow(told [][]byte) error {
+	if len(told) == 0 || d.Follow == nil {
+		return nil
+	}
+	set, err := authority.ReadSet(told)
+	if err != nil {
+		return err
+	}
+	if have := d.Authority(); have != nil && have.Fingerprint() == set.Fingerprint() {
+		return nil
+	}
+	return d.Follow(set)
+}
+
 // grants is a SecureDirectory as package session has it.
-type grants struct{ SecureDirectory }
+type grants struct {
+	SecureDirectory
+	follow func(authorities [][]byte) error
+}
 
 func (g grants) Begin(ctx context.Context, m lonja.Member, ways []lonja.Endpoint) (session.Grant, error) {
 	s, err := g.SecureDirectory.Begin(ctx, m, ways)
-	return grant(s), err
+	return g.grant(s, err)
 }
 
 func (g grants) Renew(ctx context.Context, m lonja.Member, ways []lonja.Endpoint, certificate bool) (session.Grant, error) {
 	s, err := g.SecureDirectory.Renew(ctx, m, ways, certificate)
-	return grant(s), err
+	return g.grant(s, err)
 }
 
-func grant(s apiclient.Session) session.Grant {
-	g := session.Grant{Observed: s.Observed, Node: s.Node, Classic: s.Classic}
-	if c := s.Certificate; c != nil {
-		g.Certificate, g.Authorities, g.NotBefore, g.NotAfter = c.Chain, c.Authorities, c.NotBefore, c.NotAfter
+func (g grants) grant(s apiclient.Session, err error) (session.Grant, error) {
+	granted := session.Grant{Observed: s.Observed, Node: s.Node, Classic: s.Classic}
+	c := s.Certificate
+	if err != nil || c == nil {
+		return granted, err
 	}
-	return g
+	granted.Certificate, granted.NotBefore, granted.NotAfter = c.Chain, c.NotBefore, c.NotAfter
+	return granted, g.follow(c.Authorities)
 }
 
 // A Status is how a connected node is doing in the secure dialect.

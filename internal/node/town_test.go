@@ -88,6 +88,7 @@ func (v *town) open(name, at string) {
 	v.Helper()
 	secure := apiserver.New(apiserver.Options{
 		Directory: v.rules, TLS: v.authority.ServerConfig(nil), Issue: v.issue, Classic: true, Node: name,
+		Authority: v.authority.Fingerprint,
 	})
 	server := dirserver.New(dirserver.Options{Directory: v.rules, TLS: secure.ServeConn})
 	ln, err := net.Listen("tcp", at)
@@ -112,7 +113,7 @@ func (v *town) open(name, at string) {
 func (v *town) issue(m lonja.Member, account uint64) (apiserver.Certificate, error) {
 	der, err := v.authority.Issue(m, account, time.Hour)
 	now := time.Now()
-	return apiserver.Certificate{Chain: [][]byte{der}, NotBefore: now, NotAfter: now.Add(time.Hour)}, err
+	return apiserver.Certificate{Chain: [][]byte{der}, Authorities: v.authority.Set().DER(), NotBefore: now, NotAfter: now.Add(time.Hour)}, err
 }
 
 func (v *town) ok(err error) {

@@ -23,13 +23,12 @@ import (
 // A Grant is what a directory gives with a session.
 type Grant struct {
 	// Certificate is the chain in DER by which other members know this one, its
-	// own first, and Authorities are whom to know them by. Both are empty in an
-	// answer to Renew that brings no new ones.
-	Certificate, Authorities [][]byte
-	NotBefore, NotAfter      time.Time      // of the certificate
-	Observed                 lonja.Endpoint // where the directory sees this node
-	Node                     string         // which node of the directory answered
-	Classic                  bool           // the directory speaks the classic protocol too
+	// own first. It is empty in an answer to Renew that brings no new one.
+	Certificate         [][]byte
+	NotBefore, NotAfter time.Time      // of the certificate
+	Observed            lonja.Endpoint // where the directory sees this node
+	Node                string         // which node of the directory answered
+	Classic             bool           // the directory speaks the classic protocol too
 }
 
 // A Directory grants sessions. It is called by one goroutine at a time.
@@ -68,7 +67,7 @@ type Session struct {
 
 	mu      sync.Mutex // guards below
 	state   State
-	expires time.Time // when half of the certificate's life is gone
+	expires time.Time // when to ask for the next certificate: half of this one's life is gone
 }
 
 // A State is how a session is doing.
@@ -213,7 +212,7 @@ func (s *Session) granted(g Grant, begun bool) {
 	back := !s.state.Connected && s.state.Trouble != nil
 	if len(g.Certificate) == 0 {
 		old := s.state.Grant
-		g.Certificate, g.Authorities, g.NotBefore, g.NotAfter = old.Certificate, old.Authorities, old.NotBefore, old.NotAfter
+		g.Certificate, g.NotBefore, g.NotAfter = old.Certificate, old.NotBefore, old.NotAfter
 	} else {
 		now := time.Now()
 		s.expires = now.Add(g.NotAfter.Sub(now) / 2)
@@ -235,6 +234,7 @@ func (s *Session) trouble(err error) {
 	s.mu.Lock()
 	first := s.state.Trouble == nil
 	s.state.Connected, s.state.Trouble = false, err
+	s.expires = time.Time{} // the answer that was lost may have brought the next certificate
 	s.mu.Unlock()
 	if first {
 		s.opts.Log.Warn("the session with the directory is interrupted; trying again",
