@@ -306,6 +306,15 @@ func (m *member) CheckUser(user lonja.UserName, ring []lonja.KeyRecord, key lonj
 	return m.trust.UsersOf(set.Fingerprint()).CheckUser(user, ring, key)
 }
 
+// Users implements node.Pins.
+func (m *member) Users() ([]lonja.UserName, error) {
+	set := m.set()
+	if set == nil {
+		return nil, nil
+	}
+	return m.trust.UsersOf(set.Fingerprint()).Users()
+}
+
 // hashes opens what is remembered of files' contents, or an empty memory where
 // that cannot be. The caller closes it.
 func (m *member) hashes() *hashing.Cache {

@@ -60,7 +60,7 @@ func TestACrowdComesBack(t *testing.T) {
 	lost.revoke()
 	for _, c := range all[1:] {
 		v.until(string(c.user)+" knows of the revocation", func() bool {
-			return c.current().keeps.isRevoked(lonja.Member{User: lost.user, Key: lost.key.PublicKey()}, 0)
+			return c.current().keeps.revoked.has(lonja.Member{User: lost.user, Key: lost.key.PublicKey()}, 0)
 		})
 	}
 }

@@ -35,6 +35,7 @@ type membership struct {
 	files    *share.Set
 	ln       net.Listener
 	keeper   *session.Session
+	revoked  *revocations
 	begun    chan struct{} // holds one token when the session was begun anew
 	suspects chan suspect
 	answered chan struct{} // holds one token when the directory has answered the keeper
@@ -46,7 +47,6 @@ type membership struct {
 	classic     bool // the directory speaks it
 	mapping     portmap.State
 	interfaces  []reach.Interface
-	revoked     revocations
 	descents    map[descent]bool // those that were seen
 }
 
@@ -148,15 +148,9 @@ func (m *membership) peers() authority.PeerOptions {
 			}
 			return m.certificate, nil
 		},
-		Revoked:   m.isRevoked,
+		Revoked:   m.revoked.has,
 		Protocols: []string{"http/1.1"},
 	}
-}
-
-func (m *membership) isRevoked(who lonja.Member, account uint64) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.revoked.has(who, account)
 }
 
 // begin serves and keeps the session in the background, and returns what ends
@@ -220,7 +214,7 @@ func (m *membership) who(state *tls.ConnectionState) (lonja.Member, error) {
 	case err != nil:
 	case m.authorityChanged():
 		_, err = authority.StillMember(m.peers(), *state)
-	case m.isRevoked(who, account):
+	case m.revoked.has(who, account):
 		err = lonja.E(lonja.Untrusted, "serve", errors.New("the key was revoked, or the account has ended"))
 	case time.Now().After(state.PeerCertificates[0].NotAfter):
 		err = lonja.E(lonja.Untrusted, "serve", errors.New("the certificate has run out"))
@@ -293,10 +287,6 @@ func (m *membership) status() Status {
 	return s
 }
 
-// certificateLife bounds how long a certificate lasts: what was revoked before
-// that has run out by itself.
-const certificateLife = authority.MaxLifetime
-
 // watchDirectory learns which keys were revoked and whose accounts have ended, and
 // compares what is published
 // with what the directory has each time that a session begins.
@@ -344,21 +334,15 @@ func (m *membership) watch(ctx context.Context) error {
 func (m *membership) heard(ctx context.Context, e lonja.Event) error {
 	switch e.Kind {
 	case lonja.KeyRevoked:
-		m.revoke(lonja.Member{User: e.User, Key: e.Key}, e.Account)
+		m.revoked.add(lonja.Member{User: e.User, Key: e.Key}, e.Account)
 	case lonja.EventsLost:
 		revocations, err := m.Directory.Revocations(ctx, time.Now().Add(-certificateLife).Unix())
 		if err != nil {
 			return err
 		}
 		for _, r := range revocations {
-			m.revoke(lonja.Member{User: r.User, Key: r.Key}, r.Account)
+			m.revoked.add(lonja.Member{User: r.User, Key: r.Key}, r.Account)
 		}
 	}
 	return nil
-}
-
-func (m *membership) revoke(who lonja.Member, account uint64) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.revoked.add(who, account)
 }

@@ -36,6 +36,8 @@ type Pins interface {
 	// or follow from it in the user's ring of keys; otherwise the error is of kind
 	// Untrusted, and says both keys and what to do.
 	CheckUser(user lonja.UserName, ring []lonja.KeyRecord, key lonja.PublicKey) error
+	// Users returns whose keys are pinned.
+	Users() ([]lonja.UserName, error)
 }
 
 // SecureOptions is what a node works with that speaks the secure dialect. All but
@@ -101,6 +103,7 @@ func (d *secureDialect) register(ctx context.Context, user lonja.UserName) error
 
 func (d *secureDialect) join(ctx context.Context, s *stay) error {
 	m := &membership{secureDialect: d, user: s.user, files: s.files}
+	m.revoked = newRevocations(m.concerns)
 	if err := m.listen(); err != nil {
 		return &lonja.Error{Kind: lonja.LocalFile, Op: lonja.OpConnect.String(), User: s.user, Err: err}
 	}

@@ -30,6 +30,21 @@ func (p *Pins) CheckUser(user lonja.UserName, ring []lonja.KeyRecord, key lonja.
 	return p.store.MeetUser(p.directory, ring, key)
 }
 
+// Users returns the users whose keys are pinned, in the order in which they were met.
+func (p *Pins) Users() ([]lonja.UserName, error) {
+	r, err := p.store.read()
+	if err != nil {
+		return nil, err
+	}
+	var users []lonja.UserName
+	if d := r.with(p.directory); d != nil {
+		for _, u := range d.Users {
+			users = append(users, u.Name)
+		}
+	}
+	return users, nil
+}
+
 // Follows returns from which of the keys that are known of a user the key follows
 // that somebody has proved in that user's name, by the user's keys as the
 // directory tells them. What is pinned now does not matter, and nothing is pinned:
