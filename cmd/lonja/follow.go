@@ -51,7 +51,7 @@ const (
 )
 
 // errNotServing ends a follower whose session is gone for good.
-var errNotServing = errors.New("the directory has ended the session: the account is gone, or another node of the same key has connected")
+var errNotServing = errors.New("the directory has ended the session: the account is gone, or this key may not act for it any more")
 
 // run follows until ctx ends, which is no error.
 func (f *follower) run(ctx context.Context, rescan time.Duration) error {
