@@ -27,21 +27,21 @@ type proposer func(ctx context.Context, a *completer, begun string) []string
 // addCompletions has the shell propose users and names where they stand.
 func addCompletions(root *cobra.Command) {
 	for _, path := range []string{"ls", "id keys"} {
-		command(root, path).ValidArgsFunction = firstOnly(propose(connectedUsers, cobra.ShellCompDirectiveNoFileComp))
+		commandAt(root, path).ValidArgsFunction = firstOnly(propose(connectedUsers, cobra.ShellCompDirectiveNoFileComp))
 	}
-	command(root, "get").ValidArgsFunction = firstOnly(propose(namesInReach, cobra.ShellCompDirectiveNoFileComp))
-	command(root, "unpublish").ValidArgsFunction = propose(ownNames, cobra.ShellCompDirectiveDefault)
+	commandAt(root, "get").ValidArgsFunction = firstOnly(propose(namesInReach, cobra.ShellCompDirectiveNoFileComp))
+	commandAt(root, "unpublish").ValidArgsFunction = propose(ownNames, cobra.ShellCompDirectiveDefault)
 	users := propose(connectedUsers, cobra.ShellCompDirectiveNoFileComp)
 	for path, flag := range map[string]string{"get": "from", "publish": "to", "share": "to", "find": "owner"} {
-		if err := command(root, path).RegisterFlagCompletionFunc(flag, users); err != nil {
+		if err := commandAt(root, path).RegisterFlagCompletionFunc(flag, users); err != nil {
 			panic(err) // there is no such flag
 		}
 	}
-	command(root, "who").ValidArgsFunction = cobra.NoFileCompletions
+	commandAt(root, "who").ValidArgsFunction = cobra.NoFileCompletions
 }
 
-// command returns a command that is there.
-func command(root *cobra.Command, path string) *cobra.Command {
+// commandAt returns a command that is there.
+func commandAt(root *cobra.Command, path string) *cobra.Command {
 	cmd, rest, err := root.Find(strings.Fields(path))
 	if err != nil || len(rest) > 0 {
 		panic("there is no command " + path)
