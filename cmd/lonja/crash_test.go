@@ -32,20 +32,43 @@ const (
 // not, no contested name has two owners, and the index is what the store holds.
 func TestCrash(t *testing.T) {
 	data := t.TempDir() + "/data"
-	rivals := newCrashWorkers()
+	rivals, members := newCrashWorkers(), newCrashMembers(t)
 	for round := range *crashRounds {
 		server, dir := startDurable(t, data)
 		for _, w := range rivals {
 			w.verify(t, dir)
 		}
+		joined := joinMembers(t, server, members)
 		workUntil(t, rivals, dir, func() { _ = server.cmd.Process.Signal(syscall.SIGKILL) })
 		server.wait()
+		joined()
 		verifyWinners(t, rivals)
 		verifyStore(t, data, rivals)
 		if t.Failed() {
 			t.Fatalf("in round %d", round+1)
 		}
 	}
+}
+
+// joinMembers has the members look at what is left of what they did, and work until
+// the directory ends. What it returns waits for them.
+func joinMembers(t *testing.T, server *process, members []*crashMember) (wait func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var working sync.WaitGroup
+	for _, m := range members {
+		dir := m.client(t, serverAddress(server))
+		m.verify(t, dir)
+		working.Go(func() {
+			defer dir.Close()
+			m.work(ctx, t, dir)
+		})
+	}
+	working.Go(func() {
+		<-server.exited
+		cancel()
+	})
+	return working.Wait
 }
 
 // somewhere is where the workers' users say that they listen. Nobody looks.
@@ -59,9 +82,13 @@ var contested atomic.Int64
 func startDurable(t *testing.T, data string) (*process, lonja.Directory) {
 	t.Helper()
 	server := start(t, nil, "server", "--host", "127.0.0.1", "-p", "0", "--data", data)
+	return server, dirclient.New(dirclient.Options{Address: serverAddress(server)})
+}
+
+// serverAddress returns where a server on the loopback address listens.
+func serverAddress(server *process) string {
 	line := server.firstLine()
-	address := "127.0.0.1" + line[strings.LastIndexByte(line, ':'):]
-	return server, dirclient.New(dirclient.Options{Address: address})
+	return "127.0.0.1" + line[strings.LastIndexByte(line, ':'):]
 }
 
 // workUntil has the workers work, brings disaster after a random number of
@@ -234,7 +261,7 @@ func verifyWinners(t *testing.T, rivals []*crashWorker) {
 var errComplete = errors.New("complete")
 
 // verifyStore reads what the directory left on disk: every record is whole,
-// and nothing acknowledged is missing.
+// nothing acknowledged is missing, and nothing is there that was not published.
 func verifyStore(t *testing.T, data string, rivals []*crashWorker) {
 	t.Helper()
 	kept, err := sqlitestore.Open(t.Context(), data)
@@ -259,23 +286,26 @@ func verifyStore(t *testing.T, data string, rivals []*crashWorker) {
 				t.Errorf("%s was given to %s and is not there", name, w.user)
 			}
 		}
-		count := 0
+		listed := map[lonja.FileName]bool{}
 		for key := range keys {
-			if strings.HasPrefix(string(key), "f/"+store.Segment(w.user)+"/") {
-				count++
+			parts := strings.Split(string(key), "/")
+			if len(parts) != 4 || parts[0] != "f" || parts[1] != store.Segment(w.user) {
+				continue
 			}
-		}
-		sure, perhaps := 0, 0
-		for _, known := range w.files {
-			switch known {
-			case present:
-				sure++
-			case unknown:
-				perhaps++
+			name, err := store.ParseSegment(parts[3])
+			if err != nil {
+				t.Error(err)
 			}
+			listed[lonja.FileName(name)] = true
 		}
-		if count < sure || count > sure+perhaps {
-			t.Errorf("%s has %d publications on disk, want %d to %d", w.user, count, sure, sure+perhaps)
+		for name, known := range w.files {
+			if known != unknown && listed[name] != (known == present) {
+				t.Errorf("%s was %d, on disk it is listed: %v", name, known, listed[name])
+			}
+			delete(listed, name)
+		}
+		if len(listed) > 0 {
+			t.Errorf("%s has never published %v", w.user, listed)
 		}
 	}
 }

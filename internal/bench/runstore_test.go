@@ -28,7 +28,7 @@ func TestRunStoreMeasuresEveryPath(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkStoreReport(t, report, []int{1, 8}, 2)
-	const trials = 2 * 3 * 2
+	const trials = 2 * int(pathCount) * 2
 	if len(told) != 2*(trials+1) || told[len(told)-2] != trials || told[len(told)-1] != trials {
 		t.Errorf("progress told %v", told)
 	}
