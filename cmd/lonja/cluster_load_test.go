@@ -154,7 +154,7 @@ func (s *clusterSite) enrol(i int, user lonja.UserName) {
 func (w *clusterWorker) work(ctx context.Context, s *clusterSite) {
 	for ctx.Err() == nil {
 		if w.at != w.home && s.nodes[w.home].there() {
-			w.move(ctx, s, w.home)
+			w.settle(ctx, s, w.home)
 		}
 		at := s.nodes[w.at].stay()
 		if w.step(s.T, at) {
@@ -164,31 +164,45 @@ func (w *clusterWorker) work(ctx context.Context, s *clusterSite) {
 		if at.ctx.Err() == nil {
 			w.lost++
 		}
-		w.move(ctx, s, (w.at+1)%machines)
+		w.settle(ctx, s, (w.at+1)%machines)
+	}
+}
+
+// settle goes to a node, or to the next one that is there.
+func (w *clusterWorker) settle(ctx context.Context, s *clusterSite, to int) {
+	for ; ctx.Err() == nil && !w.move(ctx, s, to); to = (to + 1) % machines {
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-ctx.Done():
+		}
 	}
 }
 
 // move goes to another node, and waits until that one shows all that others
 // have acknowledged: reading one's own writes at once is promised by the node
-// that acknowledged them only.
-func (w *clusterWorker) move(ctx context.Context, s *clusterSite, to int) {
+// that acknowledged them only. False if the node goes away meanwhile.
+func (w *clusterWorker) move(ctx context.Context, s *clusterSite, to int) bool {
 	w.at = to
 	n := s.nodes[to]
 	at := n.stay()
 	for deadline := time.Now().Add(patience); ctx.Err() == nil; {
 		err := w.agrees(ctx, at)
-		if err == nil || lonja.KindOf(err) == lonja.Unavailable {
-			return
+		if err == nil {
+			return true
+		}
+		if lonja.KindOf(err) == lonja.Unavailable {
+			return false
 		}
 		if time.Now().After(deadline) {
 			s.Errorf("%s: %v", n, err)
-			return
+			return true
 		}
 		select {
 		case <-time.After(5 * time.Millisecond):
 		case <-ctx.Done():
 		}
 	}
+	return true
 }
 
 // giveUp never uses those names again of which it is not known what became of
