@@ -40,7 +40,11 @@ func (c *conn) close() {
 	c.client.Close()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.holder.state.Conns--
+	if c.holder.state.Conns--; c.holder.state.Conns == 0 && c.holder.joined {
+		// What it has counts only while it can be had: whoever comes back asks anew.
+		c.picker.Leave(c.holder.number)
+		c.holder.joined = false
+	}
 	c.wake()
 }
 
