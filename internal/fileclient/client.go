@@ -32,7 +32,8 @@ type Options struct {
 
 // A Client asks one peer for one content. It may be used by several goroutines at
 // once; each has a connection then. The errors of its methods are of kind
-// NoSuchFile, Forbidden, Limited, Conflict or Refused if the peer says no;
+// NoSuchFile, Forbidden, Limited, Conflict or Refused if the peer says no, NoHolder
+// if it does not have that part of the content;
 // Unavailable if it cannot be reached, stops sending, or breaks off; Malformed if it
 // answers something else than it was asked; Untrusted if the content is of
 // another size there; Canceled if ctx ended; and whatever Dial says.
