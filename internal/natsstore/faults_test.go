@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"lonja"
 	"lonja/internal/natsstore/natscluster"
 	"lonja/internal/store"
@@ -271,12 +273,16 @@ func TestFlippedBit(t *testing.T) {
 		t.Fatal(err)
 	}
 	ready(t, c, s)
+	keepMarking(t, s)
 	whole := func(times int) (damaged int) {
 		for range times {
 			got, err := tryContents(t, s)
 			if errors.Is(err, lonja.Damaged) {
 				damaged++
 				continue
+			}
+			if err != nil {
+				t.Fatal(err)
 			}
 			for i := range records {
 				if key := store.Key(fmt.Sprintf("k/%d", i)); got[key] != fmt.Sprintf("value-of-%d", i) {
@@ -305,6 +311,29 @@ func TestFlippedBit(t *testing.T) {
 	if damaged := whole(10); damaged > 0 {
 		t.Errorf("it was not healed: %d", damaged)
 	}
+}
+
+// keepMarking has another node of the directory write its marks, which come
+// between a feed's own mark and the leader's count.
+func keepMarking(t *testing.T, s *Store) {
+	ctx, stop := context.WithCancel(t.Context())
+	var marking sync.WaitGroup
+	marking.Go(func() {
+		every := time.NewTicker(20 * time.Millisecond)
+		defer every.Stop()
+		for {
+			select {
+			case <-every.C:
+				_, _, _ = s.request(ctx, nats.NewMsg(s.name+markSubject)) // while the node restarts none is written
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	t.Cleanup(func() {
+		stop()
+		marking.Wait()
+	})
 }
 
 // flipBit flips one bit in what, wherever a block of a stream below dir has it.

@@ -206,7 +206,7 @@ func (f *feed) mark(ctx context.Context) (uint64, error) {
 // leaves out a record with a flipped bit without a word. After a kill, or
 // without the index, it fetches such a record from the others.
 func (f *feed) checkBeginning(ctx context.Context, r *reader, mark uint64) error {
-	lacks, err := f.lacks(ctx, mark)
+	lacks, err := f.lacks(ctx, r, mark)
 	if err != nil || lacks == 0 {
 		return err
 	}
@@ -219,7 +219,7 @@ func (f *feed) checkBeginning(ctx context.Context, r *reader, mark uint64) error
 	if mark, err = f.readToMark(ctx, r); err != nil {
 		return err
 	}
-	if lacks, err = f.lacks(ctx, mark); err != nil || lacks == 0 {
+	if lacks, err = f.lacks(ctx, r, mark); err != nil || lacks == 0 {
 		return err
 	}
 	f.store.setShort(r.replica)
@@ -231,20 +231,37 @@ func (f *feed) checkBeginning(ctx context.Context, r *reader, mark uint64) error
 // expirySpread is how much later one server may let tombstones go than another.
 const expirySpread = 3 * time.Second
 
+// countTries is how often the leader is asked for its count, until it has it
+// from before any newer message.
+const countTries = 5
+
 // lacks returns how many messages have not come at least, of those that the
-// leader still has from before the mark. Purges and newer changes make that
-// less than it was, never more.
-func (f *feed) lacks(ctx context.Context, mark uint64) (uint64, error) {
-	info, err := f.store.leaderInfo(ctx)
-	if err != nil {
-		return 0, &broken{err}
+// leader still has from before the mark. Purges, and changes of what was
+// already read, make that less than it was, never more.
+//
+// A message after the mark may be one more or take another's place, as each
+// mark does, and the leader's count does not tell which. A lack could hide
+// behind it, so the count is taken again at a newer mark. Where writes never
+// pause the bound stays that much lower.
+func (f *feed) lacks(ctx context.Context, r *reader, mark uint64) (uint64, error) {
+	for tries := 1; ; tries++ {
+		info, err := f.store.leaderInfo(ctx)
+		if err != nil {
+			return 0, &broken{err}
+		}
+		state := info.State
+		if state.LastSeq < mark {
+			return 0, &broken{errors.New("a leader that lags")}
+		}
+		newer := state.LastSeq - mark
+		if newer == 0 || tries == countTries {
+			come := f.records + newer + 1 // the mark
+			return state.Msgs - min(state.Msgs, come), nil
+		}
+		if mark, err = f.readToMark(ctx, r); err != nil {
+			return 0, err
+		}
 	}
-	state := info.State
-	if state.LastSeq < mark {
-		return 0, &broken{errors.New("a leader that lags")}
-	}
-	come := f.records + state.LastSeq - mark + 1
-	return state.Msgs - min(state.Msgs, come), nil
 }
 
 // A told is a message of the stream, as a reader or the leader tells it.
