@@ -52,6 +52,7 @@ var layers = [][]string{
 		"lonja/internal/private",
 		"lonja/internal/reach",
 		"lonja/internal/share",
+		"lonja/internal/signatures",
 		"lonja/internal/store/hub",
 		"lonja/internal/telemetry",
 		"lonja/internal/tlstest",

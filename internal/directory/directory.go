@@ -22,6 +22,7 @@ import (
 	"lonja"
 	"lonja/internal/index"
 	"lonja/internal/presence"
+	"lonja/internal/signatures"
 	"lonja/internal/store"
 )
 
@@ -51,9 +52,10 @@ type Options struct {
 // A Directory implements lonja.MemberDirectory and operator.Directory. It may be
 // used by any number of goroutines at once. Close ends it.
 type Directory struct {
-	opts  Options
-	store store.Store
-	log   *slog.Logger
+	opts       Options
+	store      store.Store
+	log        *slog.Logger
+	signatures *signatures.Checker
 
 	stop       context.CancelFunc
 	group      errgroup.Group
@@ -95,7 +97,8 @@ func Open(ctx context.Context, opts Options) (*Directory, error) {
 	}
 	running, stop := context.WithCancel(context.Background())
 	d := &Directory{
-		opts: opts, store: opts.Store, log: opts.Log, stop: stop,
+		signatures: signatures.New(),
+		opts:       opts, store: opts.Store, log: opts.Log, stop: stop,
 		purging:    make(chan struct{}, 1),
 		settling:   make(chan struct{}, 1),
 		deleting:   make(chan struct{}, 1),

@@ -62,7 +62,7 @@ func (d *Directory) checkSigned(a index.Account, listing lonja.Listing) error {
 	case p.Date > time.Now().Add(aheadAtMost).Unix():
 		return refuse(lonja.Invalid, fmt.Errorf("its date, %d, is more than %v ahead: set the clock", p.Date, aheadAtMost))
 	}
-	if err := statement.VerifyPublication(lonja.Publication{Owner: a.User, Listing: listing}); err != nil {
+	if err := statement.VerifyPublicationBy(lonja.Publication{Owner: a.User, Listing: listing}, d.signatures.Signed); err != nil {
 		return err
 	}
 	d.mu.RLock()

@@ -30,7 +30,7 @@ func VerifyConsent(first lonja.PublicKey, e lonja.Endorsement) error {
 	if !Agreed(e) {
 		return untrusted(e.User, fmt.Errorf("key %s has not agreed to speak for the user", short(e.Key)))
 	}
-	if err := verify(e.Key, Consent(e.User, first, e.Key), e.Consent); err != nil {
+	if err := verify(e.Key, Consent(e.User, first, e.Key), e.Consent, Signed); err != nil {
 		return untrusted(e.User, fmt.Errorf("what key %s has agreed to is not to speak for this account: %w", short(e.Key), err))
 	}
 	return nil
