@@ -79,7 +79,6 @@ var layers = [][]string{
 		"lonja/internal/directory",
 		"lonja/internal/dirserver",
 		"lonja/internal/download",
-		"lonja/internal/filefetch",
 		"lonja/internal/fileserver",
 		"lonja/internal/oplog",
 		"lonja/internal/probe",

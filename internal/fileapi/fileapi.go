@@ -2,7 +2,7 @@
 // content, which pieces of it somebody has, and which status stands for which
 // kind of failure. docs/protocol.md shows requests and their answers.
 //
-// Package fileserver answers with it, filefetch asks with it. It knows the words
+// Package fileserver answers with it, fileclient asks with it. It knows the words
 // only: no connection, no request.
 package fileapi
 

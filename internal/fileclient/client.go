@@ -1,6 +1,6 @@
 // Package fileclient asks one peer for one content, over HTTP/1.1 on connections
 // that somebody else makes: for its size, and for parts of it. What comes is not
-// checked here: packages filefetch and swarm do that.
+// checked here: package swarm does that.
 package fileclient
 
 import (

@@ -14,7 +14,6 @@ import (
 
 	"lonja"
 	"lonja/internal/authority"
-	"lonja/internal/filefetch"
 	"lonja/internal/statement"
 	"lonja/internal/transport"
 )
@@ -30,7 +29,9 @@ func (d *secureDialect) fetchFile(ctx context.Context, s *stay, owner lonja.User
 	if len(holders) == 0 {
 		return d.heed(s, d.whyNot(ctx, s.user, owner, f.remote))
 	}
-	return d.fetchFrom(ctx, s.asks(), holders[0], f)
+	f.from = owner
+	_, err = d.fetchFromAll(ctx, s.asks(), holders[:1], f)
+	return err
 }
 
 // wanted is what somebody wants who typed that: the content with that id, or
@@ -71,33 +72,6 @@ func (d *secureDialect) whyNot(ctx context.Context, user, owner lonja.UserName, 
 	}
 	return &lonja.Error{Kind: lonja.NoSuchFile, Op: opFetchFile, User: owner, File: name}
 }
-
-// fetchFrom fetches a content from one holder, whose word is checked: that the
-// owner has signed it, with a key that is the owner's.
-func (d *secureDialect) fetchFrom(ctx context.Context, as asking, h lonja.Holder, f fetch) error {
-	config, err := d.trusted(ctx, as, h, f.remote)
-	if err != nil {
-		return err
-	}
-	ways := transport.Order(h.Reach.Ways, localNetworks(d.opts.Log))
-	_, err = filefetch.Fetch(ctx, filefetch.File{ID: h.Proof.File, Size: h.Size, Owner: h.User, Name: h.Name}, f.local, filefetch.Options{
-		Dial: func(ctx context.Context) (net.Conn, error) {
-			conn, err := d.dialer.Dial(ctx, ways, config)
-			if err != nil {
-				return nil, unreached(h.User, ways, err)
-			}
-			return conn, nil
-		},
-		Progress: f.progress,
-		Sync:     true,
-		Tries:    triesOfOne,
-	})
-	return err
-}
-
-// triesOfOne is how often a peer is tried that may be out of reach: each try may
-// take ten seconds.
-const triesOfOne = 2
 
 // silences are why a way fails on which a router lets nobody in.
 var silences = []error{transport.ErrSilent, syscall.ETIMEDOUT, syscall.EHOSTUNREACH, syscall.ENETUNREACH}

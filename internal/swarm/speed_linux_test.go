@@ -25,9 +25,10 @@ const sourceSize = 1 << 30
 //
 //   - bare: one TLS connection, io.Copy to it and from it, unchecked;
 //   - one: a Swarm of one holder, every piece checked;
-//   - three: of three holders.
+//   - three: of three holders;
+//   - curl: curl, from net/http's FileServer, unchecked.
 //
-// All are in this process. It reports the medians of the rounds: speeds in MB/s,
+// All but curl are in this process. It reports the medians of the rounds: speeds in MB/s,
 // and their ratios within a round.
 //
 //	go test -run '^$' -bench Transfer -benchtime 5x ./internal/swarm
@@ -48,6 +49,7 @@ func BenchmarkTransfer(b *testing.B) {
 		{"bare", s.bare(b, ca, target)},
 		{"one", s.swarm(b, ca, target, 1)},
 		{"three", s.swarm(b, ca, target, 3)},
+		{"curl", s.curl(b, ca, target)},
 	}
 	speeds := make([][]float64, len(runs))
 	for round := 0; b.Loop(); round++ {
@@ -69,6 +71,7 @@ func BenchmarkTransfer(b *testing.B) {
 		b.ReportMetric(medianRatio(speeds[i], speeds[0]), r.name+"/bare")
 	}
 	b.ReportMetric(medianRatio(speeds[2], speeds[1]), "three/one")
+	b.ReportMetric(medianRatio(speeds[1], speeds[3]), "one/curl")
 }
 
 func median(values []float64) float64 {

@@ -218,6 +218,11 @@ func (s *Swarm) hopeless() error {
 		kinds = append(kinds, lonja.KindOf(h.state.Err))
 		tried = append(tried, fmt.Sprintf("%s: %v", lonja.Printable(string(h.User)), why(h.state.Err)))
 	}
+	if len(s.holders) == 1 {
+		for _, h := range s.holders {
+			return &lonja.Error{Kind: kinds[0], Op: "fetch from", User: h.User, File: s.content.name(), Err: why(h.state.Err)}
+		}
+	}
 	kind, text := lonja.Unavailable, "nobody has it who can be reached"
 	if kinds = slices.Compact(slices.Sorted(slices.Values(kinds))); len(kinds) == 1 {
 		kind, text = kinds[0], "nobody sends it"

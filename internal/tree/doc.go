@@ -16,7 +16,7 @@
 // them. Tree is for contents that are small enough to have all in memory.
 //
 // The package does no input or output of its own. Package hashing reads files
-// through it, filefetch checks what arrives.
+// through it, swarm checks what arrives.
 package tree
 
 import (

@@ -134,6 +134,10 @@ func (v *town) poses(certificate tls.Certificate, content string) lonja.Endpoint
 		Certificates: []tls.Certificate{certificate}, ClientAuth: tls.RequireAnyClientCert, NextProtos: []string{"http/1.1"},
 	})
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, part, ok := fileapi.ParsePath(r.URL.Path); ok && part == fileapi.Have {
+			_, _ = w.Write(fileapi.AppendHave(nil, nil))
+			return
+		}
 		http.ServeContent(w, r, "", time.Time{}, strings.NewReader(content))
 	}), ReadHeaderTimeout: patience, ErrorLog: nobodyReads}
 	done := make(chan struct{})
