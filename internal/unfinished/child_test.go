@@ -99,9 +99,7 @@ func receiveAll(f *File) error {
 		if f.Good().Contains(uint32(p)) {
 			continue
 		}
-		content := pieceOf(f, piece)
-		half := len(content) / 2
-		if err := errors.Join(f.Write(piece, content[half:], half), f.Write(piece, content[:half], 0), f.Done(piece)); err != nil {
+		if err := f.Put(piece, pieceOf(f, piece)); err != nil {
 			return err
 		}
 		fmt.Println("done", p)

@@ -83,7 +83,7 @@ func (f *File) Recover(check func(piece int64, content []byte) error) error {
 		if check(piece, content) != nil {
 			continue
 		}
-		if err := f.ledger.begin(piece, true); err != nil {
+		if _, err := f.ledger.begin(piece); err != nil {
 			return f.failed("recover", err)
 		}
 		if err := f.done(piece); err != nil { // it is named already

@@ -93,7 +93,7 @@ func TestDiskFillsUp(t *testing.T) {
 		must(t, f.Sync())
 		put(t, f, 1)
 		fill(t, filepath.Join(dir, "other"))
-		wantKind(t, f.Write(2, pieceOf(f, 2), 0), lonja.LocalFile, syscall.ENOSPC, target+": no space left on device; make some room")
+		wantKind(t, f.Put(2, pieceOf(f, 2)), lonja.LocalFile, syscall.ENOSPC, target+": no space left on device; make some room")
 		wantKind(t, f.Put(3, pieceOf(f, 3)), lonja.LocalFile, syscall.ENOSPC, target)
 		wantGood(t, f, 0, 1)
 		_ = f.Sync() // which may work or not

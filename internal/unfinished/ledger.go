@@ -5,8 +5,6 @@ import (
 	"sync"
 
 	"github.com/RoaringBitmap/roaring/v2"
-
-	"lonja"
 )
 
 // A ledger counts pieces: which are good, which of them the record has, and
@@ -56,35 +54,31 @@ func (l *ledger) count() int64 {
 	return int64(l.good.GetCardinality())
 }
 
-// begin notes that piece is about to be written; whole, if all of it is.
-func (l *ledger) begin(piece int64, whole bool) error {
+// begin notes that piece is about to be written, all of it, if it is not good
+// already.
+func (l *ledger) begin(piece int64) (good bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	p := uint32(piece)
 	if err := l.take(); err != nil {
-		return err
+		return false, err
 	}
-	if l.good.Contains(uint32(piece)) {
-		return lonja.E(lonja.Conflict, "", fmt.Errorf("piece %d: %w", piece, ErrGood))
+	if l.good.Contains(p) {
+		return true, nil
 	}
-	if whole {
-		l.spoilt.Remove(uint32(piece))
-	}
-	l.begun.Add(uint32(piece))
-	return nil
+	l.spoilt.Remove(p)
+	l.begun.Add(p)
+	return false, nil
 }
 
-// done notes that piece, of so many bytes, is good, and returns how many bytes
-// wait for a sync. A piece that is good already stays so.
+// done notes that piece, of so many bytes, is good, which was begun, and returns
+// how many bytes wait for a sync.
 func (l *ledger) done(piece int64, size int) (unsynced int64, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	p := uint32(piece)
-	switch {
-	case l.good.Contains(p):
-		return l.unsynced, nil
-	case !l.begun.CheckedRemove(p):
-		return 0, lonja.E(lonja.Internal, "", fmt.Errorf("nothing was written of piece %d", piece))
-	case l.spoilt.CheckedRemove(p):
+	l.begun.Remove(p)
+	if l.spoilt.CheckedRemove(p) {
 		return 0, fmt.Errorf("a part of piece %d did not come to the disk, it is to be fetched again: %w", piece, l.cause)
 	}
 	l.good.Add(p)

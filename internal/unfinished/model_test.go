@@ -32,7 +32,7 @@ func TestAgainstModel(t *testing.T) {
 			}
 		}()
 		rt.Repeat(map[string]func(*rapid.T){
-			"open": m.open, "write": m.write, "done": m.doPiece, "put": m.put, "sync": m.sync, "failing sync": m.failSync,
+			"open": m.open, "tear": m.tear, "put": m.put, "sync": m.sync, "failing sync": m.failSync,
 			"kill": m.kill, "close": m.close, "damage": m.damage, "commit": m.commit, "discard": m.discard,
 			"remove target": m.removeTarget, "read": m.read, "": m.check,
 		})
@@ -114,33 +114,15 @@ func (m *model) drawPiece(t *rapid.T) int64 {
 	return rapid.Int64Range(0, m.f.layout.Pieces()-1).Draw(t, "piece")
 }
 
-// expect fails unless err is what writing to a piece that is good or not gives.
-func (m *model) expect(t *rapid.T, wasGood bool, err error) {
-	if wasGood && !errors.Is(err, ErrGood) || !wasGood && err != nil {
-		t.Fatalf("piece good %v: %v", wasGood, err)
-	}
-}
-
-func (m *model) write(t *rapid.T) {
+// tear leaves a piece that is not good half written, as a kill does.
+func (m *model) tear(t *rapid.T) {
 	p := m.drawPiece(t)
 	wrong := rapid.SliceOfN(rapid.Byte(), 1, 5).Draw(t, "bytes")
 	at := rapid.IntRange(0, m.f.layout.PieceLen(p)-len(wrong)).Draw(t, "offset")
-	m.expect(t, m.done.Contains(uint32(p)), m.f.Write(p, wrong, at))
-}
-
-func (m *model) doPiece(t *rapid.T) {
-	p := m.drawPiece(t)
-	content, wasGood := pieceOf(m.f, p), m.done.Contains(uint32(p))
-	half := rapid.IntRange(0, len(content)).Draw(t, "first")
-	m.expect(t, wasGood, m.f.Write(p, content[half:], half))
-	m.expect(t, wasGood, m.f.Write(p, content[:half], 0))
-	if err := m.f.Done(p); err != nil {
-		if !errors.Is(err, syscall.EIO) { // it was begun before a sync that failed
-			t.Fatal(err)
-		}
-		return
+	if !m.done.Contains(uint32(p)) {
+		_, err := m.f.data.WriteAt(wrong, p*tree.PieceSize+int64(at))
+		must(t, err)
 	}
-	m.done.Add(uint32(p))
 }
 
 func (m *model) put(t *rapid.T) {

@@ -35,10 +35,7 @@ func BenchmarkReceive(b *testing.B) {
 	pieces := func(b *testing.B, path string, commit bool) {
 		f := begin(b, path, Options{ID: idA, Size: size})
 		for p := range f.layout.Pieces() {
-			for at := 0; at < tree.PieceSize; at += step {
-				must(b, f.Write(p, content[at:at+step], at))
-			}
-			must(b, f.Done(p))
+			must(b, f.Put(p, content))
 		}
 		if commit {
 			must(b, f.Commit())

@@ -262,7 +262,7 @@ func TestKilledAfterCommit(t *testing.T) {
 	o.Force = true
 	f = begin(t, target, o)
 	wantGood(t, f)
-	must(t, f.Write(0, []byte("wrong"), 0))
+	must(t, f.Put(0, pieceOf(f, 0)))
 	wantContent(t, target, contentAt(idA, 0, 10))
 	must(t, f.Discard())
 	wantNames(t, dir, "file")

@@ -11,7 +11,7 @@
 //	doubtful  which pieces became good, recorded or not (doubtful.go)
 //	lock    held by the one process that has the File
 //
-// A piece is good when whoever fetched it has checked it and called Done. It
+// A piece is good when whoever fetched it has checked it and called Put. It
 // counts from then on, and can be read and served. On disk it is recorded only
 // after its bytes were synced; so what the record says of another process or
 // before a power cut holds now, and is not hashed again. Of a record that is
@@ -57,11 +57,9 @@ type Options struct {
 var (
 	// ErrInUse is why Open fails while another File has the same target.
 	ErrInUse = errors.New("it is being received already")
-	// ErrGood is why Write fails for a piece that is good.
-	ErrGood = errors.New("the piece is good already")
 )
 
-// A File is being received. Write, Put, Done, ReadAt, Good and Sync may be
+// A File is being received. Put, ReadAt, Good and Sync may be
 // called by any number of goroutines at once; Commit, Close and Discard by the
 // owner, when nobody writes any more.
 //
@@ -82,9 +80,9 @@ type File struct {
 	ledger *ledger
 	keeper *keeper
 
-	// Of each piece the stripe is held for reading while it is written, and for
-	// writing while it becomes good: so that nothing is written to it then.
-	stripes [64]sync.RWMutex
+	// Of each piece the stripe is held while it is written and becomes good: so
+	// that nothing else is written to it.
+	stripes [64]sync.Mutex
 
 	syncing sync.Mutex // for one Sync at a time; guards what follows
 	record  *recorder

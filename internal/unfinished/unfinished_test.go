@@ -70,12 +70,17 @@ func (f *File) abandon() {
 func put(t testing.TB, f *File, pieces ...int64) {
 	t.Helper()
 	for _, p := range pieces {
-		b := pieceOf(f, p)
-		half := len(b) / 2
-		if err := errors.Join(f.Write(p, b[half:], half), f.Write(p, b[:half], 0), f.Done(p)); err != nil {
+		if err := f.Put(p, pieceOf(f, p)); err != nil {
 			t.Fatalf("piece %d: %v", p, err)
 		}
 	}
+}
+
+// tear leaves a piece half written, as a kill does.
+func tear(t testing.TB, f *File, piece int64) {
+	t.Helper()
+	_, err := f.data.WriteAt(make([]byte, 100), piece*tree.PieceSize)
+	must(t, err)
 }
 
 // wantGood fails unless exactly these pieces are good, and hold what they should.
@@ -187,7 +192,7 @@ func TestGoesOn(t *testing.T) {
 		o.ID, o.Size = idA, 9*tree.PieceSize+1
 		f := begin(t, target, o)
 		put(t, f, 3, 9, 5)
-		must(t, f.Write(6, make([]byte, 100), 0))
+		tear(t, f, 6)
 		must(t, f.Close())
 
 		f = begin(t, target, o)

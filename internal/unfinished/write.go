@@ -5,53 +5,38 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"sync"
 
 	"lonja"
 	"lonja/internal/tree"
 )
 
-// Write writes b at offset in a piece, which is not good by that. Pieces may be
-// written at once, one by one goroutine: whoever fetches a piece that somebody
-// else is writing gathers it and calls Put.
+// Put writes a piece, which was checked, and makes it good. If it is good already
+// nothing is written. Of several at once for one piece, one after the other is
+// heeded.
 //
-// The error is of kind Conflict, with the cause ErrGood, if the piece is good:
-// then nothing was written. It may also be one of an earlier sync, which nobody
-// waited for.
-func (f *File) Write(piece int64, b []byte, offset int) error {
-	if err := f.check(piece); err != nil {
-		return err
+// The error is of kind LocalFile if the piece could not be written, or if a sync
+// failed meanwhile, which may have lost a part of it: then it is to be fetched
+// again. It may also be the error of an earlier sync, which nobody waited for.
+func (f *File) Put(piece int64, content []byte) error {
+	if piece < 0 || piece >= f.layout.Pieces() {
+		return f.failed("write", lonja.E(lonja.Internal, "", fmt.Errorf("there is no piece %d", piece)))
 	}
-	if offset < 0 || offset+len(b) > f.layout.PieceLen(piece) {
-		return f.failed("write", lonja.E(lonja.Internal, "", fmt.Errorf("%d bytes at %d are not in piece %d", len(b), offset, piece)))
+	if len(content) != f.layout.PieceLen(piece) {
+		return f.failed("write", lonja.E(lonja.Internal, "", fmt.Errorf("piece %d has not %d bytes", piece, len(content))))
 	}
-	stripe := f.stripe(piece)
-	stripe.RLock()
-	defer stripe.RUnlock()
-	return f.write(piece, b, offset, false)
-}
-
-// write writes to a piece whose stripe is held.
-func (f *File) write(piece int64, b []byte, offset int, whole bool) error {
-	if err := f.ledger.begin(piece, whole); err != nil {
-		return f.failed("write", err)
-	}
-	if _, err := f.data.WriteAt(b, piece*tree.PieceSize+int64(offset)); err != nil {
-		return f.failed("write", err)
-	}
-	return nil
-}
-
-// Done makes a piece good, which was written and checked. If it is good already
-// that is no error. The error is of kind LocalFile if a part of it could not be
-// brought to the disk: then it is to be written again, all of it.
-func (f *File) Done(piece int64) error {
-	if err := f.check(piece); err != nil {
-		return err
-	}
-	stripe := f.stripe(piece)
+	stripe := &f.stripes[piece%int64(len(f.stripes))]
 	stripe.Lock()
 	defer stripe.Unlock()
+	good, err := f.ledger.begin(piece)
+	if err != nil {
+		return f.failed("write", err)
+	}
+	if good {
+		return nil
+	}
+	if _, err := f.data.WriteAt(content, piece*tree.PieceSize); err != nil {
+		return f.failed("write", err)
+	}
 	if err := f.done(piece); err != nil {
 		return err
 	}
@@ -59,7 +44,7 @@ func (f *File) Done(piece int64) error {
 	return nil
 }
 
-// done makes a piece good whose stripe is held for writing.
+// done makes a piece good whose stripe is held.
 func (f *File) done(piece int64) error {
 	unsynced, err := f.ledger.done(piece, f.layout.PieceLen(piece))
 	if err != nil {
@@ -69,32 +54,6 @@ func (f *File) done(piece int64) error {
 		f.keeper.hurry()
 	}
 	return nil
-}
-
-// Put writes all of a piece, which was checked, and makes it good, in one step
-// for others: whatever they write to it at the same time is written over. If it
-// is good already nothing is written.
-func (f *File) Put(piece int64, content []byte) error {
-	if err := f.check(piece); err != nil {
-		return err
-	}
-	if len(content) != f.layout.PieceLen(piece) {
-		return f.failed("write", lonja.E(lonja.Internal, "", fmt.Errorf("piece %d has not %d bytes", piece, len(content))))
-	}
-	stripe := f.stripe(piece)
-	stripe.Lock()
-	defer stripe.Unlock()
-	err := f.write(piece, content, 0, true)
-	if errors.Is(err, ErrGood) {
-		return nil
-	}
-	if err == nil {
-		err = f.done(piece)
-	}
-	if err == nil {
-		f.doubts.add(piece)
-	}
-	return err
 }
 
 // ReadAt reads from the content as io.ReaderAt says, from pieces that are good
@@ -124,13 +83,3 @@ func (f *File) ReadAt(b []byte, offset int64) (int, error) {
 }
 
 var errNotGood = errors.New("a piece of that is not here yet")
-
-func (f *File) stripe(piece int64) *sync.RWMutex { return &f.stripes[piece%int64(len(f.stripes))] }
-
-// check returns an error if there is no such piece.
-func (f *File) check(piece int64) error {
-	if piece < 0 || piece >= f.layout.Pieces() {
-		return f.failed("write", lonja.E(lonja.Internal, "", fmt.Errorf("there is no piece %d", piece)))
-	}
-	return nil
-}

@@ -17,7 +17,7 @@ func TestReadAt(t *testing.T) {
 	o := Options{ID: idA, Size: 3*tree.PieceSize + 10}
 	f := begin(t, filepath.Join(t.TempDir(), "file"), o)
 	put(t, f, 1, 3)
-	must(t, f.Write(0, pieceOf(f, 0), 0)) // not done
+	tear(t, f, 0)
 	for name, tc := range map[string]struct {
 		offset int64
 		len    int
@@ -28,7 +28,7 @@ func TestReadAt(t *testing.T) {
 		"all of it":       {tree.PieceSize, tree.PieceSize, tree.PieceSize, nil},
 		"into a missing":  {tree.PieceSize, tree.PieceSize + 1, 0, lonja.NoSuchFile},
 		"from a missing":  {tree.PieceSize - 1, 2, 0, lonja.NoSuchFile},
-		"written only":    {0, 1, 0, lonja.NoSuchFile},
+		"torn":            {0, 1, 0, lonja.NoSuchFile},
 		"the last one":    {3 * tree.PieceSize, 10, 10, nil},
 		"over the end":    {3*tree.PieceSize + 4, 10, 6, io.EOF},
 		"at the end":      {3*tree.PieceSize + 10, 1, 0, io.EOF},
@@ -48,66 +48,45 @@ func TestReadAt(t *testing.T) {
 	wantKind(t, err, lonja.NoSuchFile, fs.ErrClosed, "file")
 }
 
-func TestWriteRefuses(t *testing.T) {
+func TestPutRefuses(t *testing.T) {
 	f := begin(t, filepath.Join(t.TempDir(), "file"), Options{ID: idA, Size: 2*tree.PieceSize + 10})
 	put(t, f, 0)
 	one := []byte{1}
 	for name, err := range map[string]error{
-		"no such piece":     f.Write(3, one, 0),
-		"negative piece":    f.Write(-1, one, 0),
-		"negative offset":   f.Write(1, one, -1),
-		"over the end":      f.Write(1, one, tree.PieceSize),
-		"over the last end": f.Write(2, one, 10),
-		"done, no piece":    f.Done(3),
-		"done, not written": f.Done(1),
-		"put, no piece":     f.Put(3, one),
-		"put, wrong length": f.Put(2, one),
-		"commit, missing":   f.Commit(),
+		"no such piece":   f.Put(3, one),
+		"negative piece":  f.Put(-1, one),
+		"wrong length":    f.Put(2, one),
+		"commit, missing": f.Commit(),
 	} {
 		if !errors.Is(err, lonja.Internal) {
 			t.Errorf("%s: error is %v, want kind %v", name, err, lonja.Internal)
 		}
 	}
-	wantKind(t, f.Write(0, one, 0), lonja.Conflict, ErrGood, "piece 0")
-	must(t, f.Done(0))
 	must(t, f.Put(0, make([]byte, tree.PieceSize))) // writes nothing
 	wantGood(t, f, 0)
 	must(t, f.Close())
-	wantKind(t, f.Write(1, one, 0), lonja.LocalFile, fs.ErrClosed, "file")
+	wantKind(t, f.Put(1, pieceOf(f, 1)), lonja.LocalFile, fs.ErrClosed, "file")
 }
 
-// TestPutAgainstWriters: while others write anything to a piece, Put makes it
-// what it should be, and it stays that.
-func TestPutAgainstWriters(t *testing.T) {
+// TestPutAtOnce: of several who put the same piece the first is heeded.
+func TestPutAtOnce(t *testing.T) {
 	const pieces = 8
 	f := begin(t, filepath.Join(t.TempDir(), "file"), Options{ID: idA, Size: pieces * tree.PieceSize})
-	for p := range int64(pieces) {
-		var all sync.WaitGroup
-		started := make(chan struct{})
-		for range 3 {
+	var all sync.WaitGroup
+	for range 3 {
+		for p := range int64(pieces) {
 			all.Go(func() {
-				wrong := make([]byte, 64<<10)
-				for i := 0; ; i++ {
-					err := f.Write(p, wrong, i%16*len(wrong))
-					if i == 3 {
-						started <- struct{}{}
-					}
-					if errors.Is(err, ErrGood) {
-						return
-					} else if err != nil {
-						t.Error(err)
-						return
-					}
+				if err := f.Put(p, pieceOf(f, p)); err != nil {
+					t.Error(err)
+				}
+				if err := f.Put(p, make([]byte, tree.PieceSize)); err != nil {
+					t.Error(err)
 				}
 			})
 		}
-		for range 3 {
-			<-started
-		}
-		all.Go(func() { must(t, f.Put(p, pieceOf(f, p))) })
-		all.Wait()
-		checkGood(t, f)
 	}
+	all.Wait()
+	checkGood(t, f)
 	must(t, f.Commit())
 	checkGood(t, f)
 }
