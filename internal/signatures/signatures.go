@@ -80,6 +80,7 @@ func (c *Checker) mayWork(own *claim) bool {
 // work checks own and what waits, and leaves what comes meanwhile to the first of
 // those who wait for that.
 func (c *Checker) work(own *claim) {
+	runtime.Gosched() // whoever else is ready to ask comes first; alone it costs nothing
 	c.mu.Lock()
 	n := min(len(c.waiting), mostTogether-1)
 	together := append([]*claim{own}, c.waiting[:n]...)
