@@ -40,6 +40,7 @@ const (
 	OtherKey                     // the name is bound to a key that the asking node does not hold
 	Forbidden                    // not allowed to whoever asks
 	Untrusted                    // a key, certificate or signature is not the expected one
+	TakenOver                    // another program with the same key has the session now
 	kindCount
 )
 
@@ -68,6 +69,7 @@ var kindTexts = [kindCount]string{
 	OtherKey:         "the name belongs to another key",
 	Forbidden:        "not allowed",
 	Untrusted:        "identity cannot be trusted",
+	TakenOver:        "another program with the same key has taken the session over; connect again to take it back",
 }
 
 // Kinds returns every kind, for tables that must be complete.

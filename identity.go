@@ -2,6 +2,7 @@ package lonja
 
 import (
 	"crypto/ed25519"
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
@@ -44,6 +45,28 @@ func ParsePublicKey(s string) (k PublicKey, err error) {
 
 // LogValue shows the identity, not the key.
 func (k PublicKey) LogValue() slog.Value { return k.ID().LogValue() }
+
+// A NodeID tells apart the running programs that have one key: a copied laptop, a
+// restored backup, a container that was started twice. It is left to chance when a
+// program begins to be connected; nobody proves it, and it decides nothing but whose
+// session is whose among those that hold the key. The zero NodeID stands for a
+// program that does not tell.
+type NodeID [16]byte
+
+// NewNodeID returns one that no other program has.
+func NewNodeID() (id NodeID) {
+	_, _ = rand.Read(id[:]) // never fails: it ends the program instead
+	return id
+}
+
+// IsZero reports whether it stands for none.
+func (id NodeID) IsZero() bool { return id == NodeID{} }
+
+// IsOther reports whether the two are known to be of different programs.
+func (id NodeID) IsOther(than NodeID) bool { return !id.IsZero() && !than.IsZero() && id != than }
+
+// LogValue shows as much of it as tells few apart.
+func (id NodeID) LogValue() slog.Value { return slog.StringValue(hex.EncodeToString(id[:4])) }
 
 // A PeerID is an identity: the SHA-256 of a public key in the form that
 // certificates carry it in (SubjectPublicKeyInfo, RFC 5280 section 4.1). It

@@ -10,6 +10,10 @@ import (
 type Member struct {
 	User UserName
 	Key  PublicKey
+	// Node is which program it is of those that have the key, where that matters:
+	// only ConnectMember, RenewMember, DisconnectMember and Watch heed it. Zero: not
+	// told.
+	Node NodeID
 }
 
 // Members are the operations on names that are bound to keys. Who implements
@@ -47,17 +51,23 @@ type Members interface {
 
 	// ConnectMember begins a session: it announces where the node may be
 	// reached, the likeliest way first. A session that the same key has already
-	// is taken over; one of another node is AlreadyConnected. It ends by
-	// Disconnect, or when it is not renewed in time. NoSuchUser, OtherKey.
+	// is taken over, also from another program: who began it last has it. One of another
+	// key is AlreadyConnected. It ends by Disconnect, or when it is not renewed in time.
+	// NoSuchUser, OtherKey, AlreadyConnected; TakenOver if another program with the key
+	// did the same just after.
 	ConnectMember(ctx context.Context, member Member, ways []Endpoint) error
 	// RenewMember keeps the session, and tells where the node may be reached
-	// now; nil ways are those from before. NotConnected, OtherKey.
+	// now; nil ways are those from before. TakenOver if another program with the key
+	// has begun it anew: who begins it again by itself would fight with that one
+	// for ever. Programs that do not tell their Node renew each other's.
+	// NotConnected, OtherKey, TakenOver.
 	RenewMember(ctx context.Context, member Member, ways []Endpoint) error
 	// UnregisterMember, DisconnectMember and DeleteMember are Unregister, Disconnect
 	// and Delete for a member who may act for its user at the moment at which it is
 	// done: what Authorize said may not hold any more, because the name has become
 	// another's. A member without a key is anybody, who may act for names that are
-	// bound to none. The errors are the same, and OtherKey after NoSuchUser.
+	// bound to none. The errors are the same, and OtherKey after NoSuchUser;
+	// DisconnectMember ends no session of another program: TakenOver.
 	UnregisterMember(ctx context.Context, member Member) error
 	DisconnectMember(ctx context.Context, member Member) error
 	DeleteMember(ctx context.Context, member Member, name FileName) error
@@ -167,8 +177,9 @@ type Watcher interface {
 	// (that one). The first event is EventsLost: what happens from then on is
 	// told. A told that is slow loses events, and is told so, and holds nobody up.
 	// It ends, also while nothing happens, when the member may not act for its
-	// user any more, or another account has its name.
-	// NoSuchUser, OtherKey, NotConnected.
+	// user any more, or another account has its name; and when another program with
+	// its key has the session, if it tells its Node.
+	// NoSuchUser, OtherKey, NotConnected, TakenOver.
 	Watch(ctx context.Context, member Member, filter EventFilter, told func(Event) error) error
 }
 

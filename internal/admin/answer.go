@@ -33,6 +33,7 @@ var httpStatuses = map[lonja.Kind]int{
 	lonja.OtherKey:         http.StatusForbidden,
 	lonja.Forbidden:        http.StatusForbidden,
 	lonja.Untrusted:        http.StatusForbidden,
+	lonja.TakenOver:        http.StatusConflict,
 }
 
 // A Failure is the JSON of an answer that is none. Report is what was done

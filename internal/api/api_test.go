@@ -52,6 +52,7 @@ func TestKinds(t *testing.T) {
 		{Kind_KIND_CANCELED, lonja.Canceled},
 		{Kind_KIND_LIMITED, lonja.Limited},
 		{Kind_KIND_UNTRUSTED, lonja.Untrusted},
+		{Kind_KIND_TAKEN_OVER, lonja.TakenOver},
 	} {
 		if int(kind.wire) != int(kind.own) {
 			t.Errorf("%v is %d, want %d", kind.wire, kind.wire, kind.own)
@@ -132,7 +133,7 @@ func TestWordsOverTheWire(t *testing.T) {
 	roundTrip(t, "event", lonja.Event{Kind: lonja.HolderAppeared, User: "ana", Peer: peer, Listing: listing}, FromEvent, EventOf)
 	roundTrip(t, "lost", lonja.Event{Kind: lonja.EventsLost}, FromEvent, EventOf)
 	roundTrip(t, "filter", lonja.EventFilter{Presence: true, Matching: &query, Holders: []lonja.FileID{{1}}},
-		func(f *lonja.EventFilter) *WatchRequest { return FromFilter("ana", f) }, FilterOf)
+		func(f *lonja.EventFilter) *WatchRequest { return FromFilter(lonja.Member{User: "ana"}, f) }, FilterOf)
 }
 
 // FuzzRequests: whatever comes is refused or is a word that makes the same

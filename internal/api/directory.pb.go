@@ -18,11 +18,12 @@
 package api
 
 import (
-	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
-	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
+
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
+	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 )
 
 const (
@@ -963,7 +964,10 @@ type ConnectRequest struct {
 	Ways []string `protobuf:"bytes,2,rep,name=ways,proto3" json:"ways,omitempty"`
 	// As a classic client does it: what is announced is the address that the directory
 	// sees with the port of the first way, and no key. No session, no certificate.
-	WithoutKey    bool `protobuf:"varint,3,opt,name=without_key,json=withoutKey,proto3" json:"without_key,omitempty"`
+	WithoutKey bool `protobuf:"varint,3,opt,name=without_key,json=withoutKey,proto3" json:"without_key,omitempty"`
+	// Which program it is of those that have the key: 16 bytes that the node has left
+	// to chance when it began, or empty. A session of another one is taken over.
+	Node          []byte `protobuf:"bytes,4,opt,name=node,proto3" json:"node,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1019,6 +1023,13 @@ func (x *ConnectRequest) GetWithoutKey() bool {
 	return false
 }
 
+func (x *ConnectRequest) GetNode() []byte {
+	if x != nil {
+		return x.Node
+	}
+	return nil
+}
+
 type ConnectAnswer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Session       *Session               `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
@@ -1068,6 +1079,7 @@ type RenewRequest struct {
 	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
 	Ways          []string               `protobuf:"bytes,2,rep,name=ways,proto3" json:"ways,omitempty"`                // as in ConnectRequest; none: those from before
 	Certificate   bool                   `protobuf:"varint,3,opt,name=certificate,proto3" json:"certificate,omitempty"` // a new certificate is wanted: half of the old one's life is gone
+	Node          []byte                 `protobuf:"bytes,4,opt,name=node,proto3" json:"node,omitempty"`                // as in ConnectRequest
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1121,6 +1133,13 @@ func (x *RenewRequest) GetCertificate() bool {
 		return x.Certificate
 	}
 	return false
+}
+
+func (x *RenewRequest) GetNode() []byte {
+	if x != nil {
+		return x.Node
+	}
+	return nil
 }
 
 type RenewAnswer struct {
@@ -1308,6 +1327,7 @@ func (x *Certificate) GetNotAfter() int64 {
 type DisconnectRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	Node          []byte                 `protobuf:"bytes,2,opt,name=node,proto3" json:"node,omitempty"` // as in ConnectRequest; empty: the session of whichever program has it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1347,6 +1367,13 @@ func (x *DisconnectRequest) GetUser() string {
 		return x.User
 	}
 	return ""
+}
+
+func (x *DisconnectRequest) GetNode() []byte {
+	if x != nil {
+		return x.Node
+	}
+	return nil
 }
 
 type DisconnectAnswer struct {
@@ -2143,11 +2170,14 @@ func (x *SearchAnswer) GetNext() string {
 
 // What is not set is not told; revocations and lost events always are.
 type WatchRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
-	Presence      bool                   `protobuf:"varint,2,opt,name=presence,proto3" json:"presence,omitempty"` // users who connect and leave
-	Matching      *Query                 `protobuf:"bytes,3,opt,name=matching,proto3" json:"matching,omitempty"`  // publications that match, published or withdrawn
-	Holders       [][]byte               `protobuf:"bytes,4,rep,name=holders,proto3" json:"holders,omitempty"`    // who has these contents: 32 bytes each, at most 1000
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	User     string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	Presence bool                   `protobuf:"varint,2,opt,name=presence,proto3" json:"presence,omitempty"` // users who connect and leave
+	Matching *Query                 `protobuf:"bytes,3,opt,name=matching,proto3" json:"matching,omitempty"`  // publications that match, published or withdrawn
+	Holders  [][]byte               `protobuf:"bytes,4,rep,name=holders,proto3" json:"holders,omitempty"`    // who has these contents: 32 bytes each, at most 1000
+	// As in ConnectRequest: the watch ends when another program takes the session over.
+	// Empty: it does not.
+	Node          []byte `protobuf:"bytes,5,opt,name=node,proto3" json:"node,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2206,6 +2236,13 @@ func (x *WatchRequest) GetMatching() *Query {
 func (x *WatchRequest) GetHolders() [][]byte {
 	if x != nil {
 		return x.Holders
+	}
+	return nil
+}
+
+func (x *WatchRequest) GetNode() []byte {
+	if x != nil {
+		return x.Node
 	}
 	return nil
 }
@@ -2343,18 +2380,20 @@ const file_lonja_v1_directory_proto_rawDesc = "" +
 	"\x05limit\x18\x03 \x01(\x05R\x05limit\"_\n" +
 	"\x11RevocationsAnswer\x126\n" +
 	"\vrevocations\x18\x01 \x03(\v2\x14.lonja.v1.RevocationR\vrevocations\x12\x12\n" +
-	"\x04next\x18\x02 \x01(\tR\x04next\"Y\n" +
+	"\x04next\x18\x02 \x01(\tR\x04next\"m\n" +
 	"\x0eConnectRequest\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\tR\x04user\x12\x12\n" +
 	"\x04ways\x18\x02 \x03(\tR\x04ways\x12\x1f\n" +
 	"\vwithout_key\x18\x03 \x01(\bR\n" +
-	"withoutKey\"<\n" +
+	"withoutKey\x12\x12\n" +
+	"\x04node\x18\x04 \x01(\fR\x04node\"<\n" +
 	"\rConnectAnswer\x12+\n" +
-	"\asession\x18\x01 \x01(\v2\x11.lonja.v1.SessionR\asession\"X\n" +
+	"\asession\x18\x01 \x01(\v2\x11.lonja.v1.SessionR\asession\"l\n" +
 	"\fRenewRequest\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\tR\x04user\x12\x12\n" +
 	"\x04ways\x18\x02 \x03(\tR\x04ways\x12 \n" +
-	"\vcertificate\x18\x03 \x01(\bR\vcertificate\":\n" +
+	"\vcertificate\x18\x03 \x01(\bR\vcertificate\x12\x12\n" +
+	"\x04node\x18\x04 \x01(\fR\x04node\":\n" +
 	"\vRenewAnswer\x12+\n" +
 	"\asession\x18\x01 \x01(\v2\x11.lonja.v1.SessionR\asession\"\x8c\x01\n" +
 	"\aSession\x127\n" +
@@ -2367,9 +2406,10 @@ const file_lonja_v1_directory_proto_rawDesc = "" +
 	"\vauthorities\x18\x02 \x03(\fR\vauthorities\x12\x1d\n" +
 	"\n" +
 	"not_before\x18\x03 \x01(\x03R\tnotBefore\x12\x1b\n" +
-	"\tnot_after\x18\x04 \x01(\x03R\bnotAfter\"'\n" +
+	"\tnot_after\x18\x04 \x01(\x03R\bnotAfter\";\n" +
 	"\x11DisconnectRequest\x12\x12\n" +
-	"\x04user\x18\x01 \x01(\tR\x04user\"\x12\n" +
+	"\x04user\x18\x01 \x01(\tR\x04user\x12\x12\n" +
+	"\x04node\x18\x02 \x01(\fR\x04node\"\x12\n" +
 	"\x10DisconnectAnswer\"Q\n" +
 	"\x0ePublishRequest\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\tR\x04user\x12+\n" +
@@ -2415,12 +2455,13 @@ const file_lonja_v1_directory_proto_rawDesc = "" +
 	"\x05limit\x18\x04 \x01(\x05R\x05limit\"I\n" +
 	"\fSearchAnswer\x12%\n" +
 	"\x05found\x18\x01 \x03(\v2\x0f.lonja.v1.FoundR\x05found\x12\x12\n" +
-	"\x04next\x18\x02 \x01(\tR\x04next\"\x85\x01\n" +
+	"\x04next\x18\x02 \x01(\tR\x04next\"\x99\x01\n" +
 	"\fWatchRequest\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\tR\x04user\x12\x1a\n" +
 	"\bpresence\x18\x02 \x01(\bR\bpresence\x12+\n" +
 	"\bmatching\x18\x03 \x01(\v2\x0f.lonja.v1.QueryR\bmatching\x12\x18\n" +
-	"\aholders\x18\x04 \x03(\fR\aholders\"\xc7\x01\n" +
+	"\aholders\x18\x04 \x03(\fR\aholders\x12\x12\n" +
+	"\x04node\x18\x05 \x01(\fR\x04node\"\xc7\x01\n" +
 	"\vWatchAnswer\x12'\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x13.lonja.v1.EventKindR\x04kind\x12\x12\n" +
 	"\x04user\x18\x02 \x01(\tR\x04user\x12\"\n" +
@@ -2488,62 +2529,65 @@ func file_lonja_v1_directory_proto_rawDescGZIP() []byte {
 	return file_lonja_v1_directory_proto_rawDescData
 }
 
-var file_lonja_v1_directory_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_lonja_v1_directory_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
-var file_lonja_v1_directory_proto_goTypes = []any{
-	(Method)(0),                  // 0: lonja.v1.Method
-	(*RegisterRequest)(nil),      // 1: lonja.v1.RegisterRequest
-	(*RegisterAnswer)(nil),       // 2: lonja.v1.RegisterAnswer
-	(*UnregisterRequest)(nil),    // 3: lonja.v1.UnregisterRequest
-	(*UnregisterAnswer)(nil),     // 4: lonja.v1.UnregisterAnswer
-	(*ClaimRequest)(nil),         // 5: lonja.v1.ClaimRequest
-	(*ClaimAnswer)(nil),          // 6: lonja.v1.ClaimAnswer
-	(*AuthorizeRequest)(nil),     // 7: lonja.v1.AuthorizeRequest
-	(*AuthorizeAnswer)(nil),      // 8: lonja.v1.AuthorizeAnswer
-	(*CertificateRequest)(nil),   // 9: lonja.v1.CertificateRequest
-	(*CertificateAnswer)(nil),    // 10: lonja.v1.CertificateAnswer
-	(*KeysRequest)(nil),          // 11: lonja.v1.KeysRequest
-	(*KeysAnswer)(nil),           // 12: lonja.v1.KeysAnswer
-	(*AddKeyRequest)(nil),        // 13: lonja.v1.AddKeyRequest
-	(*AddKeyAnswer)(nil),         // 14: lonja.v1.AddKeyAnswer
-	(*RevokeKeyRequest)(nil),     // 15: lonja.v1.RevokeKeyRequest
-	(*RevokeKeyAnswer)(nil),      // 16: lonja.v1.RevokeKeyAnswer
-	(*RevocationsRequest)(nil),   // 17: lonja.v1.RevocationsRequest
-	(*RevocationsAnswer)(nil),    // 18: lonja.v1.RevocationsAnswer
-	(*ConnectRequest)(nil),       // 19: lonja.v1.ConnectRequest
-	(*ConnectAnswer)(nil),        // 20: lonja.v1.ConnectAnswer
-	(*RenewRequest)(nil),         // 21: lonja.v1.RenewRequest
-	(*RenewAnswer)(nil),          // 22: lonja.v1.RenewAnswer
-	(*Session)(nil),              // 23: lonja.v1.Session
-	(*Certificate)(nil),          // 24: lonja.v1.Certificate
-	(*DisconnectRequest)(nil),    // 25: lonja.v1.DisconnectRequest
-	(*DisconnectAnswer)(nil),     // 26: lonja.v1.DisconnectAnswer
-	(*PublishRequest)(nil),       // 27: lonja.v1.PublishRequest
-	(*PublishAnswer)(nil),        // 28: lonja.v1.PublishAnswer
-	(*DeleteRequest)(nil),        // 29: lonja.v1.DeleteRequest
-	(*DeleteAnswer)(nil),         // 30: lonja.v1.DeleteAnswer
-	(*ContentDigestRequest)(nil), // 31: lonja.v1.ContentDigestRequest
-	(*ContentDigestAnswer)(nil),  // 32: lonja.v1.ContentDigestAnswer
-	(*UsersRequest)(nil),         // 33: lonja.v1.UsersRequest
-	(*UsersAnswer)(nil),          // 34: lonja.v1.UsersAnswer
-	(*ContentRequest)(nil),       // 35: lonja.v1.ContentRequest
-	(*ContentAnswer)(nil),        // 36: lonja.v1.ContentAnswer
-	(*HoldersRequest)(nil),       // 37: lonja.v1.HoldersRequest
-	(*HoldersAnswer)(nil),        // 38: lonja.v1.HoldersAnswer
-	(*SearchRequest)(nil),        // 39: lonja.v1.SearchRequest
-	(*SearchAnswer)(nil),         // 40: lonja.v1.SearchAnswer
-	(*WatchRequest)(nil),         // 41: lonja.v1.WatchRequest
-	(*WatchAnswer)(nil),          // 42: lonja.v1.WatchAnswer
-	(*KeyRecord)(nil),            // 43: lonja.v1.KeyRecord
-	(*Endorsement)(nil),          // 44: lonja.v1.Endorsement
-	(*Revocation)(nil),           // 45: lonja.v1.Revocation
-	(*Listing)(nil),              // 46: lonja.v1.Listing
-	(*Peer)(nil),                 // 47: lonja.v1.Peer
-	(*Holder)(nil),               // 48: lonja.v1.Holder
-	(*Query)(nil),                // 49: lonja.v1.Query
-	(*Found)(nil),                // 50: lonja.v1.Found
-	(EventKind)(0),               // 51: lonja.v1.EventKind
-}
+var (
+	file_lonja_v1_directory_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+	file_lonja_v1_directory_proto_msgTypes  = make([]protoimpl.MessageInfo, 42)
+	file_lonja_v1_directory_proto_goTypes   = []any{
+		Method(0),                    // 0: lonja.v1.Method
+		(*RegisterRequest)(nil),      // 1: lonja.v1.RegisterRequest
+		(*RegisterAnswer)(nil),       // 2: lonja.v1.RegisterAnswer
+		(*UnregisterRequest)(nil),    // 3: lonja.v1.UnregisterRequest
+		(*UnregisterAnswer)(nil),     // 4: lonja.v1.UnregisterAnswer
+		(*ClaimRequest)(nil),         // 5: lonja.v1.ClaimRequest
+		(*ClaimAnswer)(nil),          // 6: lonja.v1.ClaimAnswer
+		(*AuthorizeRequest)(nil),     // 7: lonja.v1.AuthorizeRequest
+		(*AuthorizeAnswer)(nil),      // 8: lonja.v1.AuthorizeAnswer
+		(*CertificateRequest)(nil),   // 9: lonja.v1.CertificateRequest
+		(*CertificateAnswer)(nil),    // 10: lonja.v1.CertificateAnswer
+		(*KeysRequest)(nil),          // 11: lonja.v1.KeysRequest
+		(*KeysAnswer)(nil),           // 12: lonja.v1.KeysAnswer
+		(*AddKeyRequest)(nil),        // 13: lonja.v1.AddKeyRequest
+		(*AddKeyAnswer)(nil),         // 14: lonja.v1.AddKeyAnswer
+		(*RevokeKeyRequest)(nil),     // 15: lonja.v1.RevokeKeyRequest
+		(*RevokeKeyAnswer)(nil),      // 16: lonja.v1.RevokeKeyAnswer
+		(*RevocationsRequest)(nil),   // 17: lonja.v1.RevocationsRequest
+		(*RevocationsAnswer)(nil),    // 18: lonja.v1.RevocationsAnswer
+		(*ConnectRequest)(nil),       // 19: lonja.v1.ConnectRequest
+		(*ConnectAnswer)(nil),        // 20: lonja.v1.ConnectAnswer
+		(*RenewRequest)(nil),         // 21: lonja.v1.RenewRequest
+		(*RenewAnswer)(nil),          // 22: lonja.v1.RenewAnswer
+		(*Session)(nil),              // 23: lonja.v1.Session
+		(*Certificate)(nil),          // 24: lonja.v1.Certificate
+		(*DisconnectRequest)(nil),    // 25: lonja.v1.DisconnectRequest
+		(*DisconnectAnswer)(nil),     // 26: lonja.v1.DisconnectAnswer
+		(*PublishRequest)(nil),       // 27: lonja.v1.PublishRequest
+		(*PublishAnswer)(nil),        // 28: lonja.v1.PublishAnswer
+		(*DeleteRequest)(nil),        // 29: lonja.v1.DeleteRequest
+		(*DeleteAnswer)(nil),         // 30: lonja.v1.DeleteAnswer
+		(*ContentDigestRequest)(nil), // 31: lonja.v1.ContentDigestRequest
+		(*ContentDigestAnswer)(nil),  // 32: lonja.v1.ContentDigestAnswer
+		(*UsersRequest)(nil),         // 33: lonja.v1.UsersRequest
+		(*UsersAnswer)(nil),          // 34: lonja.v1.UsersAnswer
+		(*ContentRequest)(nil),       // 35: lonja.v1.ContentRequest
+		(*ContentAnswer)(nil),        // 36: lonja.v1.ContentAnswer
+		(*HoldersRequest)(nil),       // 37: lonja.v1.HoldersRequest
+		(*HoldersAnswer)(nil),        // 38: lonja.v1.HoldersAnswer
+		(*SearchRequest)(nil),        // 39: lonja.v1.SearchRequest
+		(*SearchAnswer)(nil),         // 40: lonja.v1.SearchAnswer
+		(*WatchRequest)(nil),         // 41: lonja.v1.WatchRequest
+		(*WatchAnswer)(nil),          // 42: lonja.v1.WatchAnswer
+		(*KeyRecord)(nil),            // 43: lonja.v1.KeyRecord
+		(*Endorsement)(nil),          // 44: lonja.v1.Endorsement
+		(*Revocation)(nil),           // 45: lonja.v1.Revocation
+		(*Listing)(nil),              // 46: lonja.v1.Listing
+		(*Peer)(nil),                 // 47: lonja.v1.Peer
+		(*Holder)(nil),               // 48: lonja.v1.Holder
+		(*Query)(nil),                // 49: lonja.v1.Query
+		(*Found)(nil),                // 50: lonja.v1.Found
+		EventKind(0),                 // 51: lonja.v1.EventKind
+	}
+)
+
 var file_lonja_v1_directory_proto_depIdxs = []int32{
 	24, // 0: lonja.v1.CertificateAnswer.certificate:type_name -> lonja.v1.Certificate
 	43, // 1: lonja.v1.KeysAnswer.keys:type_name -> lonja.v1.KeyRecord

@@ -6,9 +6,10 @@ package api
 
 import (
 	fmt "fmt"
+	io "io"
+
 	protohelpers "github.com/planetscale/vtprotobuf/protohelpers"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
-	io "io"
 )
 
 const (
@@ -805,6 +806,13 @@ func (m *ConnectRequest) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if len(m.Node) > 0 {
+		i -= len(m.Node)
+		copy(dAtA[i:], m.Node)
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.Node)))
+		i--
+		dAtA[i] = 0x22
+	}
 	if m.WithoutKey {
 		i--
 		if m.WithoutKey {
@@ -906,6 +914,13 @@ func (m *RenewRequest) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 	if m.unknownFields != nil {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
+	}
+	if len(m.Node) > 0 {
+		i -= len(m.Node)
+		copy(dAtA[i:], m.Node)
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.Node)))
+		i--
+		dAtA[i] = 0x22
 	}
 	if m.Certificate {
 		i--
@@ -1136,6 +1151,13 @@ func (m *DisconnectRequest) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 	if m.unknownFields != nil {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
+	}
+	if len(m.Node) > 0 {
+		i -= len(m.Node)
+		copy(dAtA[i:], m.Node)
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.Node)))
+		i--
+		dAtA[i] = 0x12
 	}
 	if len(m.User) > 0 {
 		i -= len(m.User)
@@ -1905,6 +1927,13 @@ func (m *WatchRequest) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if len(m.Node) > 0 {
+		i -= len(m.Node)
+		copy(dAtA[i:], m.Node)
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.Node)))
+		i--
+		dAtA[i] = 0x2a
+	}
 	if len(m.Holders) > 0 {
 		for iNdEx := len(m.Holders) - 1; iNdEx >= 0; iNdEx-- {
 			i -= len(m.Holders[iNdEx])
@@ -2304,6 +2333,10 @@ func (m *ConnectRequest) SizeVT() (n int) {
 	if m.WithoutKey {
 		n += 2
 	}
+	l = len(m.Node)
+	if l > 0 {
+		n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
+	}
 	n += len(m.unknownFields)
 	return n
 }
@@ -2340,6 +2373,10 @@ func (m *RenewRequest) SizeVT() (n int) {
 	}
 	if m.Certificate {
 		n += 2
+	}
+	l = len(m.Node)
+	if l > 0 {
+		n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
 	}
 	n += len(m.unknownFields)
 	return n
@@ -2419,6 +2456,10 @@ func (m *DisconnectRequest) SizeVT() (n int) {
 	var l int
 	_ = l
 	l = len(m.User)
+	if l > 0 {
+		n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
+	}
+	l = len(m.Node)
 	if l > 0 {
 		n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
 	}
@@ -2726,6 +2767,10 @@ func (m *WatchRequest) SizeVT() (n int) {
 			n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
 		}
 	}
+	l = len(m.Node)
+	if l > 0 {
+		n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
+	}
 	n += len(m.unknownFields)
 	return n
 }
@@ -2897,6 +2942,7 @@ func (m *RegisterRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *RegisterAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -2948,6 +2994,7 @@ func (m *RegisterAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *UnregisterRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -3031,6 +3078,7 @@ func (m *UnregisterRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *UnregisterAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -3082,6 +3130,7 @@ func (m *UnregisterAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *ClaimRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -3165,6 +3214,7 @@ func (m *ClaimRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *ClaimAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -3216,6 +3266,7 @@ func (m *ClaimAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *AuthorizeRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -3299,6 +3350,7 @@ func (m *AuthorizeRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *AuthorizeAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -3369,6 +3421,7 @@ func (m *AuthorizeAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *CertificateRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -3452,6 +3505,7 @@ func (m *CertificateRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *CertificateAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -3571,6 +3625,7 @@ func (m *CertificateAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *KeysRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -3654,6 +3709,7 @@ func (m *KeysRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *KeysAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -3739,6 +3795,7 @@ func (m *KeysAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *AddKeyRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -3858,6 +3915,7 @@ func (m *AddKeyRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *AddKeyAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -3909,6 +3967,7 @@ func (m *AddKeyAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *RevokeKeyRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -4028,6 +4087,7 @@ func (m *RevokeKeyRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *RevokeKeyAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -4079,6 +4139,7 @@ func (m *RevokeKeyAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *RevocationsRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -4200,6 +4261,7 @@ func (m *RevocationsRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *RevocationsAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -4317,6 +4379,7 @@ func (m *RevocationsAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *ConnectRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -4430,6 +4493,40 @@ func (m *ConnectRequest) UnmarshalVT(dAtA []byte) error {
 				}
 			}
 			m.WithoutKey = bool(v != 0)
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Node", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Node = append(m.Node[:0], dAtA[iNdEx:postIndex]...)
+			if m.Node == nil {
+				m.Node = []byte{}
+			}
+			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -4452,6 +4549,7 @@ func (m *ConnectRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *ConnectAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -4539,6 +4637,7 @@ func (m *ConnectAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *RenewRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -4652,6 +4751,40 @@ func (m *RenewRequest) UnmarshalVT(dAtA []byte) error {
 				}
 			}
 			m.Certificate = bool(v != 0)
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Node", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Node = append(m.Node[:0], dAtA[iNdEx:postIndex]...)
+			if m.Node == nil {
+				m.Node = []byte{}
+			}
+			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -4674,6 +4807,7 @@ func (m *RenewRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *RenewAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -4761,6 +4895,7 @@ func (m *RenewAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *Session) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -4932,6 +5067,7 @@ func (m *Session) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *Certificate) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -5085,6 +5221,7 @@ func (m *Certificate) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *DisconnectRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -5146,6 +5283,40 @@ func (m *DisconnectRequest) UnmarshalVT(dAtA []byte) error {
 			}
 			m.User = string(dAtA[iNdEx:postIndex])
 			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Node", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Node = append(m.Node[:0], dAtA[iNdEx:postIndex]...)
+			if m.Node == nil {
+				m.Node = []byte{}
+			}
+			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -5168,6 +5339,7 @@ func (m *DisconnectRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *DisconnectAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -5219,6 +5391,7 @@ func (m *DisconnectAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *PublishRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -5338,6 +5511,7 @@ func (m *PublishRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *PublishAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -5389,6 +5563,7 @@ func (m *PublishAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *DeleteRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -5504,6 +5679,7 @@ func (m *DeleteRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *DeleteAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -5555,6 +5731,7 @@ func (m *DeleteAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *ContentDigestRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -5638,6 +5815,7 @@ func (m *ContentDigestRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *ContentDigestAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -5742,6 +5920,7 @@ func (m *ContentDigestAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *UsersRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -5876,6 +6055,7 @@ func (m *UsersRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *UsersAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -5993,6 +6173,7 @@ func (m *UsersAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *ContentRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -6159,6 +6340,7 @@ func (m *ContentRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *ContentAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -6276,6 +6458,7 @@ func (m *ContentAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *HoldersRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -6476,6 +6659,7 @@ func (m *HoldersRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *HoldersAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -6593,6 +6777,7 @@ func (m *HoldersAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *SearchRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -6763,6 +6948,7 @@ func (m *SearchRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *SearchAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -6880,6 +7066,7 @@ func (m *SearchAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *WatchRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -7029,6 +7216,40 @@ func (m *WatchRequest) UnmarshalVT(dAtA []byte) error {
 			m.Holders = append(m.Holders, make([]byte, postIndex-iNdEx))
 			copy(m.Holders[len(m.Holders)-1], dAtA[iNdEx:postIndex])
 			iNdEx = postIndex
+		case 5:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Node", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Node = append(m.Node[:0], dAtA[iNdEx:postIndex]...)
+			if m.Node == nil {
+				m.Node = []byte{}
+			}
+			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -7051,6 +7272,7 @@ func (m *WatchRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *WatchAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0

@@ -55,6 +55,14 @@ func optionalKey(b []byte) (k lonja.PublicKey, err error) {
 	return KeyOf(b)
 }
 
+// NodeOf checks which program of a key a node is; no bytes are the zero one.
+func NodeOf(b []byte) (id lonja.NodeID, err error) {
+	if len(b) == 0 {
+		return id, nil
+	}
+	return id, fixed("a node's number", id[:], b)
+}
+
 // FileOf checks the identity of a content; no bytes are the zero one.
 func FileOf(b []byte) (id lonja.FileID, err error) {
 	if len(b) == 0 {

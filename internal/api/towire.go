@@ -39,6 +39,14 @@ func signatureBytes(s lonja.Signature) []byte {
 	return s[:]
 }
 
+// NodeBytes are those of which program of a key a node is; the zero one has none.
+func NodeBytes(id lonja.NodeID) []byte {
+	if id.IsZero() {
+		return nil
+	}
+	return id[:]
+}
+
 // FileBytes are those of a content's identity; the zero one has none.
 func FileBytes(id lonja.FileID) []byte {
 	if id.IsZero() {
@@ -168,9 +176,9 @@ func FromEvent(e *lonja.Event) *WatchAnswer {
 	}
 }
 
-// FromFilter makes a request of user.
-func FromFilter(user lonja.UserName, f *lonja.EventFilter) *WatchRequest {
-	m := &WatchRequest{User: Text(user), Presence: f.Presence}
+// FromFilter makes a request of a member.
+func FromFilter(member lonja.Member, f *lonja.EventFilter) *WatchRequest {
+	m := &WatchRequest{User: Text(member.User), Presence: f.Presence, Node: NodeBytes(member.Node)}
 	if f.Matching != nil {
 		m.Matching = FromQuery(f.Matching)
 	}

@@ -16,11 +16,12 @@
 package api
 
 import (
-	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
-	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
+
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
+	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 )
 
 const (
@@ -59,6 +60,7 @@ const (
 	Kind_KIND_OTHER_KEY         Kind = 21 // the name is bound to a key that the caller does not hold
 	Kind_KIND_FORBIDDEN         Kind = 22 // not allowed to whoever asks
 	Kind_KIND_UNTRUSTED         Kind = 23 // a key, certificate or signature is not the expected one
+	Kind_KIND_TAKEN_OVER        Kind = 24 // another node with the same key has the session now
 )
 
 // Enum value maps for Kind.
@@ -88,6 +90,7 @@ var (
 		21: "KIND_OTHER_KEY",
 		22: "KIND_FORBIDDEN",
 		23: "KIND_UNTRUSTED",
+		24: "KIND_TAKEN_OVER",
 	}
 	Kind_value = map[string]int32{
 		"KIND_INTERNAL":          0,
@@ -114,6 +117,7 @@ var (
 		"KIND_OTHER_KEY":         21,
 		"KIND_FORBIDDEN":         22,
 		"KIND_UNTRUSTED":         23,
+		"KIND_TAKEN_OVER":        24,
 	}
 )
 
@@ -1086,7 +1090,7 @@ const file_lonja_v1_words_proto_rawDesc = "" +
 	"\x04date\x18\x03 \x01(\x03R\x04date\x12\x0e\n" +
 	"\x02by\x18\x04 \x01(\fR\x02by\x12\x1c\n" +
 	"\tsignature\x18\x05 \x01(\fR\tsignature\x12\x18\n" +
-	"\aaccount\x18\x06 \x01(\x04R\aaccount*\x87\x04\n" +
+	"\aaccount\x18\x06 \x01(\x04R\aaccount*\x9c\x04\n" +
 	"\x04Kind\x12\x11\n" +
 	"\rKIND_INTERNAL\x10\x00\x12\x10\n" +
 	"\fKIND_INVALID\x10\x01\x12\x15\n" +
@@ -1112,7 +1116,8 @@ const file_lonja_v1_words_proto_rawDesc = "" +
 	"\fKIND_LIMITED\x10\x14\x12\x12\n" +
 	"\x0eKIND_OTHER_KEY\x10\x15\x12\x12\n" +
 	"\x0eKIND_FORBIDDEN\x10\x16\x12\x12\n" +
-	"\x0eKIND_UNTRUSTED\x10\x17*\x81\x02\n" +
+	"\x0eKIND_UNTRUSTED\x10\x17\x12\x13\n" +
+	"\x0fKIND_TAKEN_OVER\x10\x18*\x81\x02\n" +
 	"\tEventKind\x12\x13\n" +
 	"\x0fEVENT_KIND_NONE\x10\x00\x12\x1d\n" +
 	"\x19EVENT_KIND_USER_CONNECTED\x10\x01\x12\x18\n" +
@@ -1136,23 +1141,26 @@ func file_lonja_v1_words_proto_rawDescGZIP() []byte {
 	return file_lonja_v1_words_proto_rawDescData
 }
 
-var file_lonja_v1_words_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_lonja_v1_words_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
-var file_lonja_v1_words_proto_goTypes = []any{
-	(Kind)(0),           // 0: lonja.v1.Kind
-	(EventKind)(0),      // 1: lonja.v1.EventKind
-	(*Failure)(nil),     // 2: lonja.v1.Failure
-	(*Peer)(nil),        // 3: lonja.v1.Peer
-	(*Reach)(nil),       // 4: lonja.v1.Reach
-	(*Listing)(nil),     // 5: lonja.v1.Listing
-	(*Proof)(nil),       // 6: lonja.v1.Proof
-	(*Holder)(nil),      // 7: lonja.v1.Holder
-	(*Query)(nil),       // 8: lonja.v1.Query
-	(*Found)(nil),       // 9: lonja.v1.Found
-	(*Endorsement)(nil), // 10: lonja.v1.Endorsement
-	(*KeyRecord)(nil),   // 11: lonja.v1.KeyRecord
-	(*Revocation)(nil),  // 12: lonja.v1.Revocation
-}
+var (
+	file_lonja_v1_words_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+	file_lonja_v1_words_proto_msgTypes  = make([]protoimpl.MessageInfo, 11)
+	file_lonja_v1_words_proto_goTypes   = []any{
+		Kind(0),             // 0: lonja.v1.Kind
+		EventKind(0),        // 1: lonja.v1.EventKind
+		(*Failure)(nil),     // 2: lonja.v1.Failure
+		(*Peer)(nil),        // 3: lonja.v1.Peer
+		(*Reach)(nil),       // 4: lonja.v1.Reach
+		(*Listing)(nil),     // 5: lonja.v1.Listing
+		(*Proof)(nil),       // 6: lonja.v1.Proof
+		(*Holder)(nil),      // 7: lonja.v1.Holder
+		(*Query)(nil),       // 8: lonja.v1.Query
+		(*Found)(nil),       // 9: lonja.v1.Found
+		(*Endorsement)(nil), // 10: lonja.v1.Endorsement
+		(*KeyRecord)(nil),   // 11: lonja.v1.KeyRecord
+		(*Revocation)(nil),  // 12: lonja.v1.Revocation
+	}
+)
+
 var file_lonja_v1_words_proto_depIdxs = []int32{
 	0,  // 0: lonja.v1.Failure.kind:type_name -> lonja.v1.Kind
 	4,  // 1: lonja.v1.Peer.reach:type_name -> lonja.v1.Reach

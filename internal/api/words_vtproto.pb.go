@@ -6,9 +6,10 @@ package api
 
 import (
 	fmt "fmt"
+	io "io"
+
 	protohelpers "github.com/planetscale/vtprotobuf/protohelpers"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
-	io "io"
 )
 
 const (
@@ -1124,6 +1125,7 @@ func (m *Failure) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *Peer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -1275,6 +1277,7 @@ func (m *Peer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *Reach) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -1392,6 +1395,7 @@ func (m *Reach) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *Listing) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -1564,6 +1568,7 @@ func (m *Listing) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *Proof) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -1768,6 +1773,7 @@ func (m *Proof) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *Holder) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -2040,6 +2046,7 @@ func (m *Holder) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *Query) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -2277,6 +2284,7 @@ func (m *Query) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *Found) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -2434,6 +2442,7 @@ func (m *Found) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *Endorsement) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -2704,6 +2713,7 @@ func (m *Endorsement) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *KeyRecord) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -2810,6 +2820,7 @@ func (m *KeyRecord) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+
 func (m *Revocation) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0

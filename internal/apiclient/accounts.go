@@ -34,8 +34,12 @@ func (c *Client) Connect(ctx context.Context, user lonja.UserName, at lonja.Endp
 
 // Disconnect implements lonja.Accounts.
 func (c *Client) Disconnect(ctx context.Context, user lonja.UserName) error {
-	return do(ctx, c, about(lonja.OpDisconnect, api.Method_METHOD_DISCONNECT, user),
-		&api.DisconnectRequest{User: api.Text(user)}, (*api.DisconnectAnswer)(nil))
+	return c.disconnect(ctx, lonja.Member{User: user})
+}
+
+func (c *Client) disconnect(ctx context.Context, m lonja.Member) error {
+	return do(ctx, c, about(lonja.OpDisconnect, api.Method_METHOD_DISCONNECT, m.User),
+		&api.DisconnectRequest{User: api.Text(m.User), Node: api.NodeBytes(m.Node)}, (*api.DisconnectAnswer)(nil))
 }
 
 // errNotOurs is why the client does not ask for a member.
@@ -64,7 +68,7 @@ func (c *Client) DisconnectMember(ctx context.Context, member lonja.Member) erro
 	if err := c.own(lonja.OpDisconnect.String(), member); err != nil {
 		return err
 	}
-	return c.Disconnect(ctx, member.User)
+	return c.disconnect(ctx, member)
 }
 
 // Authorize implements lonja.Members. It asks the directory, for at most Timeout.

@@ -50,7 +50,7 @@ func (c *Client) Watch(ctx context.Context, member lonja.Member, filter lonja.Ev
 	if err := c.own(s.op, member); err != nil {
 		return err
 	}
-	body, err := api.FromFilter(member.User, &filter).MarshalVT()
+	body, err := api.FromFilter(member, &filter).MarshalVT()
 	if err != nil {
 		return s.failed(ctx, lonja.E(lonja.Internal, s.op, err))
 	}

@@ -39,7 +39,7 @@ func (c *Client) Begin(ctx context.Context, member lonja.Member, ways []lonja.En
 		return Session{}, err
 	}
 	return ask(ctx, c, about(lonja.OpConnect, api.Method_METHOD_CONNECT, member.User),
-		&api.ConnectRequest{User: api.Text(member.User), Ways: api.WaysText(ways)},
+		&api.ConnectRequest{User: api.Text(member.User), Ways: api.WaysText(ways), Node: api.NodeBytes(member.Node)},
 		func(a *api.ConnectAnswer) (Session, error) { return sessionOf(a.Session) })
 }
 
@@ -52,7 +52,7 @@ func (c *Client) Renew(ctx context.Context, member lonja.Member, ways []lonja.En
 		return Session{}, err
 	}
 	return ask(ctx, c, subject{op: op, method: api.Method_METHOD_RENEW, user: member.User},
-		&api.RenewRequest{User: api.Text(member.User), Ways: api.WaysText(ways), Certificate: certificate},
+		&api.RenewRequest{User: api.Text(member.User), Ways: api.WaysText(ways), Certificate: certificate, Node: api.NodeBytes(member.Node)},
 		func(a *api.RenewAnswer) (Session, error) { return sessionOf(a.Session) })
 }
 

@@ -252,4 +252,5 @@ var connectCodes = map[lonja.Kind]connect.Code{
 	lonja.OtherKey:         connect.CodePermissionDenied,
 	lonja.Forbidden:        connect.CodePermissionDenied,
 	lonja.Untrusted:        connect.CodeUnauthenticated,
+	lonja.TakenOver:        connect.CodeAborted,
 }

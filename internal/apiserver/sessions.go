@@ -15,6 +15,9 @@ func (s *Server) Connect(ctx context.Context, m *api.ConnectRequest) (*api.Conne
 	r := request{method: "Connect", user: m.User, operation: lonja.OpConnect.String()}
 	return perform(ctx, s, r, func(c *caller, member lonja.Member) (*api.ConnectAnswer, error) {
 		ways, err := waysOf(m.Ways, c)
+		if err == nil {
+			member.Node, err = api.NodeOf(m.Node)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -49,6 +52,9 @@ func (s *Server) connectWithoutKey(ctx context.Context, c *caller, user lonja.Us
 func (s *Server) Renew(ctx context.Context, m *api.RenewRequest) (*api.RenewAnswer, error) {
 	return perform(ctx, s, request{method: "Renew", user: m.User}, func(c *caller, member lonja.Member) (*api.RenewAnswer, error) {
 		ways, err := waysOf(m.Ways, c)
+		if err == nil {
+			member.Node, err = api.NodeOf(m.Node)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -68,7 +74,11 @@ func (s *Server) Renew(ctx context.Context, m *api.RenewRequest) (*api.RenewAnsw
 func (s *Server) Disconnect(ctx context.Context, m *api.DisconnectRequest) (*api.DisconnectAnswer, error) {
 	r := request{method: "Disconnect", user: m.User, operation: lonja.OpDisconnect.String()}
 	return perform(ctx, s, r, func(c *caller, member lonja.Member) (*api.DisconnectAnswer, error) {
-		if err := s.opts.Directory.DisconnectMember(ctx, member); err != nil {
+		var err error
+		if member.Node, err = api.NodeOf(m.Node); err == nil {
+			err = s.opts.Directory.DisconnectMember(ctx, member)
+		}
+		if err != nil {
 			return nil, err
 		}
 		if bound := c.user.Load(); bound != nil && *bound == member.User {

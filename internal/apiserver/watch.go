@@ -14,6 +14,9 @@ func (s *Server) watch(ctx context.Context, m *api.WatchRequest, send func(*api.
 	r := request{method: "Watch", user: m.User}
 	_, err := perform(ctx, s, r, func(_ *caller, member lonja.Member) (struct{}, error) {
 		filter, err := api.FilterOf(m)
+		if err == nil {
+			member.Node, err = api.NodeOf(m.Node)
+		}
 		if err != nil {
 			return struct{}{}, err
 		}

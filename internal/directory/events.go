@@ -227,6 +227,9 @@ func (d *Directory) watching(m lonja.Member) (index.Account, error) {
 	if err == nil && !a.Connected && !a.Bound {
 		err = memberFailure(lonja.NotConnected, opWatch, m.User, nil)
 	}
+	if err == nil {
+		err = d.takenOver(opWatch, m)
+	}
 	return a, err
 }
 

@@ -534,21 +534,21 @@ func FuzzCursor(f *testing.F) {
 	})
 }
 
-// FuzzReach: a detail of a session is refused, or means the same when it is
+// FuzzDetail: a detail of a session is refused, or means the same when it is
 // written again.
-func FuzzReach(f *testing.F) {
+func FuzzDetail(f *testing.F) {
 	key := newSigner("a", "a").Key
-	f.Add(string(appendReach(nil, &lonja.Reach{Key: key})))
-	f.Add(string(appendReach(nil, &lonja.Reach{Key: key, Ways: []lonja.Endpoint{somewhere, lonja.EndpointFrom(netip.MustParseAddr("2001:db8::1"), 9)}})))
+	f.Add(string(appendDetail(nil, &lonja.Reach{Key: key}, lonja.NodeID{})))
+	f.Add(string(appendDetail(nil, &lonja.Reach{Key: key, Ways: []lonja.Endpoint{somewhere, lonja.EndpointFrom(netip.MustParseAddr("2001:db8::1"), 9)}}, lonja.NodeID{15: 1})))
 	f.Fuzz(func(t *testing.T, s string) {
-		r, ok := parseReach(s)
+		r, node, ok := parseDetail(s)
 		if !ok {
 			return
 		}
-		if again := string(appendReach(nil, r)); again != s {
+		if again := string(appendDetail(nil, r, node)); again != s {
 			t.Errorf("got %x, want %x", again, s)
 		}
-		if len(r.Ways) > lonja.MaxWays || keyOfDetail(s) != r.Key {
+		if len(r.Ways) > lonja.MaxWays || keyOfDetail(s) != r.Key || nodeOfDetail(s) != node {
 			t.Errorf("%x is %+v", s, r)
 		}
 	})

@@ -89,7 +89,13 @@ func (d *Directory) Disconnect(ctx context.Context, user lonja.UserName) error {
 
 // DisconnectMember implements lonja.Members.
 func (d *Directory) DisconnectMember(ctx context.Context, member lonja.Member) error {
-	return d.disconnect(ctx, member.User, d.permit(lonja.OpDisconnect, member))
+	may := d.permit(lonja.OpDisconnect, member)
+	return d.disconnect(ctx, member.User, func() error {
+		if err := may(); err != nil {
+			return err
+		}
+		return d.takenOver(lonja.OpDisconnect.String(), member)
+	})
 }
 
 func (d *Directory) disconnect(ctx context.Context, user lonja.UserName, may permit) error {

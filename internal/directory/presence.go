@@ -204,6 +204,9 @@ func (d *Directory) applyPresence(changes []presence.Change) {
 		case !exists:
 		case c.Online:
 			d.setOnline(a, c.At, c.Detail)
+			if nodeOfDetail(c.Was).IsOther(nodeOfDetail(c.Detail)) {
+				d.wakeAll() // the other program may watch
+			}
 		default:
 			d.setOffline(a)
 		}

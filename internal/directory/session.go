@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -14,41 +15,56 @@ import (
 )
 
 // The detail of a session is the node's key, then its ways: of each the number
-// of bytes of its address, 4 or 16, the address, and the port in two bytes.
+// of bytes of its address, 4 or 16, the address, and the port in two bytes. If the
+// node has told which program it is, a 0 and that follow.
 
-// appendReach appends a detail.
-func appendReach(b []byte, r *lonja.Reach) []byte {
+// appendDetail appends a detail.
+func appendDetail(b []byte, r *lonja.Reach, node lonja.NodeID) []byte {
 	b = append(b, r.Key[:]...)
 	for _, way := range r.Ways {
 		addr := way.Addr().WithZone("").AsSlice()
 		b = append(append(b, byte(len(addr))), addr...)
 		b = binary.BigEndian.AppendUint16(b, way.Port())
 	}
-	return b
+	if node.IsZero() {
+		return b
+	}
+	return append(append(b, 0), node[:]...)
 }
 
-// parseReach is the way back, and reports false for what is no detail.
-func parseReach(detail string) (*lonja.Reach, bool) {
-	r := new(lonja.Reach)
+// parseDetail is the way back, and reports false for what is no detail.
+func parseDetail(detail string) (r *lonja.Reach, node lonja.NodeID, ok bool) {
+	r = new(lonja.Reach)
 	if len(detail) < len(r.Key) {
-		return nil, false
+		return nil, node, false
 	}
 	rest := detail[copy(r.Key[:], detail):]
 	for ; len(rest) > 0; rest = rest[1+int(rest[0])+2:] {
 		size := int(rest[0])
+		if size == 0 && len(rest) == 1+len(node) {
+			if copy(node[:], rest[1:]); !node.IsZero() {
+				return r, node, true
+			}
+		}
 		if len(r.Ways) == lonja.MaxWays || len(rest) < 1+size+2 || size != 4 && size != 16 {
-			return nil, false
+			return nil, node, false
 		}
 		addr, _ := netip.AddrFromSlice([]byte(rest[1 : 1+size]))
 		port := binary.BigEndian.Uint16([]byte(rest[1+size:]))
 		r.Ways = append(r.Ways, lonja.Endpoint{AddrPort: netip.AddrPortFrom(addr, port)})
 	}
-	return r, true
+	return r, node, true
 }
 
 func keyOfDetail(detail string) (k lonja.PublicKey) {
 	copy(k[:], detail)
 	return k
+}
+
+// nodeOfDetail returns which program began a session, if it has told.
+func nodeOfDetail(detail string) lonja.NodeID {
+	_, node, _ := parseDetail(detail)
+	return node
 }
 
 // session returns what the lease of a member's node is made of: its likeliest
@@ -64,7 +80,7 @@ func (d *Directory) session(op string, m lonja.Member, ways []lonja.Endpoint) (a
 		}
 		r.Ways = append(r.Ways, lonja.EndpointFrom(way.Addr().WithZone(""), way.Port()))
 	}
-	return classicWay(r.Ways), presence.Session{Length: d.opts.sessionLease(), Detail: string(appendReach(nil, &r))}, nil
+	return classicWay(r.Ways), presence.Session{Length: d.opts.sessionLease(), Detail: string(appendDetail(nil, &r, m.Node))}, nil
 }
 
 // classicWay returns which of several ways is shown in the classic dialect, which
@@ -106,8 +122,12 @@ func (d *Directory) ConnectMember(ctx context.Context, member lonja.Member, ways
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	l, connected := d.leases.Lookup(member.User)
-	if connected && l.Stamp > stamp && !l.Mine && keyOfDetail(l.Detail) != member.Key {
+	switch {
+	case !connected || l.Stamp <= stamp || l.Mine:
+	case keyOfDetail(l.Detail) != member.Key:
 		return memberFailure(lonja.AlreadyConnected, opConnect, member.User, nil)
+	case nodeOfDetail(l.Detail).IsOther(member.Node):
+		return memberFailure(lonja.TakenOver, opConnect, member.User, nil)
 	}
 	return nil
 }
@@ -136,26 +156,35 @@ func ownLease(a index.Account, m lonja.Member, detail string) bool {
 	return keyOfDetail(detail) == m.Key
 }
 
+// takenOver returns the error of a member whose session another program with its
+// key has, as far as both have told which they are. The caller holds mu.
+func (d *Directory) takenOver(op string, m lonja.Member) error {
+	l, connected := d.leases.Lookup(m.User)
+	if connected && keyOfDetail(l.Detail) == m.Key && nodeOfDetail(l.Detail).IsOther(m.Node) {
+		return memberFailure(lonja.TakenOver, op, m.User, nil)
+	}
+	return nil
+}
+
 // RenewMember implements lonja.Members.
 func (d *Directory) RenewMember(_ context.Context, member lonja.Member, ways []lonja.Endpoint) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	l, err := d.renewed(member)
+	if err != nil {
+		return err
+	}
+	reach, node, ok := parseDetail(l.Detail)
+	member.Node = cmp.Or(member.Node, node) // who does not tell its own changes nothing
 	at, s, err := d.session(opRenew, member, ways)
 	if err != nil {
 		return err
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	l, connected := d.leases.Lookup(member.User)
-	a, _ := d.index.Account(member.User)
 	switch {
-	case !connected || !a.Connected || l.Detail == "":
-		return memberFailure(lonja.NotConnected, opRenew, member.User, nil)
-	case keyOfDetail(l.Detail) != member.Key:
-		return memberFailure(lonja.OtherKey, opRenew, member.User, nil)
-	}
-	if _, err := d.authorized(opRenew, member); err != nil {
-		return err
-	}
-	if ways == nil {
+	case ways != nil:
+	case ok:
+		at, s.Detail = l.At, string(appendDetail(nil, reach, member.Node))
+	default: // as a later version has it
 		at, s.Detail = l.At, l.Detail
 	}
 	changes, _ := d.leases.RenewSession(member.User, at, s, time.Now())
@@ -163,10 +192,26 @@ func (d *Directory) RenewMember(_ context.Context, member lonja.Member, ways []l
 	return nil
 }
 
+// renewed returns the session that the member may renew. The caller holds mu.
+func (d *Directory) renewed(m lonja.Member) (presence.Lease, error) {
+	l, connected := d.leases.Lookup(m.User)
+	a, _ := d.index.Account(m.User)
+	switch {
+	case !connected || !a.Connected || l.Detail == "":
+		return l, memberFailure(lonja.NotConnected, opRenew, m.User, nil)
+	case keyOfDetail(l.Detail) != m.Key:
+		return l, memberFailure(lonja.OtherKey, opRenew, m.User, nil)
+	}
+	if _, err := d.authorized(opRenew, m); err != nil {
+		return l, err
+	}
+	return l, d.takenOver(opRenew, m)
+}
+
 // setOnline shows a user as connected, and tells those who watch if that is
 // new, or the node is reached otherwise. The caller holds mu.
 func (d *Directory) setOnline(a index.Account, at lonja.Endpoint, detail string) {
-	reach, _ := parseReach(detail)
+	reach, _, _ := parseDetail(detail)
 	d.index.ConnectReach(a.User, at, reach)
 	if !a.Connected || !sameReach(a.Reach, reach) || reach == nil && a.At != at {
 		d.noteUser(lonja.UserConnected, a.User)

@@ -81,7 +81,7 @@ func isAnswer(kind lonja.Kind) bool {
 	switch kind {
 	case lonja.Invalid, lonja.NoSuchUser, lonja.NameInUse, lonja.AlreadyConnected, lonja.NotConnected,
 		lonja.AlreadyPublished, lonja.NotPublished, lonja.NoSuchOwner, lonja.NoHolder, lonja.Limited,
-		lonja.OtherKey, lonja.Forbidden, lonja.Untrusted:
+		lonja.OtherKey, lonja.Forbidden, lonja.Untrusted, lonja.TakenOver:
 		return true
 	}
 	return false

@@ -54,6 +54,7 @@ type Change struct {
 	// it, if the user's own node does not.
 	Mine   bool
 	Detail string // of the session; valid while online
+	Was    string // the detail before, while the user was online
 }
 
 // A Lease is what Lookup knows of a connected user.
@@ -257,7 +258,7 @@ func (t *Table) replace(slot uint32, with record) {
 	same := isOn == wasOn && r.at == before.at && r.stamp == before.stamp && (r.node == 0) == (before.node == 0) &&
 		r.terms.detail() == before.terms.detail()
 	if !same && (isOn || wasOn) {
-		t.changes = append(t.changes, Change{User: r.user, Online: isOn, At: r.at, Stamp: r.stamp, Mine: isOn && r.node == 0, Detail: r.terms.detail()})
+		t.changes = append(t.changes, Change{User: r.user, Online: isOn, At: r.at, Stamp: r.stamp, Mine: isOn && r.node == 0, Detail: r.terms.detail(), Was: before.terms.detail()})
 	}
 }
 

@@ -32,4 +32,5 @@ var statusNames = map[lonja.Kind]string{
 	lonja.OtherKey:         "other_key",
 	lonja.Forbidden:        "forbidden",
 	lonja.Untrusted:        "untrusted",
+	lonja.TakenOver:        "taken_over",
 }

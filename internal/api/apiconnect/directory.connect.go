@@ -110,11 +110,15 @@ type DirectoryClient interface {
 	// ago than any certificate lasts is forgotten.
 	Revocations(context.Context, *api.RevocationsRequest) (*api.RevocationsAnswer, error)
 	// Begins a session: the user is connected until Disconnect, or until the
-	// session is not renewed in time. KIND_NO_SUCH_USER, KIND_OTHER_KEY, KIND_ALREADY_CONNECTED.
+	// session is not renewed in time. One that the same key has is taken over: its
+	// node is told so by KIND_TAKEN_OVER when it renews.
+	// KIND_NO_SUCH_USER, KIND_OTHER_KEY, KIND_ALREADY_CONNECTED, KIND_TAKEN_OVER.
 	Connect(context.Context, *api.ConnectRequest) (*api.ConnectAnswer, error)
-	// Keeps a session. KIND_NOT_CONNECTED, KIND_OTHER_KEY.
+	// Keeps a session. KIND_NOT_CONNECTED, KIND_OTHER_KEY; KIND_TAKEN_OVER ends it
+	// for good: who came back by itself would take it over in its turn.
 	Renew(context.Context, *api.RenewRequest) (*api.RenewAnswer, error)
-	// Ends a session; publications stay. KIND_NO_SUCH_USER, KIND_OTHER_KEY, KIND_NOT_CONNECTED.
+	// Ends a session; publications stay.
+	// KIND_NO_SUCH_USER, KIND_OTHER_KEY, KIND_NOT_CONNECTED, KIND_TAKEN_OVER.
 	Disconnect(context.Context, *api.DisconnectRequest) (*api.DisconnectAnswer, error)
 	// Lists a file, in the place of one of the same name if it has a proof.
 	// KIND_NO_SUCH_USER, KIND_OTHER_KEY, KIND_NOT_CONNECTED, KIND_ALREADY_PUBLISHED, KIND_UNTRUSTED.
@@ -137,7 +141,7 @@ type DirectoryClient interface {
 	// Tells what happens from now on, until the caller ends it. The first event
 	// is EVENT_KIND_EVENTS_LOST. A caller that is slow loses events and is told
 	// so by another; one that takes nothing for a minute is dropped.
-	// KIND_NO_SUCH_USER, KIND_OTHER_KEY, KIND_NOT_CONNECTED.
+	// KIND_NO_SUCH_USER, KIND_OTHER_KEY, KIND_NOT_CONNECTED, KIND_TAKEN_OVER.
 	Watch(context.Context, *api.WatchRequest) (*connect.ServerStreamForClient[api.WatchAnswer], error)
 }
 
@@ -508,11 +512,15 @@ type DirectoryHandler interface {
 	// ago than any certificate lasts is forgotten.
 	Revocations(context.Context, *api.RevocationsRequest) (*api.RevocationsAnswer, error)
 	// Begins a session: the user is connected until Disconnect, or until the
-	// session is not renewed in time. KIND_NO_SUCH_USER, KIND_OTHER_KEY, KIND_ALREADY_CONNECTED.
+	// session is not renewed in time. One that the same key has is taken over: its
+	// node is told so by KIND_TAKEN_OVER when it renews.
+	// KIND_NO_SUCH_USER, KIND_OTHER_KEY, KIND_ALREADY_CONNECTED, KIND_TAKEN_OVER.
 	Connect(context.Context, *api.ConnectRequest) (*api.ConnectAnswer, error)
-	// Keeps a session. KIND_NOT_CONNECTED, KIND_OTHER_KEY.
+	// Keeps a session. KIND_NOT_CONNECTED, KIND_OTHER_KEY; KIND_TAKEN_OVER ends it
+	// for good: who came back by itself would take it over in its turn.
 	Renew(context.Context, *api.RenewRequest) (*api.RenewAnswer, error)
-	// Ends a session; publications stay. KIND_NO_SUCH_USER, KIND_OTHER_KEY, KIND_NOT_CONNECTED.
+	// Ends a session; publications stay.
+	// KIND_NO_SUCH_USER, KIND_OTHER_KEY, KIND_NOT_CONNECTED, KIND_TAKEN_OVER.
 	Disconnect(context.Context, *api.DisconnectRequest) (*api.DisconnectAnswer, error)
 	// Lists a file, in the place of one of the same name if it has a proof.
 	// KIND_NO_SUCH_USER, KIND_OTHER_KEY, KIND_NOT_CONNECTED, KIND_ALREADY_PUBLISHED, KIND_UNTRUSTED.
@@ -535,7 +543,7 @@ type DirectoryHandler interface {
 	// Tells what happens from now on, until the caller ends it. The first event
 	// is EVENT_KIND_EVENTS_LOST. A caller that is slow loses events and is told
 	// so by another; one that takes nothing for a minute is dropped.
-	// KIND_NO_SUCH_USER, KIND_OTHER_KEY, KIND_NOT_CONNECTED.
+	// KIND_NO_SUCH_USER, KIND_OTHER_KEY, KIND_NOT_CONNECTED, KIND_TAKEN_OVER.
 	Watch(context.Context, *api.WatchRequest, *connect.ServerStream[api.WatchAnswer]) error
 }
 
