@@ -2,7 +2,9 @@
 // session in time, begins it anew when the directory has forgotten it or could
 // not be reached for a while, takes a new certificate before the old one runs out,
 // and tells the directory where the node may be reached now. When the connection is
-// lost, it decides when the node comes back.
+// lost, it decides when the node comes back. When another program with the same key
+// has taken the session over, it does not: two that did would take it from each other
+// for ever.
 //
 // It carries nothing over the network itself and serves nothing: package node
 // gives it a directory and acts on what it is granted.
@@ -43,7 +45,7 @@ type Directory interface {
 // be set.
 type Options struct {
 	Directory Directory
-	Member    lonja.Member
+	Member    lonja.Member // if its Node is zero, the session makes one
 	// Ways returns where the node may be reached now.
 	Ways func() []lonja.Endpoint
 	// Granted is told of each grant, also of renewals, before anything else
@@ -86,10 +88,18 @@ func New(opts Options) *Session {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
+	if opts.Member.Node.IsZero() {
+		opts.Member.Node = lonja.NewNodeID()
+	}
 	return &Session{opts: opts, moved: make(chan struct{}, 1), lost: make(chan struct{}, 1)}
 }
 
-// Begin begins the session. Its errors are those of ConnectMember.
+// Member returns who is kept connected, with the Node that the directory knows this
+// session by.
+func (s *Session) Member() lonja.Member { return s.opts.Member }
+
+// Begin begins the session, and takes it over from whichever program with the same
+// key has it. Its errors are those of ConnectMember.
 func (s *Session) Begin(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.opts.Patience)
 	defer cancel()
@@ -124,8 +134,9 @@ func (s *Session) State() State {
 }
 
 // Run keeps the session until ctx ends, and returns nil; to disconnect is the
-// caller's business. It returns an error when the session can never be had again:
-// the account is gone, or belongs to another key.
+// caller's business. It returns an error when the session can never be had again,
+// since the account is gone or belongs to another key, or must not be, since another
+// program with this key has it now: that is TakenOver.
 func (s *Session) Run(ctx context.Context) error {
 	wait := s.pause()
 	for failures := 0; ; {
@@ -173,12 +184,12 @@ func again(failures int, most time.Duration) time.Duration {
 	return time.Duration(rand.Float64() * float64(bound))
 }
 
-// isFinal reports whether trying again is of no use: the directory itself has said
-// so. One that cannot be trusted now may be another machine that has its address in
+// isFinal reports whether trying again is of no use, or would be a fight: the directory
+// itself has said so. One that cannot be trusted now may be another machine that has its address in
 // the network where this one has woken up.
 func isFinal(err error) bool {
 	switch lonja.KindOf(err) {
-	case lonja.NoSuchUser, lonja.OtherKey, lonja.Forbidden:
+	case lonja.NoSuchUser, lonja.OtherKey, lonja.Forbidden, lonja.TakenOver:
 		return true
 	}
 	return false

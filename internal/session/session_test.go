@@ -18,7 +18,8 @@ import (
 type directory struct {
 	mu      sync.Mutex
 	fails   error
-	renewed time.Time // zero: no session
+	renewed time.Time    // zero: no session
+	node    lonja.NodeID // whose session it is
 	ways    []lonja.Endpoint
 	asked   []string // what, and when
 	begun   time.Time
@@ -48,16 +49,17 @@ func (d *directory) grant(ways []lonja.Endpoint, certificate bool) Grant {
 	return Grant{Certificate: [][]byte{{1}}, NotBefore: time.Now(), NotAfter: time.Now().Add(validFor)}
 }
 
-func (d *directory) Begin(_ context.Context, _ lonja.Member, ways []lonja.Endpoint) (Grant, error) {
+func (d *directory) Begin(_ context.Context, m lonja.Member, ways []lonja.Endpoint) (Grant, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err := d.note("begin"); err != nil {
 		return Grant{}, err
 	}
+	d.node = m.Node
 	return d.grant(ways, true), nil
 }
 
-func (d *directory) Renew(_ context.Context, _ lonja.Member, ways []lonja.Endpoint, certificate bool) (Grant, error) {
+func (d *directory) Renew(_ context.Context, m lonja.Member, ways []lonja.Endpoint, certificate bool) (Grant, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err := d.note("renew"); err != nil {
@@ -65,6 +67,9 @@ func (d *directory) Renew(_ context.Context, _ lonja.Member, ways []lonja.Endpoi
 	}
 	if d.renewed.IsZero() || time.Since(d.renewed) > patience {
 		return Grant{}, lonja.NotConnected
+	}
+	if d.node != m.Node {
+		return Grant{}, lonja.TakenOver
 	}
 	return d.grant(ways, certificate), nil
 }
@@ -282,7 +287,7 @@ func TestMovedIsToldSoon(t *testing.T) {
 
 // TestGivesUp what can never be had again.
 func TestGivesUp(t *testing.T) {
-	for _, kind := range []lonja.Kind{lonja.OtherKey, lonja.NoSuchUser, lonja.Forbidden} {
+	for _, kind := range []lonja.Kind{lonja.OtherKey, lonja.NoSuchUser, lonja.Forbidden, lonja.TakenOver} {
 		play(t, func(t *testing.T, s *scene) {
 			s.do(func() { s.fails = kind })
 			time.Sleep(time.Minute)
@@ -291,4 +296,47 @@ func TestGivesUp(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestOfTwoTheLaterStays: a program with a copy of the key takes the session over,
+// and the one that had it leaves it alone from then on, also when it is free again.
+func TestOfTwoTheLaterStays(t *testing.T) {
+	play(t, func(t *testing.T, first *scene) {
+		time.Sleep(time.Hour)
+		second := New(Options{
+			Directory: first.directory, Member: lonja.Member{User: "ana"},
+			Ways: func() []lonja.Endpoint { return nil }, Granted: func(Grant, bool) {},
+		})
+		if first.Member().Node.IsZero() || first.Member() == second.Member() {
+			t.Fatalf("%v and %v are not told apart", first.Member(), second.Member())
+		}
+		if err := second.Begin(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- second.Run(ctx) }()
+		time.Sleep(time.Hour)
+		if state := first.State(); state.Connected || !errors.Is(state.Trouble, lonja.TakenOver) {
+			t.Errorf("the first: %+v", state)
+		}
+		if state := second.State(); !state.Connected || !first.connected() {
+			t.Errorf("the second: %+v, asked %v", state, first.asked)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("the second has ended: %v", err)
+		}
+		var asked int
+		first.do(func() { first.renewed, asked = time.Time{}, len(first.asked) })
+		time.Sleep(time.Hour)
+		first.do(func() {
+			if len(first.asked) != asked {
+				t.Errorf("the first has come back: %v", first.asked[asked:])
+			}
+		})
+		if err := first.end(); !errors.Is(err, lonja.TakenOver) {
+			t.Errorf("the first: got error %v, want %v", err, lonja.TakenOver)
+		}
+	})
 }
