@@ -29,11 +29,15 @@ func (n classicDialect) join(ctx context.Context, s *stay) error {
 	if err := n.opts.Directory.Connect(ctx, s.user, at); err != nil {
 		s.stop()
 		if mayHaveHappened(err) {
-			n.farewell(s.user)
+			n.farewell(s)
 		}
 		return err
 	}
 	return nil
+}
+
+func (n classicDialect) part(ctx context.Context, s *stay) error {
+	return n.opts.Directory.Disconnect(ctx, s.user)
 }
 
 // serve begins to serve the session's files, and returns where.

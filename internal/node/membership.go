@@ -308,10 +308,11 @@ func (m *membership) watchDirectory(ctx context.Context) error {
 
 // watch hears the directory until ctx ends. When that breaks off, the keeper of the
 // session finds out when to ask the directory again, and once it has answered, it is
-// heard again: two that come back by themselves would not be spread.
+// heard again: two that come back by themselves would not be spread. Whether another
+// program has taken the session over, it finds out at once.
 func (m *membership) watch(ctx context.Context) error {
 	for {
-		err := m.Directory.Watch(ctx, m.member(m.user), lonja.EventFilter{}, func(e lonja.Event) error {
+		err := m.Directory.Watch(ctx, m.keeper.Member(), lonja.EventFilter{}, func(e lonja.Event) error {
 			return m.heard(ctx, e)
 		})
 		if ctx.Err() != nil {
@@ -322,7 +323,11 @@ func (m *membership) watch(ctx context.Context) error {
 		case <-m.answered: // of an answer before this
 		default:
 		}
-		m.keeper.Lost()
+		if errors.Is(err, lonja.TakenOver) {
+			m.keeper.Moved()
+		} else {
+			m.keeper.Lost()
+		}
 		select {
 		case <-m.answered:
 		case <-ctx.Done():

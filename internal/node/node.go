@@ -48,6 +48,8 @@ type dialect interface {
 	// join serves the session's files, has the directory know that the user is
 	// there, and sets what ends the session. What it began it ends if it fails.
 	join(ctx context.Context, s *stay) error
+	// part has the directory know that the user is not there any more.
+	part(ctx context.Context, s *stay) error
 	publish(ctx context.Context, s *stay, path string, description lonja.Description) error
 	unpublish(ctx context.Context, s *stay, path string) error
 	fetchFile(ctx context.Context, s *stay, from lonja.UserName, f fetch) error
@@ -120,6 +122,28 @@ func (n *Node) Serving() bool {
 	return s != nil && !s.lost.Load()
 }
 
+// Ended returns why the connected user's session was ended for good, as far as the
+// directory has said so unasked: TakenOver, for one. Nil if it was not, or without a
+// connected user.
+func (n *Node) Ended() error {
+	if s := n.current(); s != nil && s.keeps != nil && s.lost.Load() {
+		return s.keeps.keeper.State().Trouble
+	}
+	return nil
+}
+
+// takenOver returns the error of kind TakenOver with which the session ended, if it
+// did: the user is connected elsewhere then, and not here.
+func (s *stay) takenOver() error {
+	if s.keeps == nil {
+		return nil
+	}
+	if err := s.keeps.keeper.State().Trouble; errors.Is(err, lonja.TakenOver) {
+		return err
+	}
+	return nil
+}
+
 func (n *Node) current() *stay {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -135,10 +159,14 @@ func (n *Node) setCurrent(s *stay) {
 // connected returns the session, or an error of kind NotConnected: operations
 // that need a connected user are not sent without one.
 func (n *Node) connected(op lonja.Operation) (*stay, error) {
-	if s := n.current(); s != nil {
-		return s, nil
+	s := n.current()
+	if s == nil {
+		return nil, lonja.E(lonja.NotConnected, op.String(), errors.New("no user is connected here"))
 	}
-	return nil, lonja.E(lonja.NotConnected, op.String(), errors.New("no user is connected here"))
+	if err := s.takenOver(); err != nil {
+		return nil, &lonja.Error{Kind: lonja.NotConnected, Op: op.String(), Err: err}
+	}
+	return s, nil
 }
 
 // heed takes the outcome of an operation of the session's user. When a
@@ -208,6 +236,9 @@ func (n *Node) Connect(ctx context.Context, user lonja.UserName) error {
 	if s := n.current(); s != nil && !s.lost.Load() {
 		return &lonja.Error{Kind: lonja.NodeInUse, Op: lonja.OpConnect.String(), User: s.user}
 	}
+	if old := n.current(); old != nil {
+		old.stop() // its port may be the one that is to be taken
+	}
 	s, err := n.newStay(user)
 	if err == nil {
 		err = n.dialect.join(ctx, s)
@@ -248,20 +279,30 @@ func mayHaveHappened(err error) bool {
 
 // Disconnect ends the presence of user. If it is the connected one, its files
 // are served no more, whatever the directory answers: a directory that cannot
-// be reached does not keep a user here.
+// be reached does not keep a user here. A session that another program has taken over
+// from this one is left to it: NotConnected.
 func (n *Node) Disconnect(ctx context.Context, user lonja.UserName) error {
 	n.changing.Lock()
 	defer n.changing.Unlock()
-	n.leave(user) // first: what keeps a session would begin it anew
-	return n.opts.Directory.Disconnect(ctx, user)
+	s := n.leave(user) // first: what keeps a session would begin it anew
+	if s == nil {
+		return n.opts.Directory.Disconnect(ctx, user)
+	}
+	if err := s.takenOver(); err != nil {
+		return &lonja.Error{Kind: lonja.NotConnected, Op: lonja.OpDisconnect.String(), User: user, Err: err}
+	}
+	return n.dialect.part(ctx, s)
 }
 
-// leave ends the session if it is that of user.
-func (n *Node) leave(user lonja.UserName) {
-	if s := n.current(); s != nil && s.user == user {
-		n.setCurrent(nil)
-		s.stop()
+// leave ends the session if it is that of user, and returns it.
+func (n *Node) leave(user lonja.UserName) *stay {
+	s := n.current()
+	if s == nil || s.user != user {
+		return nil
 	}
+	n.setCurrent(nil)
+	s.stop()
+	return s
 }
 
 // closeTimeout bounds the farewell to the directory.
@@ -273,19 +314,18 @@ const closeTimeout = 3 * time.Second
 func (n *Node) Close() {
 	n.changing.Lock()
 	defer n.changing.Unlock()
-	if user := n.User(); user != "" {
-		n.leave(user)
-		n.farewell(user)
+	if s := n.leave(n.User()); s != nil && s.takenOver() == nil {
+		n.farewell(s)
 	}
 }
 
-// farewell disconnects user at the directory, as far as that is possible. It
+// farewell disconnects the user at the directory, as far as that is possible. It
 // takes no context: it is for when that of the caller has ended.
-func (n *Node) farewell(user lonja.UserName) {
+func (n *Node) farewell(s *stay) {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
-	if err := n.opts.Directory.Disconnect(ctx, user); err != nil {
-		n.opts.Log.Debug("cannot disconnect", slog.Any("user", user), slog.Any("error", err))
+	if err := n.dialect.part(ctx, s); err != nil {
+		n.opts.Log.Debug("cannot disconnect", slog.Any("user", s.user), slog.Any("error", err))
 	}
 }
 

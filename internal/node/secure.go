@@ -111,15 +111,21 @@ func (d *secureDialect) join(ctx context.Context, s *stay) error {
 		Directory: grants{d.Directory, d.follow}, Member: d.member(s.user), Ways: m.ways, Granted: m.granted,
 		Period: d.period, Spread: d.spread, Log: d.opts.Log,
 	})
+	s.keeps = m
 	if err := m.keeper.Begin(ctx); err != nil {
 		_ = m.ln.Close()
 		if mayHaveHappened(err) {
-			d.farewell(s.user)
+			d.farewell(s)
 		}
 		return err
 	}
-	s.keeps, s.stop = m, m.begin(func() { s.lost.Store(true) })
+	s.stop = m.begin(func() { s.lost.Store(true) })
 	return nil
+}
+
+// part ends no session of another program with this key: that one was begun since.
+func (d *secureDialect) part(ctx context.Context, s *stay) error {
+	return d.Directory.DisconnectMember(ctx, s.keeps.keeper.Member())
 }
 
 // follow takes in who vouches for members now, as the directory tells.
@@ -182,6 +188,9 @@ func (n *Node) Status() (Status, error) {
 		return Status{}, lonja.E(lonja.NotConnected, "status", errors.New("no user is connected here"))
 	case s.keeps == nil:
 		return Status{}, lonja.E(lonja.Invalid, "status", errors.New("the classic protocol knows no sessions"))
+	}
+	if err := s.takenOver(); err != nil {
+		return Status{}, lonja.E(lonja.NotConnected, "status", err)
 	}
 	return s.keeps.status(), nil
 }
