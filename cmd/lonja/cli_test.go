@@ -123,8 +123,11 @@ func TestHelpIsComplete(t *testing.T) {
 func TestExitStatuses(t *testing.T) {
 	for _, kind := range lonja.Kinds() {
 		want := exitError
-		if kind == lonja.Invalid {
+		switch kind {
+		case lonja.Invalid:
 			want = exitUsage
+		case lonja.TakenOver:
+			want = exitTaken
 		}
 		if got := exitStatus(fmt.Errorf("x: %w", kind)); got != want {
 			t.Errorf("%v: got %d, want %d", kind, got, want)

@@ -53,6 +53,18 @@ const (
 // errNotServing ends a follower whose session is gone for good.
 var errNotServing = errors.New("the directory has ended the session: the account is gone, or this key may not act for it any more")
 
+// errOtherProgram is what to do about a session that was taken over.
+var errOtherProgram = errors.New("another program with the same key has connected as this user, so nothing is served from here any more; " +
+	"start this one again to take over from it, or let each have a key of its own (\"lonja id add\")")
+
+// ended returns why nothing is served any more.
+func (f *follower) ended() error {
+	if errors.Is(f.node.Ended(), lonja.TakenOver) {
+		return &lonja.Error{Kind: lonja.TakenOver, Op: "share", User: f.user, Err: errOtherProgram}
+	}
+	return errNotServing
+}
+
 // run follows until ctx ends, which is no error.
 func (f *follower) run(ctx context.Context, rescan time.Duration) error {
 	var events chan fsnotify.Event
@@ -84,7 +96,7 @@ func (f *follower) run(ctx context.Context, rescan time.Duration) error {
 			f.rescan(ctx)
 		case <-look.C:
 			if !f.node.Serving() {
-				return errNotServing
+				return f.ended()
 			}
 			f.publishSettled(ctx)
 		}

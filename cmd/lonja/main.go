@@ -24,6 +24,7 @@ const (
 	exitOK    = 0
 	exitError = 1 // what was asked could not be done
 	exitUsage = 2 // what was asked makes no sense
+	exitTaken = 3 // another program with the same key is connected now: not to be started again by a machine
 )
 
 // exitHelp ends the help of every subcommand.
@@ -171,6 +172,9 @@ func logLevel(usual slog.Level, verbose bool) slog.Level {
 func exitStatus(err error) int {
 	if _, ok := errors.AsType[usageError](err); ok || errors.Is(err, lonja.Invalid) {
 		return exitUsage
+	}
+	if errors.Is(err, lonja.TakenOver) {
+		return exitTaken
 	}
 	return exitError
 }

@@ -45,7 +45,10 @@ comes, changes and goes in DIR is published and taken off the list meanwhile; a 
 that is being written is waited for. Hidden and unfinished files are left out, and
 symbolic links not followed.
 
-It says where it can be reached; "lonja who --me" says why.`,
+It says where it can be reached; "lonja who --me" says why.
+
+Of two programs with one key, on a copy of this machine, say, the one that was
+started last is connected. The other ends with exit status 3.`,
 		Example: `  lonja share ~/Public
   lonja share photos --to luis,eva --listen :5000`,
 		Args: cobra.ExactArgs(1),
