@@ -37,6 +37,9 @@ func addCompletions(root *cobra.Command) {
 			panic(err) // there is no such flag
 		}
 	}
+	if err := commandAt(root, "events").RegisterFlagCompletionFunc("holders", propose(namesInReach, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic(err) // there is no such flag
+	}
 	commandAt(root, "who").ValidArgsFunction = cobra.NoFileCompletions
 }
 

@@ -51,6 +51,7 @@ func TestCompletion(t *testing.T) {
 		{"share|--to|luis,a", "luis,ana"},
 		{"find|--owner|lu", "luis"},
 		{"unpublish|", ""},
+		{"events|--holders|po", "poem.txt"},
 		{"who|", ""},
 	} {
 		if got := eva.proposalsInTime(c.want != "", strings.Split(c.words, "|")...); got != c.want {

@@ -42,3 +42,43 @@ func TestEvents(t *testing.T) {
 	}
 	eve.fails(2, "--matching", "events", "--matching", strings.Repeat("x", 300))
 }
+
+// TestEventsOfHolders: who has a content is told as it changes, whatever they call it,
+// and nothing else is.
+func TestEventsOfHolders(t *testing.T) {
+	f := openFair(t)
+	ana, luis, eva := f.join("ana"), f.join("luis"), f.join("eva")
+	eva.fails(1, "no connected user has poem.txt", "events", "--holders", "poem.txt")
+	anas := ana.console()
+	ana.does("publish", ana.file("poem.txt", "one"), ana.file("other.txt", "two"))
+	id := lines[publishedLine](t, ana.does("publish", ana.file("again.txt", "three"), "--json"))[0].File
+	byName := eva.start("events", "--holders", "poem.txt", "--holders", "again.txt", "--json")
+	byID := eva.start("events", "--holders", id)
+	byName.waitFor(`{"event":"lost"}`)
+	byID.waitFor("lost")
+
+	luiss := luis.console()
+	luis.does("publish", luis.file("verse.txt", "one"), luis.file("more.txt", "two"))
+	byName.waitFor(`{"event":"appeared","user":"luis","name":"verse.txt"`)
+	luiss.stop()
+	byName.waitFor(`{"event":"gone","user":"luis","name":"verse.txt"`)
+	ana.does("unpublish", "again.txt")
+	byName.waitFor(`{"event":"gone","user":"ana","name":"again.txt"`)
+	anas.stop()
+	byName.waitFor(`{"event":"gone","user":"ana","name":"poem.txt"`)
+	kinds := ""
+	for _, e := range lines[eventLine](t, byName.output()) {
+		kinds += e.Event + " "
+		if e.Event == "appeared" && (len(e.Ways) == 0 || e.Key == "" || e.File == "" || *e.Size != 3) {
+			t.Errorf("got %+v", e)
+		}
+	}
+	if kinds != "lost appeared gone gone gone " {
+		t.Errorf("got %s", kinds)
+	}
+	byID.waitFor("gone       ana again.txt")
+	if out := byID.output(); strings.Count(out, "\n") != 2 {
+		t.Errorf("by its id: got %s", out)
+	}
+	eva.fails(2, "--holders", "events", "--holders", "")
+}
