@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"encoding/base64"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -173,6 +174,96 @@ func kindOf(t *testing.T, err error) api.Kind {
 		t.Fatal(err)
 	}
 	return detail.(*api.Failure).Kind
+}
+
+// TestCarrierErrorsHaveTheirKind: programs find the kind in the error also where the
+// request never came to a method, over real HTTP and in each form.
+func TestCarrierErrorsHaveTheirKind(t *testing.T) {
+	s := site(t, apitest.Setup{})
+	c := httpClient(t, s)
+	url := "https://" + s.Address + "/lonja.v1.Directory/"
+	long := `{"user":"` + strings.Repeat("x", 257<<10) + `"}`
+	for name, r := range map[string]*http.Request{
+		"no JSON":             request(t, url+"Users", strings.NewReader("]")),
+		"another type":        request(t, url+"Users", strings.NewReader(`{"limit":"many"}`)),
+		"an unknown field":    request(t, url+"Users", strings.NewReader(`{"usr":"ana"}`)),
+		"cut short":           request(t, url+"Users", strings.NewReader(`{"user":"an`)),
+		"no protobuf":         withHeader(request(t, url+"Users", strings.NewReader("\xff\xff")), "Content-Type", "application/proto"),
+		"too long":            request(t, url+"Users", strings.NewReader(long)),
+		"not compressed":      withHeader(request(t, url+"Users", strings.NewReader("{}")), "Content-Encoding", "gzip"),
+		"another compression": withHeader(request(t, url+"Users", strings.NewReader("{}")), "Content-Encoding", "rot13"),
+		"a bad key":           request(t, url+"AddKey", strings.NewReader(`{"user":"ana","endorsement":{"key":"?"}}`)),
+		"in the address":      get(t, url+"Users?connect=v1&encoding=json&message=%5D"),
+	} {
+		answer, err := c.Do(r)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		var e carrierError
+		err = json.NewDecoder(answer.Body).Decode(&e)
+		_ = answer.Body.Close()
+		if err != nil || answer.StatusCode < 400 || answer.StatusCode >= 500 && name != "another compression" || e.Code == "" || e.Message == "" {
+			t.Errorf("%s: got %s, %+v, %v", name, answer.Status, e, err)
+			continue
+		}
+		e.check(t, name)
+	}
+	if status, got := post(t, c, s, "Users", `{"user":"ana"}`); status != 404 || len(got["details"].([]any)) != 1 {
+		t.Errorf("an error of a method: got %d %v", status, got)
+	}
+
+	// A stream has its errors at its end.
+	watch := withHeader(request(t, url+"Watch", bytes.NewReader([]byte{0, 0, 0, 0, 1, ']'})), "Content-Type", "application/connect+json")
+	answer, err := c.Do(watch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	end, err := io.ReadAll(answer.Body)
+	if err != nil || len(end) < 5 {
+		t.Fatalf("got %q, %v", end, err)
+	}
+	var last struct{ Error carrierError }
+	if err := json.Unmarshal(end[5:], &last); err != nil {
+		t.Fatalf("%q: %v", end, err)
+	}
+	last.Error.check(t, "a stream")
+}
+
+// A carrierError is an error as the Connect protocol writes it.
+type carrierError struct {
+	Code, Message string
+	Details       []struct {
+		Type, Value string
+		Debug       struct{ Kind, Sentence string }
+	}
+}
+
+// check is for requests that are no good.
+func (e *carrierError) check(t *testing.T, name string) {
+	t.Helper()
+	if len(e.Details) != 1 || e.Details[0].Type != "lonja.v1.Failure" {
+		t.Errorf("%s: got details %+v of %s", name, e.Details, e.Message)
+		return
+	}
+	var f api.Failure
+	value, err := base64.RawStdEncoding.DecodeString(e.Details[0].Value)
+	if err == nil {
+		err = f.UnmarshalVT(value)
+	}
+	if err != nil || f.Kind != api.Kind_KIND_INVALID || f.Sentence == "" || e.Details[0].Debug.Kind != "KIND_INVALID" {
+		t.Errorf("%s: got %v, %v, %+v", name, &f, err, e.Details[0].Debug)
+	}
+}
+
+func get(t *testing.T, url string) *http.Request {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
 }
 
 // TestHostileHTTP: endless and senseless requests end, and others go on.

@@ -50,7 +50,7 @@ func newHTTPServer(s *Server) *httpServer {
 		connect.WithSendMaxBytes(frames.MaxAnswer),
 		connect.WithCompressMinBytes(leastToPack))
 	mux := http.NewServeMux()
-	mux.Handle(path, http.MaxBytesHandler(handler, frames.MaxRequest))
+	mux.Handle(path, http.MaxBytesHandler(withFailures(handler), frames.MaxRequest))
 	h := &httpServer{handler: mux, stopped: make(chan struct{})}
 	h.stopping, h.stopStreams = context.WithCancel(context.Background())
 	h.server = &http.Server{
@@ -216,14 +216,21 @@ func connectError(err error) error {
 		return nil
 	}
 	if own, ok := errors.AsType[*connect.Error](err); ok {
-		return own // of the carrier's own making: a body that is too long, say
+		if len(own.Details()) == 0 { // of the carrier's own making: a body that is too long, say
+			addFailure(own, carrierFailure(own.Code(), own.Message()))
+		}
+		return own
 	}
 	kind, sentence := frames.Tell(err)
 	e := connect.NewError(connectCodes[kind], errors.New(sentence))
-	if detail, err := connect.NewErrorDetail(&api.Failure{Kind: api.Kind(kind), Sentence: sentence}); err == nil {
+	addFailure(e, &api.Failure{Kind: api.Kind(kind), Sentence: sentence})
+	return e
+}
+
+func addFailure(e *connect.Error, f *api.Failure) {
+	if detail, err := connect.NewErrorDetail(f); err == nil {
 		e.AddDetail(detail)
 	}
-	return e
 }
 
 // connectCodes are the codes of kinds. A test proves that none is missing.
