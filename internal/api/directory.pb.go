@@ -18,12 +18,11 @@
 package api
 
 import (
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
+	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
-
-	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
-	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 )
 
 const (
@@ -33,32 +32,31 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// The numbers of the methods in frames. They are stable; METHOD_NAME is the
-// method of that name of the service above.
+// The numbers of the methods in frames. They are stable.
 type Method int32
 
 const (
-	Method_METHOD_NONE           Method = 0
-	Method_METHOD_REGISTER       Method = 1
-	Method_METHOD_UNREGISTER     Method = 2
-	Method_METHOD_CLAIM          Method = 3
-	Method_METHOD_AUTHORIZE      Method = 4
-	Method_METHOD_KEYS           Method = 5
-	Method_METHOD_ADD_KEY        Method = 6
-	Method_METHOD_REVOKE_KEY     Method = 7
-	Method_METHOD_REVOCATIONS    Method = 8
-	Method_METHOD_CONNECT        Method = 9
-	Method_METHOD_RENEW          Method = 10
-	Method_METHOD_DISCONNECT     Method = 11
-	Method_METHOD_PUBLISH        Method = 12
-	Method_METHOD_DELETE         Method = 13
-	Method_METHOD_CONTENT_DIGEST Method = 14
-	Method_METHOD_USERS          Method = 15
-	Method_METHOD_CONTENT        Method = 16
-	Method_METHOD_HOLDERS        Method = 17
-	Method_METHOD_SEARCH         Method = 18
-	Method_METHOD_WATCH          Method = 19
-	Method_METHOD_CERTIFICATE    Method = 20
+	Method_METHOD_NONE           Method = 0  // none: not sent
+	Method_METHOD_REGISTER       Method = 1  // Register
+	Method_METHOD_UNREGISTER     Method = 2  // Unregister
+	Method_METHOD_CLAIM          Method = 3  // Claim
+	Method_METHOD_AUTHORIZE      Method = 4  // Authorize
+	Method_METHOD_KEYS           Method = 5  // Keys
+	Method_METHOD_ADD_KEY        Method = 6  // AddKey
+	Method_METHOD_REVOKE_KEY     Method = 7  // RevokeKey
+	Method_METHOD_REVOCATIONS    Method = 8  // Revocations
+	Method_METHOD_CONNECT        Method = 9  // Connect
+	Method_METHOD_RENEW          Method = 10 // Renew
+	Method_METHOD_DISCONNECT     Method = 11 // Disconnect
+	Method_METHOD_PUBLISH        Method = 12 // Publish
+	Method_METHOD_DELETE         Method = 13 // Delete
+	Method_METHOD_CONTENT_DIGEST Method = 14 // ContentDigest
+	Method_METHOD_USERS          Method = 15 // Users
+	Method_METHOD_CONTENT        Method = 16 // Content
+	Method_METHOD_HOLDERS        Method = 17 // Holders
+	Method_METHOD_SEARCH         Method = 18 // Search
+	Method_METHOD_WATCH          Method = 19 // Watch
+	Method_METHOD_CERTIFICATE    Method = 20 // Certificate
 )
 
 // Enum value maps for Method.
@@ -138,10 +136,11 @@ func (Method) EnumDescriptor() ([]byte, []int) {
 	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{0}
 }
 
+// What Register is asked.
 type RegisterRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
-	Invitation    string                 `protobuf:"bytes,2,opt,name=invitation,proto3" json:"invitation,omitempty"`                    // the secret of an invitation, where the directory wants one
+	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`                                // whose account it is to be: 1 to 255 bytes; with a key, text that can be shown, without /
+	Invitation    string                 `protobuf:"bytes,2,opt,name=invitation,proto3" json:"invitation,omitempty"`                    // the secret of an invitation, where the directory wants one; empty: none
 	WithoutKey    bool                   `protobuf:"varint,3,opt,name=without_key,json=withoutKey,proto3" json:"without_key,omitempty"` // bound to no key: anybody may act for it, classic clients too
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -198,6 +197,7 @@ func (x *RegisterRequest) GetWithoutKey() bool {
 	return false
 }
 
+// That the account is there.
 type RegisterAnswer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -234,9 +234,10 @@ func (*RegisterAnswer) Descriptor() ([]byte, []int) {
 	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{1}
 }
 
+// What Unregister is asked.
 type UnregisterRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"` // the asking user
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -278,6 +279,7 @@ func (x *UnregisterRequest) GetUser() string {
 	return ""
 }
 
+// That the account is gone.
 type UnregisterAnswer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -314,9 +316,10 @@ func (*UnregisterAnswer) Descriptor() ([]byte, []int) {
 	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{3}
 }
 
+// What Claim is asked.
 type ClaimRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"` // the asking user
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -358,6 +361,7 @@ func (x *ClaimRequest) GetUser() string {
 	return ""
 }
 
+// That the account is bound to the caller's key.
 type ClaimAnswer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -394,9 +398,10 @@ func (*ClaimAnswer) Descriptor() ([]byte, []int) {
 	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{5}
 }
 
+// What Authorize is asked.
 type AuthorizeRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"` // the asking user
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -438,9 +443,10 @@ func (x *AuthorizeRequest) GetUser() string {
 	return ""
 }
 
+// That the caller may act for the user.
 type AuthorizeAnswer struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Of the caller's account; larger than those of all accounts that had the name
+	// The number of the caller's account; larger than those of all accounts that had the name
 	// before. 0 if it is bound to no key.
 	Account       uint64 `protobuf:"varint,1,opt,name=account,proto3" json:"account,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -484,9 +490,10 @@ func (x *AuthorizeAnswer) GetAccount() uint64 {
 	return 0
 }
 
+// What Certificate is asked.
 type CertificateRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"` // the asking user
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -528,10 +535,11 @@ func (x *CertificateRequest) GetUser() string {
 	return ""
 }
 
+// What Certificate issues.
 type CertificateAnswer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Certificate   *Certificate           `protobuf:"bytes,1,opt,name=certificate,proto3" json:"certificate,omitempty"`
-	Observed      string                 `protobuf:"bytes,2,opt,name=observed,proto3" json:"observed,omitempty"` // the address and port that the directory sees the caller at
+	Certificate   *Certificate           `protobuf:"bytes,1,opt,name=certificate,proto3" json:"certificate,omitempty"` // always set
+	Observed      string                 `protobuf:"bytes,2,opt,name=observed,proto3" json:"observed,omitempty"`       // the address and port that the directory sees the caller at
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -580,6 +588,7 @@ func (x *CertificateAnswer) GetObserved() string {
 	return ""
 }
 
+// What Keys is asked.
 type KeysRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Owner         string                 `protobuf:"bytes,1,opt,name=owner,proto3" json:"owner,omitempty"` // whose keys; any user's
@@ -624,6 +633,7 @@ func (x *KeysRequest) GetOwner() string {
 	return ""
 }
 
+// The keys of a user: at most 32, revoked ones among them.
 type KeysAnswer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Keys          []*KeyRecord           `protobuf:"bytes,1,rep,name=keys,proto3" json:"keys,omitempty"` // each after what endorses it; none for a name that is bound to none
@@ -668,9 +678,10 @@ func (x *KeysAnswer) GetKeys() []*KeyRecord {
 	return nil
 }
 
+// What AddKey is asked.
 type AddKeyRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`               // the asking user
 	Endorsement   *Endorsement           `protobuf:"bytes,2,opt,name=endorsement,proto3" json:"endorsement,omitempty"` // its user is that one
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -720,6 +731,7 @@ func (x *AddKeyRequest) GetEndorsement() *Endorsement {
 	return nil
 }
 
+// That the key speaks for the user.
 type AddKeyAnswer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -756,9 +768,10 @@ func (*AddKeyAnswer) Descriptor() ([]byte, []int) {
 	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{13}
 }
 
+// What RevokeKey is asked.
 type RevokeKeyRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`             // the asking user
 	Revocation    *Revocation            `protobuf:"bytes,2,opt,name=revocation,proto3" json:"revocation,omitempty"` // its user is that one
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -808,6 +821,7 @@ func (x *RevokeKeyRequest) GetRevocation() *Revocation {
 	return nil
 }
 
+// That the key speaks for the user no more.
 type RevokeKeyAnswer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -844,11 +858,12 @@ func (*RevokeKeyAnswer) Descriptor() ([]byte, []int) {
 	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{15}
 }
 
+// What Revocations is asked, for one page.
 type RevocationsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Since         int64                  `protobuf:"varint,1,opt,name=since,proto3" json:"since,omitempty"` // seconds since 1970; what was revoked then or later
 	After         string                 `protobuf:"bytes,2,opt,name=after,proto3" json:"after,omitempty"`  // the next of the page before, or empty
-	Limit         int32                  `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"` // at most 1000; 0 stands for 100
+	Limit         int32                  `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"` // how many: at most 1,000; 0 stands for 100
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -904,10 +919,11 @@ func (x *RevocationsRequest) GetLimit() int32 {
 	return 0
 }
 
+// A page of what was revoked.
 type RevocationsAnswer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Revocations   []*Revocation          `protobuf:"bytes,1,rep,name=revocations,proto3" json:"revocations,omitempty"`
-	Next          string                 `protobuf:"bytes,2,opt,name=next,proto3" json:"next,omitempty"` // empty after the last page
+	Revocations   []*Revocation          `protobuf:"bytes,1,rep,name=revocations,proto3" json:"revocations,omitempty"` // the earliest first
+	Next          string                 `protobuf:"bytes,2,opt,name=next,proto3" json:"next,omitempty"`               // empty after the last page
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -956,9 +972,10 @@ func (x *RevocationsAnswer) GetNext() string {
 	return ""
 }
 
+// What Connect is asked.
 type ConnectRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	User  string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	User  string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"` // the asking user
 	// Where the node may be reached: address:port, the likeliest first, at most 16.
 	// The address 0.0.0.0 stands for the one that the directory sees.
 	Ways []string `protobuf:"bytes,2,rep,name=ways,proto3" json:"ways,omitempty"`
@@ -1030,9 +1047,10 @@ func (x *ConnectRequest) GetNode() []byte {
 	return nil
 }
 
+// That the user is connected.
 type ConnectAnswer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Session       *Session               `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	Session       *Session               `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"` // what the node is given
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1074,9 +1092,10 @@ func (x *ConnectAnswer) GetSession() *Session {
 	return nil
 }
 
+// What Renew is asked.
 type RenewRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`                // the asking user
 	Ways          []string               `protobuf:"bytes,2,rep,name=ways,proto3" json:"ways,omitempty"`                // as in ConnectRequest; none: those from before
 	Certificate   bool                   `protobuf:"varint,3,opt,name=certificate,proto3" json:"certificate,omitempty"` // a new certificate is wanted: half of the old one's life is gone
 	Node          []byte                 `protobuf:"bytes,4,opt,name=node,proto3" json:"node,omitempty"`                // as in ConnectRequest
@@ -1142,6 +1161,7 @@ func (x *RenewRequest) GetNode() []byte {
 	return nil
 }
 
+// That the session goes on.
 type RenewAnswer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Session       *Session               `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"` // its certificate is set only if one was wanted, or the directory has another authority now
@@ -1324,9 +1344,10 @@ func (x *Certificate) GetNotAfter() int64 {
 	return 0
 }
 
+// What Disconnect is asked.
 type DisconnectRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"` // the asking user
 	Node          []byte                 `protobuf:"bytes,2,opt,name=node,proto3" json:"node,omitempty"` // as in ConnectRequest; empty: the session of whichever program has it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1376,6 +1397,7 @@ func (x *DisconnectRequest) GetNode() []byte {
 	return nil
 }
 
+// That the user is connected no more.
 type DisconnectAnswer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1412,10 +1434,11 @@ func (*DisconnectAnswer) Descriptor() ([]byte, []int) {
 	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{25}
 }
 
+// What Publish is asked.
 type PublishRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
-	Listing       *Listing               `protobuf:"bytes,2,opt,name=listing,proto3" json:"listing,omitempty"`
+	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`       // the asking user
+	Listing       *Listing               `protobuf:"bytes,2,opt,name=listing,proto3" json:"listing,omitempty"` // the file
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1464,6 +1487,7 @@ func (x *PublishRequest) GetListing() *Listing {
 	return nil
 }
 
+// That the file is listed.
 type PublishAnswer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1500,10 +1524,11 @@ func (*PublishAnswer) Descriptor() ([]byte, []int) {
 	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{27}
 }
 
+// What Delete is asked.
 type DeleteRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
-	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"` // the asking user
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"` // under which the file is listed: 1 to 255 bytes
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1552,6 +1577,7 @@ func (x *DeleteRequest) GetName() string {
 	return ""
 }
 
+// That the file is listed no more.
 type DeleteAnswer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1588,9 +1614,10 @@ func (*DeleteAnswer) Descriptor() ([]byte, []int) {
 	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{29}
 }
 
+// What ContentDigest is asked.
 type ContentDigestRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"` // the asking user
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1632,6 +1659,7 @@ func (x *ContentDigestRequest) GetUser() string {
 	return ""
 }
 
+// What stands for all that a user has published. Two that are equal are of the same.
 type ContentDigestAnswer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Count         int64                  `protobuf:"varint,1,opt,name=count,proto3" json:"count,omitempty"` // of signed publications
@@ -1684,15 +1712,18 @@ func (x *ContentDigestAnswer) GetSum() []byte {
 	return nil
 }
 
+// What Users is asked, for one page.
+//
 // Paging, here and below: after is the next of the page before, or empty for the
-// first page; limit is at most 1000, 0 stands for a default. A page may be
-// shorter than that. What comes or goes between two pages may be in them or not;
-// all else is, once. Next is empty after the last page.
+// first page: text of at most 1,024 bytes that means nothing to others. Limit is at
+// most 1,000; 0 stands for 100, in Search for 50. A page may be shorter than that.
+// What comes or goes between two pages may be in them or not; all else is, once.
+// Next is empty after the last page.
 type UsersRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
-	After         string                 `protobuf:"bytes,2,opt,name=after,proto3" json:"after,omitempty"`
-	Limit         int32                  `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`
+	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`    // the asking user
+	After         string                 `protobuf:"bytes,2,opt,name=after,proto3" json:"after,omitempty"`  // of the page before
+	Limit         int32                  `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"` // how many; 0 stands for 100
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1748,10 +1779,11 @@ func (x *UsersRequest) GetLimit() int32 {
 	return 0
 }
 
+// A page of users.
 type UsersAnswer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Peers         []*Peer                `protobuf:"bytes,1,rep,name=peers,proto3" json:"peers,omitempty"`
-	Next          string                 `protobuf:"bytes,2,opt,name=next,proto3" json:"next,omitempty"`
+	Peers         []*Peer                `protobuf:"bytes,1,rep,name=peers,proto3" json:"peers,omitempty"` // the newest account first
+	Next          string                 `protobuf:"bytes,2,opt,name=next,proto3" json:"next,omitempty"`   // for the page after this; empty: this is the last
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1800,12 +1832,13 @@ func (x *UsersAnswer) GetNext() string {
 	return ""
 }
 
+// What Content is asked, for one page.
 type ContentRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
-	Owner         string                 `protobuf:"bytes,2,opt,name=owner,proto3" json:"owner,omitempty"`
-	After         string                 `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
-	Limit         int32                  `protobuf:"varint,4,opt,name=limit,proto3" json:"limit,omitempty"`
+	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`    // the asking user
+	Owner         string                 `protobuf:"bytes,2,opt,name=owner,proto3" json:"owner,omitempty"`  // whose list: 1 to 255 bytes
+	After         string                 `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`  // of the page before
+	Limit         int32                  `protobuf:"varint,4,opt,name=limit,proto3" json:"limit,omitempty"` // how many; 0 stands for 100
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1868,10 +1901,11 @@ func (x *ContentRequest) GetLimit() int32 {
 	return 0
 }
 
+// A page of listings.
 type ContentAnswer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Listings      []*Listing             `protobuf:"bytes,1,rep,name=listings,proto3" json:"listings,omitempty"` // the newest first
-	Next          string                 `protobuf:"bytes,2,opt,name=next,proto3" json:"next,omitempty"`
+	Next          string                 `protobuf:"bytes,2,opt,name=next,proto3" json:"next,omitempty"`         // for the page after this; empty: this is the last
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1920,13 +1954,14 @@ func (x *ContentAnswer) GetNext() string {
 	return ""
 }
 
+// What Holders is asked, for one page.
 type HoldersRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
-	File          []byte                 `protobuf:"bytes,2,opt,name=file,proto3" json:"file,omitempty"` // the content that is looked for: 32 bytes, or empty
-	Name          string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"` // if file is empty: what has the same base name
-	After         string                 `protobuf:"bytes,4,opt,name=after,proto3" json:"after,omitempty"`
-	Limit         int32                  `protobuf:"varint,5,opt,name=limit,proto3" json:"limit,omitempty"`
+	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`    // the asking user
+	File          []byte                 `protobuf:"bytes,2,opt,name=file,proto3" json:"file,omitempty"`    // the content that is looked for: 32 bytes, or empty
+	Name          string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`    // if file is empty: what has the same base name
+	After         string                 `protobuf:"bytes,4,opt,name=after,proto3" json:"after,omitempty"`  // of the page before
+	Limit         int32                  `protobuf:"varint,5,opt,name=limit,proto3" json:"limit,omitempty"` // how many; 0 stands for 100
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1996,10 +2031,11 @@ func (x *HoldersRequest) GetLimit() int32 {
 	return 0
 }
 
+// A page of holders.
 type HoldersAnswer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Holders       []*Holder              `protobuf:"bytes,1,rep,name=holders,proto3" json:"holders,omitempty"`
-	Next          string                 `protobuf:"bytes,2,opt,name=next,proto3" json:"next,omitempty"`
+	Holders       []*Holder              `protobuf:"bytes,1,rep,name=holders,proto3" json:"holders,omitempty"` // each publication is one
+	Next          string                 `protobuf:"bytes,2,opt,name=next,proto3" json:"next,omitempty"`       // for the page after this; empty: this is the last
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2048,12 +2084,13 @@ func (x *HoldersAnswer) GetNext() string {
 	return ""
 }
 
+// What Search is asked, for one page.
 type SearchRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
-	Query         *Query                 `protobuf:"bytes,2,opt,name=query,proto3" json:"query,omitempty"`
-	After         string                 `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
-	Limit         int32                  `protobuf:"varint,4,opt,name=limit,proto3" json:"limit,omitempty"`
+	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`    // the asking user
+	Query         *Query                 `protobuf:"bytes,2,opt,name=query,proto3" json:"query,omitempty"`  // not set: everything
+	After         string                 `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`  // of the page before
+	Limit         int32                  `protobuf:"varint,4,opt,name=limit,proto3" json:"limit,omitempty"` // how many; 0 stands for 50
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2116,10 +2153,11 @@ func (x *SearchRequest) GetLimit() int32 {
 	return 0
 }
 
+// A page of results.
 type SearchAnswer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Found         []*Found               `protobuf:"bytes,1,rep,name=found,proto3" json:"found,omitempty"`
-	Next          string                 `protobuf:"bytes,2,opt,name=next,proto3" json:"next,omitempty"`
+	Found         []*Found               `protobuf:"bytes,1,rep,name=found,proto3" json:"found,omitempty"` // in the order of Search
+	Next          string                 `protobuf:"bytes,2,opt,name=next,proto3" json:"next,omitempty"`   // for the page after this; empty: this is the last
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2168,12 +2206,13 @@ func (x *SearchAnswer) GetNext() string {
 	return ""
 }
 
-// What is not set is not told; revocations and lost events always are.
+// What Watch is asked. What is not set is not told; revocations and lost events
+// always are.
 type WatchRequest struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
-	User     string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	User     string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`          // the asking user
 	Presence bool                   `protobuf:"varint,2,opt,name=presence,proto3" json:"presence,omitempty"` // users who connect and leave
-	Matching *Query                 `protobuf:"bytes,3,opt,name=matching,proto3" json:"matching,omitempty"`  // publications that match, published or withdrawn
+	Matching *Query                 `protobuf:"bytes,3,opt,name=matching,proto3" json:"matching,omitempty"`  // publications that match, published or withdrawn; not set: none
 	Holders  [][]byte               `protobuf:"bytes,4,rep,name=holders,proto3" json:"holders,omitempty"`    // who has these contents: 32 bytes each, at most 1000
 	// As in ConnectRequest: the watch ends when another program takes the session over.
 	// Empty: it does not.
@@ -2247,14 +2286,15 @@ func (x *WatchRequest) GetNode() []byte {
 	return nil
 }
 
+// Something that has happened.
 type WatchAnswer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Kind          EventKind              `protobuf:"varint,1,opt,name=kind,proto3,enum=lonja.v1.EventKind" json:"kind,omitempty"` // its comments say what is set
-	User          string                 `protobuf:"bytes,2,opt,name=user,proto3" json:"user,omitempty"`
-	Peer          *Peer                  `protobuf:"bytes,3,opt,name=peer,proto3" json:"peer,omitempty"`
-	Listing       *Listing               `protobuf:"bytes,4,opt,name=listing,proto3" json:"listing,omitempty"`
-	Key           []byte                 `protobuf:"bytes,5,opt,name=key,proto3" json:"key,omitempty"`
-	Account       uint64                 `protobuf:"varint,6,opt,name=account,proto3" json:"account,omitempty"`
+	User          string                 `protobuf:"bytes,2,opt,name=user,proto3" json:"user,omitempty"`                          // whom it is about
+	Peer          *Peer                  `protobuf:"bytes,3,opt,name=peer,proto3" json:"peer,omitempty"`                          // that user, as it can be reached now
+	Listing       *Listing               `protobuf:"bytes,4,opt,name=listing,proto3" json:"listing,omitempty"`                    // what was published or withdrawn, or what the holder has
+	Key           []byte                 `protobuf:"bytes,5,opt,name=key,proto3" json:"key,omitempty"`                            // the one that was revoked: Ed25519, 32 bytes
+	Account       uint64                 `protobuf:"varint,6,opt,name=account,proto3" json:"account,omitempty"`                   // the number of the account that has ended; 0: only the key was revoked
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2529,65 +2569,62 @@ func file_lonja_v1_directory_proto_rawDescGZIP() []byte {
 	return file_lonja_v1_directory_proto_rawDescData
 }
 
-var (
-	file_lonja_v1_directory_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-	file_lonja_v1_directory_proto_msgTypes  = make([]protoimpl.MessageInfo, 42)
-	file_lonja_v1_directory_proto_goTypes   = []any{
-		Method(0),                    // 0: lonja.v1.Method
-		(*RegisterRequest)(nil),      // 1: lonja.v1.RegisterRequest
-		(*RegisterAnswer)(nil),       // 2: lonja.v1.RegisterAnswer
-		(*UnregisterRequest)(nil),    // 3: lonja.v1.UnregisterRequest
-		(*UnregisterAnswer)(nil),     // 4: lonja.v1.UnregisterAnswer
-		(*ClaimRequest)(nil),         // 5: lonja.v1.ClaimRequest
-		(*ClaimAnswer)(nil),          // 6: lonja.v1.ClaimAnswer
-		(*AuthorizeRequest)(nil),     // 7: lonja.v1.AuthorizeRequest
-		(*AuthorizeAnswer)(nil),      // 8: lonja.v1.AuthorizeAnswer
-		(*CertificateRequest)(nil),   // 9: lonja.v1.CertificateRequest
-		(*CertificateAnswer)(nil),    // 10: lonja.v1.CertificateAnswer
-		(*KeysRequest)(nil),          // 11: lonja.v1.KeysRequest
-		(*KeysAnswer)(nil),           // 12: lonja.v1.KeysAnswer
-		(*AddKeyRequest)(nil),        // 13: lonja.v1.AddKeyRequest
-		(*AddKeyAnswer)(nil),         // 14: lonja.v1.AddKeyAnswer
-		(*RevokeKeyRequest)(nil),     // 15: lonja.v1.RevokeKeyRequest
-		(*RevokeKeyAnswer)(nil),      // 16: lonja.v1.RevokeKeyAnswer
-		(*RevocationsRequest)(nil),   // 17: lonja.v1.RevocationsRequest
-		(*RevocationsAnswer)(nil),    // 18: lonja.v1.RevocationsAnswer
-		(*ConnectRequest)(nil),       // 19: lonja.v1.ConnectRequest
-		(*ConnectAnswer)(nil),        // 20: lonja.v1.ConnectAnswer
-		(*RenewRequest)(nil),         // 21: lonja.v1.RenewRequest
-		(*RenewAnswer)(nil),          // 22: lonja.v1.RenewAnswer
-		(*Session)(nil),              // 23: lonja.v1.Session
-		(*Certificate)(nil),          // 24: lonja.v1.Certificate
-		(*DisconnectRequest)(nil),    // 25: lonja.v1.DisconnectRequest
-		(*DisconnectAnswer)(nil),     // 26: lonja.v1.DisconnectAnswer
-		(*PublishRequest)(nil),       // 27: lonja.v1.PublishRequest
-		(*PublishAnswer)(nil),        // 28: lonja.v1.PublishAnswer
-		(*DeleteRequest)(nil),        // 29: lonja.v1.DeleteRequest
-		(*DeleteAnswer)(nil),         // 30: lonja.v1.DeleteAnswer
-		(*ContentDigestRequest)(nil), // 31: lonja.v1.ContentDigestRequest
-		(*ContentDigestAnswer)(nil),  // 32: lonja.v1.ContentDigestAnswer
-		(*UsersRequest)(nil),         // 33: lonja.v1.UsersRequest
-		(*UsersAnswer)(nil),          // 34: lonja.v1.UsersAnswer
-		(*ContentRequest)(nil),       // 35: lonja.v1.ContentRequest
-		(*ContentAnswer)(nil),        // 36: lonja.v1.ContentAnswer
-		(*HoldersRequest)(nil),       // 37: lonja.v1.HoldersRequest
-		(*HoldersAnswer)(nil),        // 38: lonja.v1.HoldersAnswer
-		(*SearchRequest)(nil),        // 39: lonja.v1.SearchRequest
-		(*SearchAnswer)(nil),         // 40: lonja.v1.SearchAnswer
-		(*WatchRequest)(nil),         // 41: lonja.v1.WatchRequest
-		(*WatchAnswer)(nil),          // 42: lonja.v1.WatchAnswer
-		(*KeyRecord)(nil),            // 43: lonja.v1.KeyRecord
-		(*Endorsement)(nil),          // 44: lonja.v1.Endorsement
-		(*Revocation)(nil),           // 45: lonja.v1.Revocation
-		(*Listing)(nil),              // 46: lonja.v1.Listing
-		(*Peer)(nil),                 // 47: lonja.v1.Peer
-		(*Holder)(nil),               // 48: lonja.v1.Holder
-		(*Query)(nil),                // 49: lonja.v1.Query
-		(*Found)(nil),                // 50: lonja.v1.Found
-		EventKind(0),                 // 51: lonja.v1.EventKind
-	}
-)
-
+var file_lonja_v1_directory_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_lonja_v1_directory_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
+var file_lonja_v1_directory_proto_goTypes = []any{
+	(Method)(0),                  // 0: lonja.v1.Method
+	(*RegisterRequest)(nil),      // 1: lonja.v1.RegisterRequest
+	(*RegisterAnswer)(nil),       // 2: lonja.v1.RegisterAnswer
+	(*UnregisterRequest)(nil),    // 3: lonja.v1.UnregisterRequest
+	(*UnregisterAnswer)(nil),     // 4: lonja.v1.UnregisterAnswer
+	(*ClaimRequest)(nil),         // 5: lonja.v1.ClaimRequest
+	(*ClaimAnswer)(nil),          // 6: lonja.v1.ClaimAnswer
+	(*AuthorizeRequest)(nil),     // 7: lonja.v1.AuthorizeRequest
+	(*AuthorizeAnswer)(nil),      // 8: lonja.v1.AuthorizeAnswer
+	(*CertificateRequest)(nil),   // 9: lonja.v1.CertificateRequest
+	(*CertificateAnswer)(nil),    // 10: lonja.v1.CertificateAnswer
+	(*KeysRequest)(nil),          // 11: lonja.v1.KeysRequest
+	(*KeysAnswer)(nil),           // 12: lonja.v1.KeysAnswer
+	(*AddKeyRequest)(nil),        // 13: lonja.v1.AddKeyRequest
+	(*AddKeyAnswer)(nil),         // 14: lonja.v1.AddKeyAnswer
+	(*RevokeKeyRequest)(nil),     // 15: lonja.v1.RevokeKeyRequest
+	(*RevokeKeyAnswer)(nil),      // 16: lonja.v1.RevokeKeyAnswer
+	(*RevocationsRequest)(nil),   // 17: lonja.v1.RevocationsRequest
+	(*RevocationsAnswer)(nil),    // 18: lonja.v1.RevocationsAnswer
+	(*ConnectRequest)(nil),       // 19: lonja.v1.ConnectRequest
+	(*ConnectAnswer)(nil),        // 20: lonja.v1.ConnectAnswer
+	(*RenewRequest)(nil),         // 21: lonja.v1.RenewRequest
+	(*RenewAnswer)(nil),          // 22: lonja.v1.RenewAnswer
+	(*Session)(nil),              // 23: lonja.v1.Session
+	(*Certificate)(nil),          // 24: lonja.v1.Certificate
+	(*DisconnectRequest)(nil),    // 25: lonja.v1.DisconnectRequest
+	(*DisconnectAnswer)(nil),     // 26: lonja.v1.DisconnectAnswer
+	(*PublishRequest)(nil),       // 27: lonja.v1.PublishRequest
+	(*PublishAnswer)(nil),        // 28: lonja.v1.PublishAnswer
+	(*DeleteRequest)(nil),        // 29: lonja.v1.DeleteRequest
+	(*DeleteAnswer)(nil),         // 30: lonja.v1.DeleteAnswer
+	(*ContentDigestRequest)(nil), // 31: lonja.v1.ContentDigestRequest
+	(*ContentDigestAnswer)(nil),  // 32: lonja.v1.ContentDigestAnswer
+	(*UsersRequest)(nil),         // 33: lonja.v1.UsersRequest
+	(*UsersAnswer)(nil),          // 34: lonja.v1.UsersAnswer
+	(*ContentRequest)(nil),       // 35: lonja.v1.ContentRequest
+	(*ContentAnswer)(nil),        // 36: lonja.v1.ContentAnswer
+	(*HoldersRequest)(nil),       // 37: lonja.v1.HoldersRequest
+	(*HoldersAnswer)(nil),        // 38: lonja.v1.HoldersAnswer
+	(*SearchRequest)(nil),        // 39: lonja.v1.SearchRequest
+	(*SearchAnswer)(nil),         // 40: lonja.v1.SearchAnswer
+	(*WatchRequest)(nil),         // 41: lonja.v1.WatchRequest
+	(*WatchAnswer)(nil),          // 42: lonja.v1.WatchAnswer
+	(*KeyRecord)(nil),            // 43: lonja.v1.KeyRecord
+	(*Endorsement)(nil),          // 44: lonja.v1.Endorsement
+	(*Revocation)(nil),           // 45: lonja.v1.Revocation
+	(*Listing)(nil),              // 46: lonja.v1.Listing
+	(*Peer)(nil),                 // 47: lonja.v1.Peer
+	(*Holder)(nil),               // 48: lonja.v1.Holder
+	(*Query)(nil),                // 49: lonja.v1.Query
+	(*Found)(nil),                // 50: lonja.v1.Found
+	(EventKind)(0),               // 51: lonja.v1.EventKind
+}
 var file_lonja_v1_directory_proto_depIdxs = []int32{
 	24, // 0: lonja.v1.CertificateAnswer.certificate:type_name -> lonja.v1.Certificate
 	43, // 1: lonja.v1.KeysAnswer.keys:type_name -> lonja.v1.KeyRecord

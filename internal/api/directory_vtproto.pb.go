@@ -6,10 +6,9 @@ package api
 
 import (
 	fmt "fmt"
-	io "io"
-
 	protohelpers "github.com/planetscale/vtprotobuf/protohelpers"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	io "io"
 )
 
 const (
@@ -2942,7 +2941,6 @@ func (m *RegisterRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *RegisterAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -2994,7 +2992,6 @@ func (m *RegisterAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *UnregisterRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -3078,7 +3075,6 @@ func (m *UnregisterRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *UnregisterAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -3130,7 +3126,6 @@ func (m *UnregisterAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *ClaimRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -3214,7 +3209,6 @@ func (m *ClaimRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *ClaimAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -3266,7 +3260,6 @@ func (m *ClaimAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *AuthorizeRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -3350,7 +3343,6 @@ func (m *AuthorizeRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *AuthorizeAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -3421,7 +3413,6 @@ func (m *AuthorizeAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *CertificateRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -3505,7 +3496,6 @@ func (m *CertificateRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *CertificateAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -3625,7 +3615,6 @@ func (m *CertificateAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *KeysRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -3709,7 +3698,6 @@ func (m *KeysRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *KeysAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -3795,7 +3783,6 @@ func (m *KeysAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *AddKeyRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -3915,7 +3902,6 @@ func (m *AddKeyRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *AddKeyAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -3967,7 +3953,6 @@ func (m *AddKeyAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *RevokeKeyRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -4087,7 +4072,6 @@ func (m *RevokeKeyRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *RevokeKeyAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -4139,7 +4123,6 @@ func (m *RevokeKeyAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *RevocationsRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -4261,7 +4244,6 @@ func (m *RevocationsRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *RevocationsAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -4379,7 +4361,6 @@ func (m *RevocationsAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *ConnectRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -4549,7 +4530,6 @@ func (m *ConnectRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *ConnectAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -4637,7 +4617,6 @@ func (m *ConnectAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *RenewRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -4807,7 +4786,6 @@ func (m *RenewRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *RenewAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -4895,7 +4873,6 @@ func (m *RenewAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *Session) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -5067,7 +5044,6 @@ func (m *Session) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *Certificate) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -5221,7 +5197,6 @@ func (m *Certificate) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *DisconnectRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -5339,7 +5314,6 @@ func (m *DisconnectRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *DisconnectAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -5391,7 +5365,6 @@ func (m *DisconnectAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *PublishRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -5511,7 +5484,6 @@ func (m *PublishRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *PublishAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -5563,7 +5535,6 @@ func (m *PublishAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *DeleteRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -5679,7 +5650,6 @@ func (m *DeleteRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *DeleteAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -5731,7 +5701,6 @@ func (m *DeleteAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *ContentDigestRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -5815,7 +5784,6 @@ func (m *ContentDigestRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *ContentDigestAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -5920,7 +5888,6 @@ func (m *ContentDigestAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *UsersRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -6055,7 +6022,6 @@ func (m *UsersRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *UsersAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -6173,7 +6139,6 @@ func (m *UsersAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *ContentRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -6340,7 +6305,6 @@ func (m *ContentRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *ContentAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -6458,7 +6422,6 @@ func (m *ContentAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *HoldersRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -6659,7 +6622,6 @@ func (m *HoldersRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *HoldersAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -6777,7 +6739,6 @@ func (m *HoldersAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *SearchRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -6948,7 +6909,6 @@ func (m *SearchRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *SearchAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -7066,7 +7026,6 @@ func (m *SearchAnswer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *WatchRequest) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -7272,7 +7231,6 @@ func (m *WatchRequest) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *WatchAnswer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0

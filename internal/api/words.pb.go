@@ -16,12 +16,11 @@
 package api
 
 import (
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
+	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
-
-	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
-	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 )
 
 const (
@@ -60,7 +59,7 @@ const (
 	Kind_KIND_OTHER_KEY         Kind = 21 // the name is bound to a key that the caller does not hold
 	Kind_KIND_FORBIDDEN         Kind = 22 // not allowed to whoever asks
 	Kind_KIND_UNTRUSTED         Kind = 23 // a key, certificate or signature is not the expected one
-	Kind_KIND_TAKEN_OVER        Kind = 24 // another node with the same key has the session now
+	Kind_KIND_TAKEN_OVER        Kind = 24 // another program with the same key has the session now
 )
 
 // Enum value maps for Kind.
@@ -153,7 +152,7 @@ func (Kind) EnumDescriptor() ([]byte, []int) {
 type EventKind int32
 
 const (
-	EventKind_EVENT_KIND_NONE            EventKind = 0
+	EventKind_EVENT_KIND_NONE            EventKind = 0 // nothing: to be passed over
 	EventKind_EVENT_KIND_USER_CONNECTED  EventKind = 1 // user, peer
 	EventKind_EVENT_KIND_USER_LEFT       EventKind = 2 // user
 	EventKind_EVENT_KIND_PUBLISHED       EventKind = 3 // user, listing
@@ -221,8 +220,8 @@ func (EventKind) EnumDescriptor() ([]byte, []int) {
 // carry its two parts themselves.
 type Failure struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Kind          Kind                   `protobuf:"varint,1,opt,name=kind,proto3,enum=lonja.v1.Kind" json:"kind,omitempty"`
-	Sentence      string                 `protobuf:"bytes,2,opt,name=sentence,proto3" json:"sentence,omitempty"` // for people, in English; programs look at the kind
+	Kind          Kind                   `protobuf:"varint,1,opt,name=kind,proto3,enum=lonja.v1.Kind" json:"kind,omitempty"` // what sort of failure
+	Sentence      string                 `protobuf:"bytes,2,opt,name=sentence,proto3" json:"sentence,omitempty"`             // for people, in English; programs look at the kind
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -274,7 +273,7 @@ func (x *Failure) GetSentence() string {
 // A peer is the running node of a connected user.
 type Peer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`   // its name: 1 to 255 bytes
 	At            string                 `protobuf:"bytes,2,opt,name=at,proto3" json:"at,omitempty"`       // address:port, for the classic protocol; [address]:port for IPv6
 	Reach         *Reach                 `protobuf:"bytes,3,opt,name=reach,proto3" json:"reach,omitempty"` // not set for a node that speaks classic only
 	unknownFields protoimpl.UnknownFields
@@ -388,10 +387,10 @@ func (x *Reach) GetWays() []string {
 // A listing is one published file.
 type Listing struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Description   string                 `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
-	Size          int64                  `protobuf:"zigzag64,3,opt,name=size,proto3" json:"size,omitempty"` // in bytes; -1 if its owner did not tell
-	Proof         *Proof                 `protobuf:"bytes,4,opt,name=proof,proto3" json:"proof,omitempty"`  // not set for what was published in the classic protocol
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`               // under which it is published: 1 to 255 bytes; without a proof an absolute path, else parts between /
+	Description   string                 `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"` // what the owner says of it: at most 255 bytes
+	Size          int64                  `protobuf:"zigzag64,3,opt,name=size,proto3" json:"size,omitempty"`            // in bytes; -1 if its owner did not tell
+	Proof         *Proof                 `protobuf:"bytes,4,opt,name=proof,proto3" json:"proof,omitempty"`             // not set for what was published in the classic protocol
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -459,9 +458,9 @@ type Proof struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	File          []byte                 `protobuf:"bytes,1,opt,name=file,proto3" json:"file,omitempty"`           // the BLAKE3 hash of the content, as b3sum prints it in hexadecimal: 32 bytes
 	Date          int64                  `protobuf:"varint,2,opt,name=date,proto3" json:"date,omitempty"`          // by the owner's clock: seconds since 1970, UTC
-	Audience      []string               `protobuf:"bytes,3,rep,name=audience,proto3" json:"audience,omitempty"`   // who may know of it beside its owner, in the order of their bytes; none: everybody
+	Audience      []string               `protobuf:"bytes,3,rep,name=audience,proto3" json:"audience,omitempty"`   // at most 100 users: who may know of it beside its owner, in the order of their bytes; none: everybody
 	Key           []byte                 `protobuf:"bytes,4,opt,name=key,proto3" json:"key,omitempty"`             // the owner's Ed25519 key, 32 bytes
-	Signature     []byte                 `protobuf:"bytes,5,opt,name=signature,proto3" json:"signature,omitempty"` // 64 bytes
+	Signature     []byte                 `protobuf:"bytes,5,opt,name=signature,proto3" json:"signature,omitempty"` // Ed25519, over all of the publication: 64 bytes
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -534,9 +533,9 @@ func (x *Proof) GetSignature() []byte {
 // A holder is a connected user who has a file, and the name it has it under.
 type Holder struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
-	At            string                 `protobuf:"bytes,2,opt,name=at,proto3" json:"at,omitempty"` // as in Peer
-	Name          string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`               // 1 to 255 bytes
+	At            string                 `protobuf:"bytes,2,opt,name=at,proto3" json:"at,omitempty"`                   // as in Peer
+	Name          string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`               // as in Listing
 	Reach         *Reach                 `protobuf:"bytes,4,opt,name=reach,proto3" json:"reach,omitempty"`             // as in Peer
 	Proof         *Proof                 `protobuf:"bytes,5,opt,name=proof,proto3" json:"proof,omitempty"`             // as in Listing
 	Description   string                 `protobuf:"bytes,6,opt,name=description,proto3" json:"description,omitempty"` // as in Listing, and told with a proof only: without it and the size nobody could check that
@@ -628,12 +627,12 @@ func (x *Holder) GetSize() int64 {
 // hold; an empty one finds everything.
 type Query struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Words         string                 `protobuf:"bytes,1,opt,name=words,proto3" json:"words,omitempty"`                     // all of them in the name or the description; the last may be a beginning
-	Base          string                 `protobuf:"bytes,2,opt,name=base,proto3" json:"base,omitempty"`                       // the base name
-	Extension     string                 `protobuf:"bytes,3,opt,name=extension,proto3" json:"extension,omitempty"`             // what follows the last dot
-	MinSize       int64                  `protobuf:"varint,4,opt,name=min_size,json=minSize,proto3" json:"min_size,omitempty"` // in bytes, included; 0 for none
-	MaxSize       int64                  `protobuf:"varint,5,opt,name=max_size,json=maxSize,proto3" json:"max_size,omitempty"` // likewise
-	Owner         string                 `protobuf:"bytes,6,opt,name=owner,proto3" json:"owner,omitempty"`
+	Words         string                 `protobuf:"bytes,1,opt,name=words,proto3" json:"words,omitempty"`                              // at most 255 bytes: all of them in the name or the description; the last may be a beginning
+	Base          string                 `protobuf:"bytes,2,opt,name=base,proto3" json:"base,omitempty"`                                // the base name: what follows the last / or \; empty for any
+	Extension     string                 `protobuf:"bytes,3,opt,name=extension,proto3" json:"extension,omitempty"`                      // what follows the last dot, in upper or lower case: at most 255 bytes; empty for any
+	MinSize       int64                  `protobuf:"varint,4,opt,name=min_size,json=minSize,proto3" json:"min_size,omitempty"`          // in bytes, included; 0 for none
+	MaxSize       int64                  `protobuf:"varint,5,opt,name=max_size,json=maxSize,proto3" json:"max_size,omitempty"`          // likewise
+	Owner         string                 `protobuf:"bytes,6,opt,name=owner,proto3" json:"owner,omitempty"`                              // whose; empty: everybody's
 	OnlineOnly    bool                   `protobuf:"varint,7,opt,name=online_only,json=onlineOnly,proto3" json:"online_only,omitempty"` // leaves out what nobody connected has
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -790,12 +789,12 @@ func (x *Found) GetHolders() int64 {
 // An endorsement says that a key speaks for a user.
 type Endorsement struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
-	User      string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	User      string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`           // whom the key speaks for: 1 to 255 bytes
 	Key       []byte                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`             // Ed25519, 32 bytes
 	Label     string                 `protobuf:"bytes,3,opt,name=label,proto3" json:"label,omitempty"`         // what the owner calls the device, at most 63 bytes
-	Date      int64                  `protobuf:"varint,4,opt,name=date,proto3" json:"date,omitempty"`          // seconds since 1970
+	Date      int64                  `protobuf:"varint,4,opt,name=date,proto3" json:"date,omitempty"`          // when it was signed: seconds since 1970
 	By        []byte                 `protobuf:"bytes,5,opt,name=by,proto3" json:"by,omitempty"`               // the key that signed; empty for the first key of an account
-	Signature []byte                 `protobuf:"bytes,6,opt,name=signature,proto3" json:"signature,omitempty"` // 64 bytes; empty likewise
+	Signature []byte                 `protobuf:"bytes,6,opt,name=signature,proto3" json:"signature,omitempty"` // Ed25519, over all but the consent: 64 bytes; empty likewise
 	// By key: that it is to speak for the account of user that began with its first
 	// key; 64 bytes. Empty for the first key. A further key without it, of an old
 	// directory, does not speak.
@@ -886,8 +885,8 @@ func (x *Endorsement) GetConsent() []byte {
 // One of the keys of an account.
 type KeyRecord struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Endorsement   *Endorsement           `protobuf:"bytes,1,opt,name=endorsement,proto3" json:"endorsement,omitempty"`
-	Revoked       int64                  `protobuf:"varint,2,opt,name=revoked,proto3" json:"revoked,omitempty"` // when it was taken back, in seconds since 1970; 0 for not
+	Endorsement   *Endorsement           `protobuf:"bytes,1,opt,name=endorsement,proto3" json:"endorsement,omitempty"` // the key, and what makes it one of the account
+	Revoked       int64                  `protobuf:"varint,2,opt,name=revoked,proto3" json:"revoked,omitempty"`        // when it was taken back, in seconds since 1970; 0 for not
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -939,11 +938,11 @@ func (x *KeyRecord) GetRevoked() int64 {
 // A revocation takes a key back, or an account that had it has ended.
 type Revocation struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
-	User      string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
-	Key       []byte                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
-	Date      int64                  `protobuf:"varint,3,opt,name=date,proto3" json:"date,omitempty"` // seconds since 1970
-	By        []byte                 `protobuf:"bytes,4,opt,name=by,proto3" json:"by,omitempty"`      // the key that signed: another one of the account, or the key itself
-	Signature []byte                 `protobuf:"bytes,5,opt,name=signature,proto3" json:"signature,omitempty"`
+	User      string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`           // whom the key speaks for no more: 1 to 255 bytes
+	Key       []byte                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`             // Ed25519, 32 bytes
+	Date      int64                  `protobuf:"varint,3,opt,name=date,proto3" json:"date,omitempty"`          // when it was revoked, or the account ended: seconds since 1970
+	By        []byte                 `protobuf:"bytes,4,opt,name=by,proto3" json:"by,omitempty"`               // the key that signed: another one of the account, or the key itself
+	Signature []byte                 `protobuf:"bytes,5,opt,name=signature,proto3" json:"signature,omitempty"` // Ed25519, 64 bytes
 	// Not 0: the number of an account that has ended. The directory says so, and by
 	// and signature are all zeros. A certificate of that key for that name is good no
 	// more if the number of its account is this or less.
@@ -1141,26 +1140,23 @@ func file_lonja_v1_words_proto_rawDescGZIP() []byte {
 	return file_lonja_v1_words_proto_rawDescData
 }
 
-var (
-	file_lonja_v1_words_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-	file_lonja_v1_words_proto_msgTypes  = make([]protoimpl.MessageInfo, 11)
-	file_lonja_v1_words_proto_goTypes   = []any{
-		Kind(0),             // 0: lonja.v1.Kind
-		EventKind(0),        // 1: lonja.v1.EventKind
-		(*Failure)(nil),     // 2: lonja.v1.Failure
-		(*Peer)(nil),        // 3: lonja.v1.Peer
-		(*Reach)(nil),       // 4: lonja.v1.Reach
-		(*Listing)(nil),     // 5: lonja.v1.Listing
-		(*Proof)(nil),       // 6: lonja.v1.Proof
-		(*Holder)(nil),      // 7: lonja.v1.Holder
-		(*Query)(nil),       // 8: lonja.v1.Query
-		(*Found)(nil),       // 9: lonja.v1.Found
-		(*Endorsement)(nil), // 10: lonja.v1.Endorsement
-		(*KeyRecord)(nil),   // 11: lonja.v1.KeyRecord
-		(*Revocation)(nil),  // 12: lonja.v1.Revocation
-	}
-)
-
+var file_lonja_v1_words_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_lonja_v1_words_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_lonja_v1_words_proto_goTypes = []any{
+	(Kind)(0),           // 0: lonja.v1.Kind
+	(EventKind)(0),      // 1: lonja.v1.EventKind
+	(*Failure)(nil),     // 2: lonja.v1.Failure
+	(*Peer)(nil),        // 3: lonja.v1.Peer
+	(*Reach)(nil),       // 4: lonja.v1.Reach
+	(*Listing)(nil),     // 5: lonja.v1.Listing
+	(*Proof)(nil),       // 6: lonja.v1.Proof
+	(*Holder)(nil),      // 7: lonja.v1.Holder
+	(*Query)(nil),       // 8: lonja.v1.Query
+	(*Found)(nil),       // 9: lonja.v1.Found
+	(*Endorsement)(nil), // 10: lonja.v1.Endorsement
+	(*KeyRecord)(nil),   // 11: lonja.v1.KeyRecord
+	(*Revocation)(nil),  // 12: lonja.v1.Revocation
+}
 var file_lonja_v1_words_proto_depIdxs = []int32{
 	0,  // 0: lonja.v1.Failure.kind:type_name -> lonja.v1.Kind
 	4,  // 1: lonja.v1.Peer.reach:type_name -> lonja.v1.Reach

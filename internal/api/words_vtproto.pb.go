@@ -6,10 +6,9 @@ package api
 
 import (
 	fmt "fmt"
-	io "io"
-
 	protohelpers "github.com/planetscale/vtprotobuf/protohelpers"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	io "io"
 )
 
 const (
@@ -1125,7 +1124,6 @@ func (m *Failure) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *Peer) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -1277,7 +1275,6 @@ func (m *Peer) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *Reach) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -1395,7 +1392,6 @@ func (m *Reach) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *Listing) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -1568,7 +1564,6 @@ func (m *Listing) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *Proof) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -1773,7 +1768,6 @@ func (m *Proof) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *Holder) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -2046,7 +2040,6 @@ func (m *Holder) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *Query) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -2284,7 +2277,6 @@ func (m *Query) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *Found) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -2442,7 +2434,6 @@ func (m *Found) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *Endorsement) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -2713,7 +2704,6 @@ func (m *Endorsement) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *KeyRecord) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -2820,7 +2810,6 @@ func (m *KeyRecord) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
-
 func (m *Revocation) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
