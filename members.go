@@ -68,6 +68,10 @@ type Members interface {
 	// another's. A member without a key is anybody, who may act for names that are
 	// bound to none. The errors are the same, and OtherKey after NoSuchUser;
 	// DisconnectMember ends no session of another program: TakenOver.
+	//
+	// ConnectWithoutKey is Connect likewise: no session, which has nobody who renews
+	// it, but the presence of a classic user.
+	ConnectWithoutKey(ctx context.Context, member Member, at Endpoint) error
 	UnregisterMember(ctx context.Context, member Member) error
 	DisconnectMember(ctx context.Context, member Member) error
 	DeleteMember(ctx context.Context, member Member, name FileName) error

@@ -32,6 +32,15 @@ func (c *Client) Connect(ctx context.Context, user lonja.UserName, at lonja.Endp
 		&api.ConnectRequest{User: api.Text(user), Ways: []string{api.EndpointText(at)}, WithoutKey: true}, (*api.ConnectAnswer)(nil))
 }
 
+// ConnectWithoutKey implements lonja.Members. The directory takes the key that the
+// client proves, so it is Connect.
+func (c *Client) ConnectWithoutKey(ctx context.Context, member lonja.Member, at lonja.Endpoint) error {
+	if err := c.own(lonja.OpConnect.String(), member); err != nil {
+		return err
+	}
+	return c.Connect(ctx, member.User, at)
+}
+
 // Disconnect implements lonja.Accounts.
 func (c *Client) Disconnect(ctx context.Context, user lonja.UserName) error {
 	return c.disconnect(ctx, lonja.Member{User: user})

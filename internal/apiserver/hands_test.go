@@ -57,6 +57,7 @@ func TestNamesThatChangeHands(t *testing.T) {
 	ctx := t.Context()
 	for name, do := range map[string]func(lonja.Directory) error{
 		"unregister": func(d lonja.Directory) error { return d.Unregister(ctx, "ana") },
+		"connect":    func(d lonja.Directory) error { return d.Connect(ctx, "ana", here[0]) },
 		"disconnect": func(d lonja.Directory) error { return d.Disconnect(ctx, "ana") },
 		"delete":     func(d lonja.Directory) error { return d.Delete(ctx, "ana", "f") },
 	} {

@@ -25,7 +25,7 @@ func (s *Server) Connect(ctx context.Context, m *api.ConnectRequest) (*api.Conne
 		if m.WithoutKey || c.key.IsZero() {
 			session, err = s.session(ctx, c, member, false)
 			if err == nil {
-				err = s.connectWithoutKey(ctx, c, member.User, ways)
+				err = s.connectWithoutKey(ctx, c, member, ways)
 			}
 		} else if session, err = s.session(ctx, c, member, true); err == nil { // first: a session without one is of no use
 			err = s.opts.Directory.ConnectMember(ctx, member, ways)
@@ -41,11 +41,11 @@ func (s *Server) Connect(ctx context.Context, m *api.ConnectRequest) (*api.Conne
 }
 
 // connectWithoutKey does what CONNECT does in the classic dialect.
-func (s *Server) connectWithoutKey(ctx context.Context, c *caller, user lonja.UserName, ways []lonja.Endpoint) error {
+func (s *Server) connectWithoutKey(ctx context.Context, c *caller, member lonja.Member, ways []lonja.Endpoint) error {
 	if len(ways) == 0 {
 		return invalid("no port to be reached at")
 	}
-	return s.opts.Directory.Connect(ctx, user, lonja.EndpointFrom(c.from.Addr(), ways[0].Port()))
+	return s.opts.Directory.ConnectWithoutKey(ctx, member, lonja.EndpointFrom(c.from.Addr(), ways[0].Port()))
 }
 
 // Renew implements the method of lonja.v1.

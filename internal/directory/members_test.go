@@ -85,6 +85,10 @@ func (a anyNode) Account(ctx context.Context, m lonja.Member) (uint64, error) {
 	return a.next().Account(ctx, m)
 }
 
+func (a anyNode) ConnectWithoutKey(ctx context.Context, m lonja.Member, at lonja.Endpoint) error {
+	return a.next().ConnectWithoutKey(ctx, m, at)
+}
+
 func (a anyNode) UnregisterMember(ctx context.Context, m lonja.Member) error {
 	return a.next().UnregisterMember(ctx, m)
 }

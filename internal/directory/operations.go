@@ -52,7 +52,16 @@ func (d *Directory) newIncarnation() uint64 {
 // Connect implements lonja.Accounts. Of two at two nodes at once the later one
 // wins: each hears of the other before it answers.
 func (d *Directory) Connect(ctx context.Context, user lonja.UserName, at lonja.Endpoint) error {
-	stamp, err := d.connect(user, at)
+	return d.announce(ctx, user, at, anybody)
+}
+
+// ConnectWithoutKey implements lonja.Members.
+func (d *Directory) ConnectWithoutKey(ctx context.Context, member lonja.Member, at lonja.Endpoint) error {
+	return d.announce(ctx, member.User, at, d.permit(lonja.OpConnect, member))
+}
+
+func (d *Directory) announce(ctx context.Context, user lonja.UserName, at lonja.Endpoint, may permit) error {
+	stamp, err := d.connect(user, at, may)
 	if err != nil {
 		return err
 	}
@@ -66,9 +75,12 @@ func (d *Directory) Connect(ctx context.Context, user lonja.UserName, at lonja.E
 	return nil
 }
 
-func (d *Directory) connect(user lonja.UserName, at lonja.Endpoint) (presence.Stamp, error) {
+func (d *Directory) connect(user lonja.UserName, at lonja.Endpoint, may permit) (presence.Stamp, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if err := may(); err != nil {
+		return 0, err
+	}
 	a, exists := d.index.Account(user)
 	switch {
 	case !exists:

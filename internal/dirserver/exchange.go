@@ -79,7 +79,7 @@ func (s *Server) perform(ctx context.Context, req *classic.Request, conn net.Con
 	case lonja.OpUnregister:
 		return result{}, s.owned().UnregisterMember(ctx, lonja.Member{User: user})
 	case lonja.OpConnect:
-		return result{}, dir.Connect(ctx, user, lonja.EndpointFrom(remoteAddr(conn), req.Port))
+		return result{}, s.owned().ConnectWithoutKey(ctx, lonja.Member{User: user}, lonja.EndpointFrom(remoteAddr(conn), req.Port))
 	case lonja.OpDisconnect:
 		return result{}, s.owned().DisconnectMember(ctx, lonja.Member{User: user})
 	case lonja.OpPublish:

@@ -17,6 +17,7 @@ type keyed interface {
 // An owned directory does what is asked only if it may still be done when it is:
 // a name may become bound between mayAct and that.
 type owned interface {
+	ConnectWithoutKey(ctx context.Context, member lonja.Member, at lonja.Endpoint) error
 	UnregisterMember(ctx context.Context, member lonja.Member) error
 	DisconnectMember(ctx context.Context, member lonja.Member) error
 	DeleteMember(ctx context.Context, member lonja.Member, name lonja.FileName) error
@@ -24,6 +25,10 @@ type owned interface {
 
 // An unowned directory has no names that are bound to keys.
 type unowned struct{ lonja.Directory }
+
+func (d unowned) ConnectWithoutKey(ctx context.Context, m lonja.Member, at lonja.Endpoint) error {
+	return d.Connect(ctx, m.User, at)
+}
 
 func (d unowned) UnregisterMember(ctx context.Context, m lonja.Member) error {
 	return d.Unregister(ctx, m.User)
@@ -37,7 +42,8 @@ func (d unowned) DeleteMember(ctx context.Context, m lonja.Member, name lonja.Fi
 	return d.Delete(ctx, m.User, name)
 }
 
-// owned returns what takes names away: from nobody who has proved a key, here.
+// owned returns what acts for names, and takes them away: for nobody who has proved a
+// key, here.
 func (s *Server) owned() owned {
 	if d, ok := s.opts.Directory.(owned); ok {
 		return d

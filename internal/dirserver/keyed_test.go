@@ -107,15 +107,24 @@ func TestNamesThatAreBoundMeanwhile(t *testing.T) {
 	p, err := statement.SignPublication(lonja.Publication{Owner: "ana", Listing: lonja.Listing{
 		Name: "f", Proof: &lonja.Proof{File: lonja.FileID{1}, Date: time.Now().Unix()},
 	}}, key)
-	for _, err := range []error{
-		err, dir.RegisterMember(ctx, member, ""), dir.ConnectMember(ctx, member, nil), dir.Publish(ctx, "ana", p.Listing),
-	} {
+	for _, err := range []error{err, dir.RegisterMember(ctx, member, "")} {
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
 	server := start(t, dirserver.Options{Directory: unbound{dir}})
 	requests := requestsFor("ana")
+	if got, want := ask(t, server.addr, requests[lonja.OpConnect]), string([]byte{classic.OtherStatus(lonja.OpConnect)}); got != want {
+		t.Errorf("CONNECT: got %q, want %q", got, want)
+	}
+	if peers, err := dir.ListUsers(ctx, "ana"); err != nil || peers.Len() != 0 {
+		t.Errorf("connected are %v, %v", peers, err)
+	}
+	for _, err := range []error{dir.ConnectMember(ctx, member, nil), dir.Publish(ctx, "ana", p.Listing)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 	requests[lonja.OpDelete] = "DELETE\x00t\x00ana\x00f\x00"
 	for _, op := range []lonja.Operation{lonja.OpDelete, lonja.OpDisconnect, lonja.OpUnregister} {
 		if got, want := ask(t, server.addr, requests[op]), string([]byte{classic.OtherStatus(op)}); got != want {

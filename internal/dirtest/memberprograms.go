@@ -60,6 +60,23 @@ func testOtherProgram(m *members) {
 	m.is(second.renew(nil), lonja.TakenOver)
 }
 
+func testConnectWithoutKey(m *members) {
+	ctx := m.Context()
+	ana := m.member("ana")
+	other, nobody := m.node("ana", "other"), m.node("nobody", "nobody")
+	m.is(other.dir.ConnectWithoutKey(ctx, other.Member, m.way(4000)), lonja.OtherKey)
+	m.is(nobody.dir.ConnectWithoutKey(ctx, nobody.Member, m.way(4000)), lonja.NoSuchUser)
+	m.same("users", ana.announced(), []lonja.Peer(nil))
+	m.ok(ana.dir.ConnectWithoutKey(ctx, ana.Member, m.way(4000)))
+	m.is(ana.dir.ConnectWithoutKey(ctx, ana.Member, m.way(4001)), lonja.AlreadyConnected)
+	m.is(other.dir.ConnectWithoutKey(ctx, other.Member, m.way(4001)), lonja.OtherKey)
+	m.same("users, with ana", ana.announced(), []lonja.Peer{{User: "ana", At: m.way(4000)}})
+	m.is(ana.renew(nil), lonja.NotConnected)
+	m.ok(m.Classic.Register(ctx, "open"))
+	open := m.node("open", "open")
+	m.ok(open.dir.ConnectWithoutKey(ctx, open.Member, m.way(4002)))
+}
+
 func testUntoldPrograms(m *members) {
 	untold := m.member("ana").program(0)
 	told, other := untold.program(1), untold.program(2)

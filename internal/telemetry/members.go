@@ -70,12 +70,20 @@ func (i *instrumentedMembers) Account(ctx context.Context, member lonja.Member) 
 	return i.dir.Account(ctx, member)
 }
 
-// UnregisterMember implements lonja.Members. It counts as Unregister, and the two
-// below as Disconnect and Delete.
+// UnregisterMember implements lonja.Members. It counts as Unregister, and the three
+// below as Connect, Disconnect and Delete.
 func (i *instrumentedMembers) UnregisterMember(ctx context.Context, member lonja.Member) error {
 	start := time.Now()
 	err := i.dir.UnregisterMember(ctx, member)
 	i.instrumented.metrics[lonja.OpUnregister].done(start, err)
+	return err
+}
+
+// ConnectWithoutKey implements lonja.Members.
+func (i *instrumentedMembers) ConnectWithoutKey(ctx context.Context, member lonja.Member, at lonja.Endpoint) error {
+	start := time.Now()
+	err := i.dir.ConnectWithoutKey(ctx, member, at)
+	i.instrumented.metrics[lonja.OpConnect].done(start, err)
 	return err
 }
 

@@ -22,6 +22,9 @@ func (f failingMembers) Account(context.Context, lonja.Member) (uint64, error) {
 	return 0, f.err
 }
 func (f failingMembers) UnregisterMember(context.Context, lonja.Member) error { return f.err }
+func (f failingMembers) ConnectWithoutKey(context.Context, lonja.Member, lonja.Endpoint) error {
+	return f.err
+}
 func (f failingMembers) DisconnectMember(context.Context, lonja.Member) error { return f.err }
 func (f failingMembers) DeleteMember(context.Context, lonja.Member, lonja.FileName) error {
 	return f.err
@@ -118,6 +121,26 @@ func TestOperationsOfMembersAreCounted(t *testing.T) {
 		}
 		for _, name := range append(memberOperationNames[:], "REGISTER") {
 			wantLines(t, m, fmt.Sprintf(`lonja_operations_total{operation="%s",status="%s"} 1`, name, status))
+		}
+	}
+}
+
+// TestOperationsOnNamesOfMembersAreCounted as the operations that they are, whoever
+// asks for the name.
+func TestOperationsOnNamesOfMembersAreCounted(t *testing.T) {
+	for status, want := range map[string]error{statusOK: nil, statusNames[lonja.OtherKey]: lonja.E(lonja.OtherKey, "x", nil)} {
+		m := NewMetrics("v1")
+		dir, ctx := m.InstrumentMembers(failingMembers{failing: failing{want}}), t.Context()
+		for op, got := range map[lonja.Operation]error{
+			lonja.OpConnect:    dir.ConnectWithoutKey(ctx, lonja.Member{}, lonja.Endpoint{}),
+			lonja.OpDisconnect: dir.DisconnectMember(ctx, lonja.Member{}),
+			lonja.OpDelete:     dir.DeleteMember(ctx, lonja.Member{}, ""),
+			lonja.OpUnregister: dir.UnregisterMember(ctx, lonja.Member{}),
+		} {
+			if !errors.Is(got, want) {
+				t.Errorf("%v: got error %v, want %v", op, got, want)
+			}
+			wantLines(t, m, fmt.Sprintf(`lonja_operations_total{operation="%v",status="%s"} 1`, op, status))
 		}
 	}
 }
