@@ -314,8 +314,8 @@ const closeTimeout = 3 * time.Second
 func (n *Node) Close() {
 	n.changing.Lock()
 	defer n.changing.Unlock()
-	if s := n.leave(n.User()); s != nil && s.takenOver() == nil {
-		n.farewell(s)
+	if s := n.leave(n.User()); s != nil {
+		n.farewell(s) // which ends nothing that another program has taken over
 	}
 }
 

@@ -66,6 +66,7 @@ type Session struct {
 	opts  Options
 	moved chan struct{} // holds one token when the ways may have changed
 	lost  chan struct{} // holds one token when the connection was lost
+	ended chan error    // holds what End was told first
 
 	mu      sync.Mutex // guards below
 	state   State
@@ -91,7 +92,7 @@ func New(opts Options) *Session {
 	if opts.Member.Node.IsZero() {
 		opts.Member.Node = lonja.NewNodeID()
 	}
-	return &Session{opts: opts, moved: make(chan struct{}, 1), lost: make(chan struct{}, 1)}
+	return &Session{opts: opts, moved: make(chan struct{}, 1), lost: make(chan struct{}, 1), ended: make(chan error, 1)}
 }
 
 // Member returns who is kept connected, with the Node that the directory knows this
@@ -118,6 +119,15 @@ func (s *Session) Moved() { leave(s.moved) }
 // once. Of a crowd the first is back soon, and nobody waits longer than Spread; what
 // a person asks meanwhile waits for nothing.
 func (s *Session) Lost() { leave(s.lost) }
+
+// End has Run return err, which says what the directory has told elsewhere: that
+// another program with this key has the session.
+func (s *Session) End(err error) {
+	select {
+	case s.ended <- err:
+	default:
+	}
+}
 
 func leave(token chan<- struct{}) {
 	select {
@@ -146,6 +156,9 @@ func (s *Session) Run(ctx context.Context) error {
 		case <-s.lost:
 			wait = rand.N(s.opts.Spread)
 			continue
+		case err := <-s.ended:
+			s.trouble(err)
+			return err
 		case <-ctx.Done():
 			return nil
 		}
@@ -247,7 +260,7 @@ func (s *Session) trouble(err error) {
 	s.state.Connected, s.state.Trouble = false, err
 	s.expires = time.Time{} // the answer that was lost may have brought the next certificate
 	s.mu.Unlock()
-	if first {
+	if first && !isFinal(err) { // else Run returns it
 		s.opts.Log.Warn("the session with the directory is interrupted; trying again",
 			slog.Any("user", s.opts.Member.User), slog.Any("error", err))
 	}

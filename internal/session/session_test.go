@@ -298,6 +298,25 @@ func TestGivesUp(t *testing.T) {
 	}
 }
 
+// TestEndsAsTold: what the directory has told elsewhere ends it at once, and the
+// directory is asked no more.
+func TestEndsAsTold(t *testing.T) {
+	play(t, func(t *testing.T, s *scene) {
+		time.Sleep(time.Second)
+		before := len(s.asked)
+		for range 2 {
+			s.End(lonja.TakenOver)
+		}
+		synctest.Wait()
+		if state := s.State(); state.Connected || !errors.Is(state.Trouble, lonja.TakenOver) || len(s.asked) != before {
+			t.Errorf("got %+v, asked %v", state, s.asked[before:])
+		}
+		if err := s.end(); !errors.Is(err, lonja.TakenOver) {
+			t.Errorf("got error %v, want %v", err, lonja.TakenOver)
+		}
+	})
+}
+
 // TestOfTwoTheLaterStays: a program with a copy of the key takes the session over,
 // and the one that had it leaves it alone from then on, also when it is free again.
 func TestOfTwoTheLaterStays(t *testing.T) {
