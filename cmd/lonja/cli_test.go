@@ -199,7 +199,7 @@ func TestInputFile(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	args := []string{"client", "--classic", "-s", "127.0.0.1", "-p", port, "--datetime", "http://127.0.0.1:1", "--input-file", commands}
+	args := []string{"client", "--classic", "-s", "127.0.0.1", "-p", port, "--datetime", "http://127.0.0.1:1", "--listen", "127.0.0.1:0", "--input-file", commands}
 
 	write("register ana\n\nconnect ana\r\npublish " + commands + " words and words")
 	stays := start(t, nil, args...)
@@ -217,7 +217,7 @@ func TestInputFile(t *testing.T) {
 	if status := stays.end(syscall.SIGTERM); status != 0 || stays.output() != want+"\n+++ FINISHED +++\n" {
 		t.Errorf("got status %d and\n%q", status, stays.output())
 	}
-	status, out, _ := runToEnd(t, "client", "--classic", "-s", "127.0.0.1", "-p", port, "--datetime", "http://127.0.0.1:1")
+	status, out, _ := runToEnd(t, "client", "--classic", "-s", "127.0.0.1", "-p", port, "--datetime", "http://127.0.0.1:1", "--listen", "127.0.0.1:0")
 	if status != 0 || out != "c> \n+++ FINISHED +++\n" {
 		t.Errorf("no input: got status %d and %q", status, out)
 	}
@@ -228,7 +228,7 @@ func TestSignalDisconnects(t *testing.T) {
 	server := start(t, nil, "server", "--host", "127.0.0.1", "-p", "0")
 	line := server.firstLine()
 	port := line[strings.LastIndexByte(line, ':')+1:]
-	client := start(t, nil, "client", "--classic", "-s", "127.0.0.1", "-p", port, "--datetime", "http://127.0.0.1:1")
+	client := start(t, nil, "client", "--classic", "-s", "127.0.0.1", "-p", port, "--datetime", "http://127.0.0.1:1", "--listen", "127.0.0.1:0")
 	if _, err := fmt.Fprint(client.stdin, "register ana\nconnect ana\n"); err != nil {
 		t.Fatal(err)
 	}

@@ -42,7 +42,7 @@ func (o *clientOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.classic, "classic", switchOn, "only (or nothing behind it): speak the classic protocol, unencrypted; on: serve `classic` peers too, where the directory does; off: not even that")
 	f.Lookup("classic").NoOptDefVal = classicOnly
 	f.StringVar(&o.inputFile, "input-file", "", "read commands from `file`; without a QUIT in it, go on serving")
-	f.StringVar(&o.listen, "listen", "", "`address` on which published files are served (default :4445 or the next free port, with --classic any free port)")
+	f.StringVar(&o.listen, "listen", "", "`address` on which published files are served (default :4445 or the next free port)")
 	f.StringVar(&o.mapping, "port-mapping", switchOn, "`on`: have the router lead to that port; off: leave the router alone")
 	f.StringVar(&o.datetime, "datetime", envOr(datetimeVariable, datetime.DefaultURL),
 		"`URL` of the date-time service, with --classic; $"+datetimeVariable)
@@ -84,9 +84,6 @@ func (o *clientOptions) check() error {
 	}
 	if o.listen == "" {
 		o.listen = ":" + strconv.Itoa(node.DefaultPort)
-		if o.classic == classicOnly {
-			o.listen = ":0"
-		}
 	}
 	if err := checkListen(o.listen); err != nil {
 		return usagef("--listen %s: %w", o.listen, err)

@@ -135,7 +135,7 @@ func TestTerminal(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "unmistakable.txt"), []byte("content"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"client", "--classic", "-s", "127.0.0.1", "-p", port, "--datetime", "http://127.0.0.1:1"}
+	args := []string{"client", "--classic", "-s", "127.0.0.1", "-p", port, "--datetime", "http://127.0.0.1:1", "--listen", "127.0.0.1:0"}
 	term := openTerminal(t, dir, args...)
 	term.waitFor("lonja: classic, not encrypted", "c> ")
 	const left, up, end = "\x1b[D", "\x1b[A", "\x05"

@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"path/filepath"
@@ -42,9 +41,9 @@ func (n classicDialect) part(ctx context.Context, s *stay) error {
 
 // serve begins to serve the session's files, and returns where.
 func (n classicDialect) serve(s *stay) (lonja.Endpoint, error) {
-	ln, err := net.Listen("tcp", n.opts.Listen)
+	ln, err := n.listen()
 	if err != nil {
-		return lonja.Endpoint{}, fmt.Errorf("cannot serve files: %w", err)
+		return lonja.Endpoint{}, err
 	}
 	uploads := upload.New(upload.Options{Files: s.files, SendSize: n.opts.SendSize, Log: n.opts.Log})
 	ctx, cancel := context.WithCancel(context.Background())

@@ -4,14 +4,11 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
 	"slices"
-	"strconv"
 	"sync"
-	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -50,29 +47,12 @@ type membership struct {
 	descents    map[descent]bool // those that were seen
 }
 
-// The port of a node, and how many after it are tried if it is taken.
-const (
-	DefaultPort = 4445
-	portTries   = 64
-)
-
-// listen takes the node's port: the one that it is told, or the first free one
-// from DefaultPort on.
+// listen takes the node's port.
 func (m *membership) listen() (err error) {
-	host, port, err := net.SplitHostPort(m.opts.Listen)
-	if err != nil {
-		return err
-	}
 	m.begun, m.answered = make(chan struct{}, 1), make(chan struct{}, 1)
 	m.suspects = make(chan suspect, mostSuspects)
-	m.ln, err = net.Listen("tcp", m.opts.Listen)
-	for next := DefaultPort + 1; port == strconv.Itoa(DefaultPort) && errors.Is(err, syscall.EADDRINUSE) && next < DefaultPort+portTries; next++ {
-		if m.ln, err = net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(next))); err == nil {
-			m.opts.Log.Warn("the usual port is taken, so files are served at another one", slog.Int("usual", DefaultPort), slog.Int("port", next))
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("cannot serve files: %w", err)
+	if m.ln, err = m.Node.listen(); err != nil {
+		return err
 	}
 	m.interfaces, err = reach.Interfaces()
 	return err
@@ -308,8 +288,8 @@ func (m *membership) watchDirectory(ctx context.Context) error {
 
 // watch hears the directory until ctx ends. When that breaks off, the keeper of the
 // session finds out when to ask the directory again, and once it has answered, it is
-// heard again: two that come back by themselves would not be spread. Whether another
-// program has taken the session over, it finds out at once.
+// heard again: two that come back by themselves would not be spread. That another program
+// has taken the session over is the end of it.
 func (m *membership) watch(ctx context.Context) error {
 	for {
 		err := m.Directory.Watch(ctx, m.keeper.Member(), lonja.EventFilter{}, func(e lonja.Event) error {
@@ -324,10 +304,10 @@ func (m *membership) watch(ctx context.Context) error {
 		default:
 		}
 		if errors.Is(err, lonja.TakenOver) {
-			m.keeper.Moved()
-		} else {
-			m.keeper.Lost()
+			m.keeper.End(err)
+			return nil
 		}
+		m.keeper.Lost()
 		select {
 		case <-m.answered:
 		case <-ctx.Done():

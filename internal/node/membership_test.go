@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"runtime"
@@ -83,27 +82,6 @@ func TestDirectoryNodeMoves(t *testing.T) {
 		return s.Connected && s.Grant.Node == other
 	})
 	luis.gets("ana", "f", "content")
-}
-
-// TestUsualPortIsTaken: then it is the next one, and that is said.
-func TestUsualPortIsTaken(t *testing.T) {
-	v := newTown(t)
-	// An address that no other test has at the same time.
-	host := fmt.Sprintf("127.%d.%d.%d", 1+rand.IntN(250), rand.IntN(250), 1+rand.IntN(250))
-	taken, err := net.Listen("tcp", fmt.Sprintf("%s:%d", host, DefaultPort))
-	if err == nil {
-		defer taken.Close()
-	} // else who listens on all addresses has it
-	ana := v.residentWith("ana", func(o *Options) { o.Listen = fmt.Sprintf("%s:%d", host, DefaultPort) })
-	if at := ana.status().Ways[0]; at.Port() <= DefaultPort || at.Port() >= DefaultPort+portTries {
-		t.Errorf("the node is at %v", at)
-	}
-	if said := ana.notes.take(); strings.Count(said, "usual port is taken") != 1 {
-		t.Errorf("logged %q", said)
-	}
-	told := v.citizen("luis", func(o *Options) { o.Listen = ana.status().Ways[0].String() })
-	v.ok(told.Register(t.Context(), "luis"))
-	v.is(told.Connect(t.Context(), "luis"), lonja.LocalFile) // a port that was asked for is that or none
 }
 
 // TestDisconnectLeavesNothing: no listener and no goroutine, whatever was going on.
