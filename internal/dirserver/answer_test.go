@@ -238,7 +238,7 @@ func TestFailuresAreToldOnce(t *testing.T) {
 		lonja.Invalid: true, lonja.NoSuchUser: true, lonja.NameInUse: true, lonja.AlreadyConnected: true,
 		lonja.NotConnected: true, lonja.AlreadyPublished: true, lonja.NotPublished: true,
 		lonja.NoSuchOwner: true, lonja.NoHolder: true, lonja.Limited: true,
-		lonja.OtherKey: true, lonja.Forbidden: true, lonja.Untrusted: true,
+		lonja.OtherKey: true, lonja.Forbidden: true, lonja.Untrusted: true, lonja.TakenOver: true,
 	}
 	for _, kind := range lonja.Kinds() {
 		t.Run(kind.Error(), func(t *testing.T) {
