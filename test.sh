@@ -10,7 +10,7 @@ cd "$(dirname "$0")"
 
 packages=(gcc libc6-dev rpcbind rpcsvc-proto libtirpc-dev pkg-config tshark
 	python3 python3-zeep python3-pysimplesoap gsoap libgsoap-dev curl protobuf-compiler iproute2 util-linux e2fsprogs prometheus
-	miniupnpd nftables b3sum)
+	miniupnpd nftables b3sum systemd)
 
 passed=0 failed=0
 log=$(mktemp -d)

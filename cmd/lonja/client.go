@@ -62,7 +62,8 @@ served again when the user connects again, also after a restart.
 It speaks TLS, with the key of this machine (see "lonja id"). At first contact the
 directory's fingerprint is shown and remembered; one that changes later stops
 everything. --classic speaks the original protocol: unencrypted, and nothing is
-proved. Nothing ever falls back to that by itself.
+proved. Nothing ever falls back to that by itself. Which of the two is spoken is
+said on standard error.
 
 On a terminal, Tab completes commands, paths, users and their files, and the
 history is kept. From a pipe or a file, commands are plain lines.`,
@@ -128,15 +129,17 @@ func (o *clientOptions) input() (*os.File, error) {
 // node returns a node that speaks the dialect of the options, and what closes it.
 func (o *clientOptions) node(cmd *cobra.Command) (*node.Node, func(), error) {
 	if o.classic == classicOnly {
-		return o.classicNode()
+		return o.classicNode(cmd)
 	}
 	m, err := o.memberOptions.open(cmd)
 	if err != nil {
 		return nil, nil, err
 	}
+	which := "a directory that is met for the first time"
 	if len(m.known) > 0 {
-		o.banner("TLS, directory " + identity.Hex(m.known[len(m.known)-1])[:shortFingerprint])
+		which = "directory " + identity.Hex(m.known[len(m.known)-1])[:shortFingerprint]
 	}
+	banner("TLS, " + which)
 	hashes, trees := m.hashes(), m.outboards()
 	n := node.New(node.Options{
 		Directory: m.client, DirectoryName: m.name(), StateDir: m.state,
@@ -161,12 +164,9 @@ func (o *clientOptions) node(cmd *cobra.Command) (*node.Node, func(), error) {
 // groups of four digits.
 const shortFingerprint = 19
 
-// banner says to a person at a terminal which dialect is spoken.
-func (o *clientOptions) banner(text string) {
-	if o.inputFile == "" && somebodyThere() {
-		fmt.Fprintln(os.Stderr, "lonja:", text)
-	}
-}
+// banner says which dialect is spoken: on standard error, as the protocol says each
+// byte of the console.
+func banner(text string) { fmt.Fprintln(os.Stderr, "lonja:", text) }
 
 // isLoopback reports whether only this machine can reach what listens there.
 func isLoopback(listen string) bool {
@@ -174,7 +174,7 @@ func isLoopback(listen string) bool {
 	return err == nil && addr.IP.IsLoopback()
 }
 
-func (o *clientOptions) classicNode() (*node.Node, func(), error) {
+func (o *clientOptions) classicNode(cmd *cobra.Command) (*node.Node, func(), error) {
 	where, err := o.site()
 	if err != nil {
 		return nil, nil, err
@@ -188,7 +188,11 @@ func (o *clientOptions) classicNode() (*node.Node, func(), error) {
 	if err != nil {
 		return nil, nil, usagef("--datetime: %w", err)
 	}
-	o.banner("classic, not encrypted")
+	// Scripts that say --classic themselves, and take both outputs for the console's,
+	// know it, and go on working.
+	if somebodyThere() || !onTheCommandLine(cmd, "classic") {
+		banner("classic, not encrypted")
+	}
 	n := node.New(node.Options{
 		Directory:     dirclient.New(dirclient.Options{Address: where.name(), Timestamp: clock.Now}),
 		DirectoryName: where.name(),

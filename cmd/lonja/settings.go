@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -91,7 +92,27 @@ func applySettings(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		err = errors.Join(err, cmd.Flags().SetAnnotation(f.Name, onCommandLine, nil))
+	})
+	if err != nil {
+		return err
+	}
 	return settings.Apply(section, settable(cmd.LocalNonPersistentFlags()))
+}
+
+// onCommandLine is the annotation of a flag that somebody has typed: to a setting
+// pflag knows no difference.
+const onCommandLine = "lonja_on_command_line"
+
+// onTheCommandLine reports whether a flag was on the command line.
+func onTheCommandLine(cmd *cobra.Command, name string) bool {
+	f := cmd.Flags().Lookup(name)
+	if f == nil {
+		return false
+	}
+	_, is := f.Annotations[onCommandLine]
+	return is
 }
 
 // sectionFlags returns the flags that a section's settings stand for.

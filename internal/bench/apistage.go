@@ -26,6 +26,8 @@ import (
 	"lonja/internal/directory"
 	"lonja/internal/dirserver"
 	"lonja/internal/frames"
+	"lonja/internal/limits"
+	"lonja/internal/telemetry"
 )
 
 // An apiStage is the servers of RunAPI: the directory's port, and bare ones.
@@ -84,8 +86,7 @@ func newAPIStage(ctx context.Context, d *directory.Directory, nodes int) (*apiSt
 	if err := s.listen(); err != nil {
 		return nil, err
 	}
-	secure := apiserver.New(apiserver.Options{Directory: d, TLS: config})
-	port := dirserver.New(dirserver.Options{Directory: d, TLS: secure.ServeConn, MaxConns: 4 * nodes})
+	port := serveAsPeopleDo(d, config, 4*nodes)
 	s.group.Go(func() error { return port.Serve(ctx, s.port) })
 	s.group.Go(func() error { return acceptBare(s.bare[BareFrames], func(conn net.Conn) { s.echo(ctx, conn, config) }) })
 	s.group.Go(func() error {
@@ -106,6 +107,38 @@ func newAPIStage(ctx context.Context, d *directory.Directory, nodes int) (*apiSt
 	s.group.Go(func() error { return ignoreClosed(s.http.Serve(tls.NewListener(s.bare[BareConnect], overHTTP))) })
 	return s, nil
 }
+
+// unlimited is a limit that nobody comes to: it is counted all the same.
+const unlimited = 1 << 30
+
+// serveAsPeopleDo returns the port of a directory with all that the program has
+// around it: metrics of each operation, limits for each address and user, also for
+// this machine, and a line for each request, which nobody reads.
+func serveAsPeopleDo(d *directory.Directory, config *tls.Config, maxConns int) *dirserver.Server {
+	metrics := telemetry.NewMetrics("bench")
+	limiter := limits.New(limits.Options{
+		ConnectionsPerAddress: unlimited, OperationsPerAddress: unlimited, OperationsPerUser: unlimited, Loopback: true,
+	}, time.Now())
+	var port *dirserver.Server
+	secure := apiserver.New(apiserver.Options{
+		Directory: metrics.InstrumentMembers(d), TLS: config, Limits: limiter, Journal: journal{&port},
+	})
+	port = dirserver.New(dirserver.Options{
+		Directory: metrics.InstrumentMembers(d), TLS: secure.ServeConn, Limits: limiter, Limited: metrics.Limited,
+		Announce: io.Discard, MaxConns: maxConns,
+	})
+	return port
+}
+
+// A journal is that of a port that comes later.
+type journal struct{ port **dirserver.Server }
+
+func (j journal) Announce(operation string, user lonja.UserName, timestamp string) {
+	(*j.port).Announce(operation, user, timestamp)
+}
+
+func (j journal) Failed(operation string, err error)          { (*j.port).Failed(operation, err) }
+func (j journal) Refused(reason limits.Reason, from net.Addr) { (*j.port).Refused(reason, from) }
 
 // find looks for a name that some ten have, and keeps what is answered for it.
 func (s *apiStage) find(ctx context.Context, d *directory.Directory) error {

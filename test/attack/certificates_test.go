@@ -110,17 +110,22 @@ func TestCertificatesThatANodeRefuses(t *testing.T) {
 			t.Fatal("a revoked key is still served")
 		}
 	}
+	directory, err := v.authority.ServerConfig(nil).GetCertificate(nil)
+	v.ok(err)
 	for name, certificates := range map[string][]tls.Certificate{
 		"none":                              nil,
 		"signed by itself":                  {own},
 		"expired":                           {luis.certificate(v.yesterday(48*time.Hour), "luis", time.Hour)},
 		"of another directory":              {luis.certificate(v.foreign(), "luis", time.Hour)},
 		"of another directory, for the own": {luis.certificate(v.foreign(), "ana", time.Hour)},
+		"wrong name, the directory's":       {*directory},
 		"revoked":                           {stale},
 	} {
-		if got := asks(t, ana.way(), listing.Proof.File, certificates...); got != "" {
-			t.Errorf("%s: the node answers %q", name, got)
-		}
+		t.Run(name, func(t *testing.T) {
+			if got := asks(t, ana.way(), listing.Proof.File, certificates...); got != "" {
+				t.Errorf("the node answers %q", got)
+			}
+		})
 	}
 	if got := asks(t, ana.way(), listing.Proof.File, luis.certificate(v.authority, "luis", time.Hour)); !strings.HasSuffix(got, "the content") {
 		t.Errorf("a member gets %q", got)

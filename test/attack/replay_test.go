@@ -1,97 +1,16 @@
 package attack_test
 
 import (
-	"bytes"
-	"context"
-	"errors"
-	"io"
-	"net"
-	"os"
-	"sync"
 	"testing"
-	"time"
 
 	"lonja"
 )
-
-// A tap passes on what clients say to the directory, and keeps a copy.
-type tap struct {
-	at string
-
-	mu   sync.Mutex
-	said []*bytes.Buffer // of each connection, what the client said
-}
-
-// tap opens a port that leads to the directory.
-func (v *town) tap() *tap {
-	v.Helper()
-	ln := v.listen()
-	p := &tap{at: ln.Addr().String()}
-	var passing sync.WaitGroup
-	ctx, stop := context.WithCancel(context.Background())
-	passing.Go(func() {
-		for {
-			conn, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			passing.Go(func() { p.pass(ctx, conn, v.at) })
-		}
-	})
-	v.Cleanup(func() { stop(); _ = ln.Close(); passing.Wait() })
-	return p
-}
-
-// pass connects both sides until one of them, or ctx, ends.
-func (p *tap) pass(ctx context.Context, client net.Conn, at string) {
-	defer client.Close()
-	server, err := net.Dial("tcp", at)
-	if err != nil {
-		return
-	}
-	defer server.Close()
-	defer context.AfterFunc(ctx, func() { _ = client.Close(); _ = server.Close() })()
-	said := new(bytes.Buffer)
-	p.mu.Lock()
-	p.said = append(p.said, said)
-	p.mu.Unlock()
-	back := make(chan struct{})
-	go func() {
-		defer close(back)
-		_, _ = io.Copy(client, server)
-		_ = client.Close()
-	}()
-	_, _ = io.Copy(server, io.TeeReader(client, lockedWriter{&p.mu, said}))
-	_ = server.Close()
-	<-back
-}
-
-type lockedWriter struct {
-	mu *sync.Mutex
-	to io.Writer
-}
-
-func (w lockedWriter) Write(b []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.to.Write(b)
-}
-
-func (p *tap) heard() [][]byte {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	var all [][]byte
-	for _, b := range p.said {
-		all = append(all, bytes.Clone(b.Bytes()))
-	}
-	return all
-}
 
 // TestReplayedConnections: the bytes of a session, sent once more, do nothing:
 // the directory's part of the handshake is another one each time.
 func TestReplayedConnections(t *testing.T) {
 	v := newTown(t)
-	p := v.tap()
+	p := v.tap(v.at)
 	ana := v.citizenBy("ana", p.at)
 	ctx := t.Context()
 	v.ok(ana.Register(ctx, "ana"))
@@ -107,14 +26,7 @@ func TestReplayedConnections(t *testing.T) {
 		t.Fatalf("%d connections were heard", len(recorded))
 	}
 	for _, said := range recorded {
-		conn, err := net.Dial("tcp", v.at)
-		v.ok(err)
-		_ = conn.SetDeadline(time.Now().Add(patience))
-		_, _ = conn.Write(said)
-		if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Error("the directory keeps the connection")
-		}
-		_ = conn.Close()
+		v.replays(v.at, said)
 	}
 	after, err := v.rules.ContentDigest(ctx, "ana")
 	v.ok(err)
