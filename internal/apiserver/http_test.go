@@ -76,6 +76,9 @@ func TestJSON(t *testing.T) {
 		{"Register", `{"user":"ana","withoutKey":true}`, 409, `{"code":"already_exists","message":"user name is in use"}`},
 		{"Register", `{"user":"luis"}`, 403, `{"code":"permission_denied","message":"this needs a key: present a TLS client certificate of an Ed25519 key"}`},
 		{"Users", `{"user":"ana"}`, 400, `{"code":"failed_precondition","message":"user is not connected"}`},
+		{"Connect", `{"user":"ana","node":"YQ=="}`, 400, `{"code":"invalid_argument","message":"a node's number of 1 bytes, not 16"}`},
+		{"Renew", `{"user":"ana","node":"YQ=="}`, 400, `{"code":"invalid_argument","message":"a node's number of 1 bytes, not 16"}`},
+		{"Disconnect", `{"user":"ana","node":"YQ=="}`, 400, `{"code":"invalid_argument","message":"a node's number of 1 bytes, not 16"}`},
 		{"Connect", `{"user":"ana","ways":["0.0.0.0:4445"],"withoutKey":true}`, 200, ``},
 		{"Publish", `{"user":"ana","listing":{"name":"/music/ñu.ogg","description":"a song","size":"-1"}}`, 200, `{}`},
 		{
