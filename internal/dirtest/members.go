@@ -46,7 +46,7 @@ type memberCase struct {
 // RunMembers runs the suite of lonja.MemberDirectory: the rules of the secure
 // dialect, whoever carries it. open returns a new, empty directory.
 func RunMembers(t *testing.T, open func(t *testing.T, opts MemberOptions) MemberDirectory) {
-	cases := slices.Concat(keyCases, sessionCases, signedCases, audienceCases, pageCases, eventCases, raceCases)
+	cases := slices.Concat(keyCases, sessionCases, signedCases, audienceCases, pageCases, fetchingCases, eventCases, raceCases)
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			defer func() {
