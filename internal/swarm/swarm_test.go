@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -134,35 +133,8 @@ func (w *town) peer(c *corpus, name lonja.UserName, set func(*peer)) *peer {
 	if set != nil {
 		set(p)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		w.Fatal(err)
-	}
-	server := fileserver.New(fileserver.Options{Files: p, Who: tlstest.Who, Grace: time.Millisecond, MaxPerMember: 1000})
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	theirs := w.authority.Config(w, name)
-	go func() { ended <- server.Serve(ctx, tls.NewListener(wired{l, p.wire}, theirs)) }()
-	p.at = l.Addr().String()
-	p.close = sync.OnceFunc(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			w.Errorf("peer %s: %v", name, err)
-		}
-	})
-	w.Cleanup(p.close)
-	p.Holder = Holder{User: name, Dial: func(ctx context.Context) (net.Conn, error) {
-		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", l.Addr().String())
-		if err != nil {
-			return nil, lonja.E(lonja.Unavailable, "", err)
-		}
-		secure := tls.Client(conn, w.ours)
-		if err := secure.HandshakeContext(ctx); err != nil {
-			_ = conn.Close()
-			return nil, lonja.E(lonja.Unavailable, "", err)
-		}
-		return secure, nil
-	}}
+	running := w.serve(name, p, p.wire)
+	p.Holder, p.close, p.at = running.holder, running.close, running.at
 	return p
 }
 
