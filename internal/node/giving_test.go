@@ -195,11 +195,10 @@ func TestWhatIsForSomeOnly(t *testing.T) {
 func TestAnotherKeyGetsNothing(t *testing.T) {
 	v := newTown(t)
 	ana, eva, ben := v.resident("ana"), v.resident("eva"), v.resident("ben")
-	publication := lonja.Holder{User: "ana"}
 	id := ana.offer("film.mkv", "closed", "ben", "eva")
 	holders, _, err := eva.client.HoldersPage(t.Context(), "eva", lonja.Wanted{File: id}, "", 0)
 	v.ok(err)
-	publication = holders[0]
+	publication := holders[0]
 	d := eva.dialect.(*secureDialect)
 	of := newAudience([]lonja.Holder{publication})
 	forged := publication
@@ -299,4 +298,26 @@ func TestFetchingIsToldAnew(t *testing.T) {
 	v.restart(v.store)
 	luis.sees(eva, id)
 	held.finish(content)
+}
+
+// TestPartialHolderWithAnotherKey: whom the directory says to be somebody who fetches it,
+// with a key by which that one is not known, is not connected with.
+func TestPartialHolderWithAnotherKey(t *testing.T) {
+	v := newTown(t)
+	ana, eva, luis := v.resident("ana"), v.resident("eva"), v.resident("luis")
+	d := luis.dialect.(*secureDialect)
+	as := luis.current().asks()
+	l := &lookout{secureDialect: d, as: as}
+	dial := func(user lonja.UserName, of *citizen) error {
+		reach := &lonja.Reach{Key: of.key.PublicKey(), Ways: of.status().Ways}
+		conn, err := l.partialHolder(lonja.Holder{User: user, Reach: reach, Partial: true}).Dial(t.Context())
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err
+	}
+	v.ok(dial("eva", eva))
+	v.is(dial("eva", ana), lonja.Untrusted)
+	v.is(dial("ana", eva), lonja.Untrusted)
+	v.ok(dial("ana", ana))
 }
