@@ -2,6 +2,7 @@ package swarm
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -118,11 +119,12 @@ type town struct {
 	testing.TB
 	authority *tlstest.Authority
 	ours      *tls.Config
+	dir       string // of downloads; empty: temporary ones
 }
 
 func newTown(t testing.TB) *town {
 	ca := tlstest.New(t)
-	return &town{t, ca, ca.Config(t, "me")}
+	return &town{TB: t, authority: ca, ours: ca.Config(t, "me")}
 }
 
 // peer runs a holder until the test ends, or its close is called.
@@ -201,10 +203,14 @@ func (w *town) open(c *corpus, target string) *unfinished.File {
 // swarm returns a Swarm into a new target.
 func (w *town) swarm(c *corpus, opts Options, peers ...*peer) (s *Swarm, finish func() error) {
 	w.Helper()
-	target := filepath.Join(w.TempDir(), "film.mkv")
+	dir, err := os.MkdirTemp(cmp.Or(w.dir, w.TempDir()), "")
+	if err != nil {
+		w.Fatal(err)
+	}
+	target := filepath.Join(dir, "film.mkv")
 	dst := w.open(c, target)
 	w.Cleanup(func() { _ = dst.Close() })
-	s, err := New(c.Content, dst, opts)
+	s, err = New(c.Content, dst, opts)
 	if err != nil {
 		w.Fatal(err)
 	}
