@@ -21,7 +21,7 @@ type look struct {
 }
 
 // The bounds of the pause, while there is something to be had: a connection that has
-// nothing to do waits for a quarter of it.
+// nothing to do waits for half of it.
 const (
 	leastLook = time.Second
 	mostLook  = 16 * time.Second
@@ -33,7 +33,7 @@ func (l *look) due() time.Duration {
 	case !l.partial || l.asking:
 		return 1<<63 - 1
 	case l.idle:
-		return l.last + l.pause/4
+		return l.last + l.pause/2
 	}
 	return l.last + l.pause
 }
