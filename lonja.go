@@ -92,6 +92,9 @@ type Holder struct {
 	// them nobody could check it.
 	Description Description
 	Size        int64
+	// Partial says that the peer is fetching the content and gives what it has of it:
+	// it has not published it, so there is neither a name nor a Proof.
+	Partial bool
 }
 
 // Publication returns what the holder has published, as its owner signed it.

@@ -62,6 +62,11 @@ type Members interface {
 	// for ever. Programs that do not tell their Node renew each other's.
 	// NotConnected, OtherKey, TakenOver.
 	RenewMember(ctx context.Context, member Member, ways []Endpoint) error
+	// Fetching says which contents the member's node is fetching, and gives the pieces
+	// of that it has, in the place of what it said before: at most MaxFetching, each
+	// once. It is for the session: nothing of it is left when that ends, or begins
+	// anew. Invalid, NotConnected, OtherKey.
+	Fetching(ctx context.Context, member Member, files []FileID) error
 	// UnregisterMember, DisconnectMember and DeleteMember are Unregister, Disconnect
 	// and Delete for a member who may act for its user at the moment at which it is
 	// done: what Authorize said may not hold any more, because the name has become
@@ -128,7 +133,14 @@ type Pages interface {
 type Wanted struct {
 	File FileID
 	Name FileName
+	// Partial asks, for a content, for those as well who are fetching it. They come
+	// after all others, and to those only who may know of a publication of it; who is
+	// fetching it without that is not among them.
+	Partial bool
 }
+
+// MaxFetching bounds the contents that a node says it is fetching.
+const MaxFetching = 16
 
 // The bounds of a page.
 const (

@@ -30,6 +30,7 @@ type clientOptions struct {
 	inputFile string
 	listen    string
 	mapping   string
+	partial   string
 	datetime  string
 	sendSize  bool
 }
@@ -44,6 +45,7 @@ func (o *clientOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.inputFile, "input-file", "", "read commands from `file`; without a QUIT in it, go on serving")
 	f.StringVar(&o.listen, "listen", "", "`address` on which published files are served (default :4445 or the next free port)")
 	f.StringVar(&o.mapping, "port-mapping", switchOn, "`on`: have the router lead to that port; off: leave the router alone")
+	f.StringVar(&o.partial, "partial", switchOn, "`on`: give others what is here of a file while it is fetched, and be listed for that; off: neither")
 	f.StringVar(&o.datetime, "datetime", envOr(datetimeVariable, datetime.DefaultURL),
 		"`URL` of the date-time service, with --classic; $"+datetimeVariable)
 	f.BoolVar(&o.sendSize, "send-size", false, "send a file's size before it to classic peers, as some want")
@@ -82,6 +84,8 @@ func (o *clientOptions) check() error {
 		return usagef("--classic=%s: it is only, on or off", o.classic)
 	case o.mapping != switchOn && o.mapping != switchOff:
 		return usagef("--port-mapping %s: it is on or off", o.mapping)
+	case o.partial != switchOn && o.partial != switchOff:
+		return usagef("--partial %s: it is on or off", o.partial)
 	}
 	if o.listen == "" {
 		o.listen = ":" + strconv.Itoa(node.DefaultPort)
@@ -147,7 +151,7 @@ func (o *clientOptions) node(cmd *cobra.Command) (*node.Node, func(), error) {
 		Secure: &node.SecureOptions{
 			Directory: m.client, Key: m.key, Authority: m.set, Follow: m.follow, Pins: m, Hashes: hashes, Outboards: trees,
 			Invitation: m.invitation, ClassicOff: o.classic == switchOff,
-			MapPort: o.mapping == switchOn && !isLoopback(o.listen),
+			MapPort: o.mapping == switchOn && !isLoopback(o.listen), PartialOff: o.partial == switchOff,
 		},
 	})
 	stop := keepStatus(n, &statusFile{state: m.state, directory: m.name(), program: "client", log: m.log})

@@ -58,7 +58,7 @@ func TestSettingsReachCommands(t *testing.T) {
 // notSettings, or is added here.
 func TestOnlyLastingFlagsAreSettings(t *testing.T) {
 	lasting := map[string]string{
-		"node": `classic config-dir datetime listen passphrase-file port port-mapping rescan send-size server state-dir user verbose`,
+		"node": `classic config-dir datetime listen partial passphrase-file port port-mapping rescan send-size server state-dir user verbose`,
 		"server": `admin allow-unsafe-store classic data host limit-connections-per-address limit-loopback limit-operations-per-address
 			limit-operations-per-user limit-publications-per-user max-connections port probe-period registration request-timeout
 			store store-ca store-cert store-credentials store-key store-name verbose`,

@@ -57,6 +57,7 @@ const (
 	Method_METHOD_SEARCH         Method = 18 // Search
 	Method_METHOD_WATCH          Method = 19 // Watch
 	Method_METHOD_CERTIFICATE    Method = 20 // Certificate
+	Method_METHOD_FETCHING       Method = 21 // Fetching
 )
 
 // Enum value maps for Method.
@@ -83,6 +84,7 @@ var (
 		18: "METHOD_SEARCH",
 		19: "METHOD_WATCH",
 		20: "METHOD_CERTIFICATE",
+		21: "METHOD_FETCHING",
 	}
 	Method_value = map[string]int32{
 		"METHOD_NONE":           0,
@@ -106,6 +108,7 @@ var (
 		"METHOD_SEARCH":         18,
 		"METHOD_WATCH":          19,
 		"METHOD_CERTIFICATE":    20,
+		"METHOD_FETCHING":       21,
 	}
 )
 
@@ -1206,6 +1209,104 @@ func (x *RenewAnswer) GetSession() *Session {
 	return nil
 }
 
+// What Fetching is asked.
+type FetchingRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`   // the asking user
+	Files         [][]byte               `protobuf:"bytes,2,rep,name=files,proto3" json:"files,omitempty"` // the contents: 32 bytes each, at most 16, each once; none: nothing is fetched
+	Node          []byte                 `protobuf:"bytes,3,opt,name=node,proto3" json:"node,omitempty"`   // as in ConnectRequest
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FetchingRequest) Reset() {
+	*x = FetchingRequest{}
+	mi := &file_lonja_v1_directory_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FetchingRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FetchingRequest) ProtoMessage() {}
+
+func (x *FetchingRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lonja_v1_directory_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FetchingRequest.ProtoReflect.Descriptor instead.
+func (*FetchingRequest) Descriptor() ([]byte, []int) {
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *FetchingRequest) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *FetchingRequest) GetFiles() [][]byte {
+	if x != nil {
+		return x.Files
+	}
+	return nil
+}
+
+func (x *FetchingRequest) GetNode() []byte {
+	if x != nil {
+		return x.Node
+	}
+	return nil
+}
+
+// The directory has heard what is fetched.
+type FetchingAnswer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FetchingAnswer) Reset() {
+	*x = FetchingAnswer{}
+	mi := &file_lonja_v1_directory_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FetchingAnswer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FetchingAnswer) ProtoMessage() {}
+
+func (x *FetchingAnswer) ProtoReflect() protoreflect.Message {
+	mi := &file_lonja_v1_directory_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FetchingAnswer.ProtoReflect.Descriptor instead.
+func (*FetchingAnswer) Descriptor() ([]byte, []int) {
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{23}
+}
+
 // What a node is given with a session.
 type Session struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1219,7 +1320,7 @@ type Session struct {
 
 func (x *Session) Reset() {
 	*x = Session{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[22]
+	mi := &file_lonja_v1_directory_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1231,7 +1332,7 @@ func (x *Session) String() string {
 func (*Session) ProtoMessage() {}
 
 func (x *Session) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[22]
+	mi := &file_lonja_v1_directory_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1244,7 +1345,7 @@ func (x *Session) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Session.ProtoReflect.Descriptor instead.
 func (*Session) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{22}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Session) GetCertificate() *Certificate {
@@ -1288,7 +1389,7 @@ type Certificate struct {
 
 func (x *Certificate) Reset() {
 	*x = Certificate{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[23]
+	mi := &file_lonja_v1_directory_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1300,7 +1401,7 @@ func (x *Certificate) String() string {
 func (*Certificate) ProtoMessage() {}
 
 func (x *Certificate) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[23]
+	mi := &file_lonja_v1_directory_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1313,7 +1414,7 @@ func (x *Certificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Certificate.ProtoReflect.Descriptor instead.
 func (*Certificate) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{23}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Certificate) GetChain() [][]byte {
@@ -1355,7 +1456,7 @@ type DisconnectRequest struct {
 
 func (x *DisconnectRequest) Reset() {
 	*x = DisconnectRequest{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[24]
+	mi := &file_lonja_v1_directory_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1367,7 +1468,7 @@ func (x *DisconnectRequest) String() string {
 func (*DisconnectRequest) ProtoMessage() {}
 
 func (x *DisconnectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[24]
+	mi := &file_lonja_v1_directory_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1380,7 +1481,7 @@ func (x *DisconnectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisconnectRequest.ProtoReflect.Descriptor instead.
 func (*DisconnectRequest) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{24}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *DisconnectRequest) GetUser() string {
@@ -1406,7 +1507,7 @@ type DisconnectAnswer struct {
 
 func (x *DisconnectAnswer) Reset() {
 	*x = DisconnectAnswer{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[25]
+	mi := &file_lonja_v1_directory_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1418,7 +1519,7 @@ func (x *DisconnectAnswer) String() string {
 func (*DisconnectAnswer) ProtoMessage() {}
 
 func (x *DisconnectAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[25]
+	mi := &file_lonja_v1_directory_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1431,7 +1532,7 @@ func (x *DisconnectAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisconnectAnswer.ProtoReflect.Descriptor instead.
 func (*DisconnectAnswer) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{25}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{27}
 }
 
 // What Publish is asked.
@@ -1445,7 +1546,7 @@ type PublishRequest struct {
 
 func (x *PublishRequest) Reset() {
 	*x = PublishRequest{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[26]
+	mi := &file_lonja_v1_directory_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1457,7 +1558,7 @@ func (x *PublishRequest) String() string {
 func (*PublishRequest) ProtoMessage() {}
 
 func (x *PublishRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[26]
+	mi := &file_lonja_v1_directory_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1470,7 +1571,7 @@ func (x *PublishRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishRequest.ProtoReflect.Descriptor instead.
 func (*PublishRequest) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{26}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *PublishRequest) GetUser() string {
@@ -1496,7 +1597,7 @@ type PublishAnswer struct {
 
 func (x *PublishAnswer) Reset() {
 	*x = PublishAnswer{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[27]
+	mi := &file_lonja_v1_directory_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1508,7 +1609,7 @@ func (x *PublishAnswer) String() string {
 func (*PublishAnswer) ProtoMessage() {}
 
 func (x *PublishAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[27]
+	mi := &file_lonja_v1_directory_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1521,7 +1622,7 @@ func (x *PublishAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishAnswer.ProtoReflect.Descriptor instead.
 func (*PublishAnswer) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{27}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{29}
 }
 
 // What Delete is asked.
@@ -1535,7 +1636,7 @@ type DeleteRequest struct {
 
 func (x *DeleteRequest) Reset() {
 	*x = DeleteRequest{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[28]
+	mi := &file_lonja_v1_directory_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1547,7 +1648,7 @@ func (x *DeleteRequest) String() string {
 func (*DeleteRequest) ProtoMessage() {}
 
 func (x *DeleteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[28]
+	mi := &file_lonja_v1_directory_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1560,7 +1661,7 @@ func (x *DeleteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteRequest.ProtoReflect.Descriptor instead.
 func (*DeleteRequest) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{28}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *DeleteRequest) GetUser() string {
@@ -1586,7 +1687,7 @@ type DeleteAnswer struct {
 
 func (x *DeleteAnswer) Reset() {
 	*x = DeleteAnswer{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[29]
+	mi := &file_lonja_v1_directory_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1598,7 +1699,7 @@ func (x *DeleteAnswer) String() string {
 func (*DeleteAnswer) ProtoMessage() {}
 
 func (x *DeleteAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[29]
+	mi := &file_lonja_v1_directory_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1611,7 +1712,7 @@ func (x *DeleteAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteAnswer.ProtoReflect.Descriptor instead.
 func (*DeleteAnswer) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{29}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{31}
 }
 
 // What ContentDigest is asked.
@@ -1624,7 +1725,7 @@ type ContentDigestRequest struct {
 
 func (x *ContentDigestRequest) Reset() {
 	*x = ContentDigestRequest{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[30]
+	mi := &file_lonja_v1_directory_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1636,7 +1737,7 @@ func (x *ContentDigestRequest) String() string {
 func (*ContentDigestRequest) ProtoMessage() {}
 
 func (x *ContentDigestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[30]
+	mi := &file_lonja_v1_directory_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1649,7 +1750,7 @@ func (x *ContentDigestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContentDigestRequest.ProtoReflect.Descriptor instead.
 func (*ContentDigestRequest) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{30}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ContentDigestRequest) GetUser() string {
@@ -1670,7 +1771,7 @@ type ContentDigestAnswer struct {
 
 func (x *ContentDigestAnswer) Reset() {
 	*x = ContentDigestAnswer{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[31]
+	mi := &file_lonja_v1_directory_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1682,7 +1783,7 @@ func (x *ContentDigestAnswer) String() string {
 func (*ContentDigestAnswer) ProtoMessage() {}
 
 func (x *ContentDigestAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[31]
+	mi := &file_lonja_v1_directory_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1695,7 +1796,7 @@ func (x *ContentDigestAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContentDigestAnswer.ProtoReflect.Descriptor instead.
 func (*ContentDigestAnswer) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{31}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ContentDigestAnswer) GetCount() int64 {
@@ -1730,7 +1831,7 @@ type UsersRequest struct {
 
 func (x *UsersRequest) Reset() {
 	*x = UsersRequest{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[32]
+	mi := &file_lonja_v1_directory_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1742,7 +1843,7 @@ func (x *UsersRequest) String() string {
 func (*UsersRequest) ProtoMessage() {}
 
 func (x *UsersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[32]
+	mi := &file_lonja_v1_directory_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1755,7 +1856,7 @@ func (x *UsersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UsersRequest.ProtoReflect.Descriptor instead.
 func (*UsersRequest) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{32}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *UsersRequest) GetUser() string {
@@ -1790,7 +1891,7 @@ type UsersAnswer struct {
 
 func (x *UsersAnswer) Reset() {
 	*x = UsersAnswer{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[33]
+	mi := &file_lonja_v1_directory_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1802,7 +1903,7 @@ func (x *UsersAnswer) String() string {
 func (*UsersAnswer) ProtoMessage() {}
 
 func (x *UsersAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[33]
+	mi := &file_lonja_v1_directory_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1815,7 +1916,7 @@ func (x *UsersAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UsersAnswer.ProtoReflect.Descriptor instead.
 func (*UsersAnswer) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{33}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *UsersAnswer) GetPeers() []*Peer {
@@ -1845,7 +1946,7 @@ type ContentRequest struct {
 
 func (x *ContentRequest) Reset() {
 	*x = ContentRequest{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[34]
+	mi := &file_lonja_v1_directory_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1857,7 +1958,7 @@ func (x *ContentRequest) String() string {
 func (*ContentRequest) ProtoMessage() {}
 
 func (x *ContentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[34]
+	mi := &file_lonja_v1_directory_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1870,7 +1971,7 @@ func (x *ContentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContentRequest.ProtoReflect.Descriptor instead.
 func (*ContentRequest) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{34}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ContentRequest) GetUser() string {
@@ -1912,7 +2013,7 @@ type ContentAnswer struct {
 
 func (x *ContentAnswer) Reset() {
 	*x = ContentAnswer{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[35]
+	mi := &file_lonja_v1_directory_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1924,7 +2025,7 @@ func (x *ContentAnswer) String() string {
 func (*ContentAnswer) ProtoMessage() {}
 
 func (x *ContentAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[35]
+	mi := &file_lonja_v1_directory_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1937,7 +2038,7 @@ func (x *ContentAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContentAnswer.ProtoReflect.Descriptor instead.
 func (*ContentAnswer) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{35}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ContentAnswer) GetListings() []*Listing {
@@ -1956,19 +2057,22 @@ func (x *ContentAnswer) GetNext() string {
 
 // What Holders is asked, for one page.
 type HoldersRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`    // the asking user
-	File          []byte                 `protobuf:"bytes,2,opt,name=file,proto3" json:"file,omitempty"`    // the content that is looked for: 32 bytes, or empty
-	Name          string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`    // if file is empty: what has the same base name
-	After         string                 `protobuf:"bytes,4,opt,name=after,proto3" json:"after,omitempty"`  // of the page before
-	Limit         int32                  `protobuf:"varint,5,opt,name=limit,proto3" json:"limit,omitempty"` // how many; 0 stands for 100
+	state protoimpl.MessageState `protogen:"open.v1"`
+	User  string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`    // the asking user
+	File  []byte                 `protobuf:"bytes,2,opt,name=file,proto3" json:"file,omitempty"`    // the content that is looked for: 32 bytes, or empty
+	Name  string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`    // if file is empty: what has the same base name
+	After string                 `protobuf:"bytes,4,opt,name=after,proto3" json:"after,omitempty"`  // of the page before
+	Limit int32                  `protobuf:"varint,5,opt,name=limit,proto3" json:"limit,omitempty"` // how many; 0 stands for 100
+	// With file: also those who are fetching it, after all others. Only who may know of
+	// a publication of that content is told of them.
+	Partial       bool `protobuf:"varint,6,opt,name=partial,proto3" json:"partial,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *HoldersRequest) Reset() {
 	*x = HoldersRequest{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[36]
+	mi := &file_lonja_v1_directory_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1980,7 +2084,7 @@ func (x *HoldersRequest) String() string {
 func (*HoldersRequest) ProtoMessage() {}
 
 func (x *HoldersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[36]
+	mi := &file_lonja_v1_directory_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1993,7 +2097,7 @@ func (x *HoldersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldersRequest.ProtoReflect.Descriptor instead.
 func (*HoldersRequest) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{36}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *HoldersRequest) GetUser() string {
@@ -2031,6 +2135,13 @@ func (x *HoldersRequest) GetLimit() int32 {
 	return 0
 }
 
+func (x *HoldersRequest) GetPartial() bool {
+	if x != nil {
+		return x.Partial
+	}
+	return false
+}
+
 // A page of holders.
 type HoldersAnswer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2042,7 +2153,7 @@ type HoldersAnswer struct {
 
 func (x *HoldersAnswer) Reset() {
 	*x = HoldersAnswer{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[37]
+	mi := &file_lonja_v1_directory_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2054,7 +2165,7 @@ func (x *HoldersAnswer) String() string {
 func (*HoldersAnswer) ProtoMessage() {}
 
 func (x *HoldersAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[37]
+	mi := &file_lonja_v1_directory_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2067,7 +2178,7 @@ func (x *HoldersAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldersAnswer.ProtoReflect.Descriptor instead.
 func (*HoldersAnswer) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{37}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *HoldersAnswer) GetHolders() []*Holder {
@@ -2097,7 +2208,7 @@ type SearchRequest struct {
 
 func (x *SearchRequest) Reset() {
 	*x = SearchRequest{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[38]
+	mi := &file_lonja_v1_directory_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2109,7 +2220,7 @@ func (x *SearchRequest) String() string {
 func (*SearchRequest) ProtoMessage() {}
 
 func (x *SearchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[38]
+	mi := &file_lonja_v1_directory_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2122,7 +2233,7 @@ func (x *SearchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchRequest.ProtoReflect.Descriptor instead.
 func (*SearchRequest) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{38}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *SearchRequest) GetUser() string {
@@ -2164,7 +2275,7 @@ type SearchAnswer struct {
 
 func (x *SearchAnswer) Reset() {
 	*x = SearchAnswer{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[39]
+	mi := &file_lonja_v1_directory_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2176,7 +2287,7 @@ func (x *SearchAnswer) String() string {
 func (*SearchAnswer) ProtoMessage() {}
 
 func (x *SearchAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[39]
+	mi := &file_lonja_v1_directory_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2189,7 +2300,7 @@ func (x *SearchAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchAnswer.ProtoReflect.Descriptor instead.
 func (*SearchAnswer) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{39}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *SearchAnswer) GetFound() []*Found {
@@ -2223,7 +2334,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[40]
+	mi := &file_lonja_v1_directory_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2235,7 +2346,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[40]
+	mi := &file_lonja_v1_directory_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2248,7 +2359,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{40}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *WatchRequest) GetUser() string {
@@ -2301,7 +2412,7 @@ type WatchAnswer struct {
 
 func (x *WatchAnswer) Reset() {
 	*x = WatchAnswer{}
-	mi := &file_lonja_v1_directory_proto_msgTypes[41]
+	mi := &file_lonja_v1_directory_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2313,7 +2424,7 @@ func (x *WatchAnswer) String() string {
 func (*WatchAnswer) ProtoMessage() {}
 
 func (x *WatchAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_directory_proto_msgTypes[41]
+	mi := &file_lonja_v1_directory_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2326,7 +2437,7 @@ func (x *WatchAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchAnswer.ProtoReflect.Descriptor instead.
 func (*WatchAnswer) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{41}
+	return file_lonja_v1_directory_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *WatchAnswer) GetKind() EventKind {
@@ -2435,7 +2546,12 @@ const file_lonja_v1_directory_proto_rawDesc = "" +
 	"\vcertificate\x18\x03 \x01(\bR\vcertificate\x12\x12\n" +
 	"\x04node\x18\x04 \x01(\fR\x04node\":\n" +
 	"\vRenewAnswer\x12+\n" +
-	"\asession\x18\x01 \x01(\v2\x11.lonja.v1.SessionR\asession\"\x8c\x01\n" +
+	"\asession\x18\x01 \x01(\v2\x11.lonja.v1.SessionR\asession\"O\n" +
+	"\x0fFetchingRequest\x12\x12\n" +
+	"\x04user\x18\x01 \x01(\tR\x04user\x12\x14\n" +
+	"\x05files\x18\x02 \x03(\fR\x05files\x12\x12\n" +
+	"\x04node\x18\x03 \x01(\fR\x04node\"\x10\n" +
+	"\x0eFetchingAnswer\"\x8c\x01\n" +
 	"\aSession\x127\n" +
 	"\vcertificate\x18\x01 \x01(\v2\x15.lonja.v1.CertificateR\vcertificate\x12\x1a\n" +
 	"\bobserved\x18\x02 \x01(\tR\bobserved\x12\x12\n" +
@@ -2478,13 +2594,14 @@ const file_lonja_v1_directory_proto_rawDesc = "" +
 	"\x05limit\x18\x04 \x01(\x05R\x05limit\"R\n" +
 	"\rContentAnswer\x12-\n" +
 	"\blistings\x18\x01 \x03(\v2\x11.lonja.v1.ListingR\blistings\x12\x12\n" +
-	"\x04next\x18\x02 \x01(\tR\x04next\"x\n" +
+	"\x04next\x18\x02 \x01(\tR\x04next\"\x92\x01\n" +
 	"\x0eHoldersRequest\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\tR\x04user\x12\x12\n" +
 	"\x04file\x18\x02 \x01(\fR\x04file\x12\x12\n" +
 	"\x04name\x18\x03 \x01(\tR\x04name\x12\x14\n" +
 	"\x05after\x18\x04 \x01(\tR\x05after\x12\x14\n" +
-	"\x05limit\x18\x05 \x01(\x05R\x05limit\"O\n" +
+	"\x05limit\x18\x05 \x01(\x05R\x05limit\x12\x18\n" +
+	"\apartial\x18\x06 \x01(\bR\apartial\"O\n" +
 	"\rHoldersAnswer\x12*\n" +
 	"\aholders\x18\x01 \x03(\v2\x10.lonja.v1.HolderR\aholders\x12\x12\n" +
 	"\x04next\x18\x02 \x01(\tR\x04next\"v\n" +
@@ -2508,7 +2625,7 @@ const file_lonja_v1_directory_proto_rawDesc = "" +
 	"\x04peer\x18\x03 \x01(\v2\x0e.lonja.v1.PeerR\x04peer\x12+\n" +
 	"\alisting\x18\x04 \x01(\v2\x11.lonja.v1.ListingR\alisting\x12\x10\n" +
 	"\x03key\x18\x05 \x01(\fR\x03key\x12\x18\n" +
-	"\aaccount\x18\x06 \x01(\x04R\aaccount*\xb7\x03\n" +
+	"\aaccount\x18\x06 \x01(\x04R\aaccount*\xcc\x03\n" +
 	"\x06Method\x12\x0f\n" +
 	"\vMETHOD_NONE\x10\x00\x12\x13\n" +
 	"\x0fMETHOD_REGISTER\x10\x01\x12\x15\n" +
@@ -2531,7 +2648,8 @@ const file_lonja_v1_directory_proto_rawDesc = "" +
 	"\x0eMETHOD_HOLDERS\x10\x11\x12\x11\n" +
 	"\rMETHOD_SEARCH\x10\x12\x12\x10\n" +
 	"\fMETHOD_WATCH\x10\x13\x12\x16\n" +
-	"\x12METHOD_CERTIFICATE\x10\x142\xae\n" +
+	"\x12METHOD_CERTIFICATE\x10\x14\x12\x13\n" +
+	"\x0fMETHOD_FETCHING\x10\x152\xef\n" +
 	"\n" +
 	"\tDirectory\x12?\n" +
 	"\bRegister\x12\x19.lonja.v1.RegisterRequest\x1a\x18.lonja.v1.RegisterAnswer\x12E\n" +
@@ -2545,7 +2663,8 @@ const file_lonja_v1_directory_proto_rawDesc = "" +
 	"\tRevokeKey\x12\x1a.lonja.v1.RevokeKeyRequest\x1a\x19.lonja.v1.RevokeKeyAnswer\x12M\n" +
 	"\vRevocations\x12\x1c.lonja.v1.RevocationsRequest\x1a\x1b.lonja.v1.RevocationsAnswer\"\x03\x90\x02\x01\x12<\n" +
 	"\aConnect\x12\x18.lonja.v1.ConnectRequest\x1a\x17.lonja.v1.ConnectAnswer\x126\n" +
-	"\x05Renew\x12\x16.lonja.v1.RenewRequest\x1a\x15.lonja.v1.RenewAnswer\x12E\n" +
+	"\x05Renew\x12\x16.lonja.v1.RenewRequest\x1a\x15.lonja.v1.RenewAnswer\x12?\n" +
+	"\bFetching\x12\x19.lonja.v1.FetchingRequest\x1a\x18.lonja.v1.FetchingAnswer\x12E\n" +
 	"\n" +
 	"Disconnect\x12\x1b.lonja.v1.DisconnectRequest\x1a\x1a.lonja.v1.DisconnectAnswer\x12<\n" +
 	"\aPublish\x12\x18.lonja.v1.PublishRequest\x1a\x17.lonja.v1.PublishAnswer\x129\n" +
@@ -2570,7 +2689,7 @@ func file_lonja_v1_directory_proto_rawDescGZIP() []byte {
 }
 
 var file_lonja_v1_directory_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_lonja_v1_directory_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
+var file_lonja_v1_directory_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
 var file_lonja_v1_directory_proto_goTypes = []any{
 	(Method)(0),                  // 0: lonja.v1.Method
 	(*RegisterRequest)(nil),      // 1: lonja.v1.RegisterRequest
@@ -2595,55 +2714,57 @@ var file_lonja_v1_directory_proto_goTypes = []any{
 	(*ConnectAnswer)(nil),        // 20: lonja.v1.ConnectAnswer
 	(*RenewRequest)(nil),         // 21: lonja.v1.RenewRequest
 	(*RenewAnswer)(nil),          // 22: lonja.v1.RenewAnswer
-	(*Session)(nil),              // 23: lonja.v1.Session
-	(*Certificate)(nil),          // 24: lonja.v1.Certificate
-	(*DisconnectRequest)(nil),    // 25: lonja.v1.DisconnectRequest
-	(*DisconnectAnswer)(nil),     // 26: lonja.v1.DisconnectAnswer
-	(*PublishRequest)(nil),       // 27: lonja.v1.PublishRequest
-	(*PublishAnswer)(nil),        // 28: lonja.v1.PublishAnswer
-	(*DeleteRequest)(nil),        // 29: lonja.v1.DeleteRequest
-	(*DeleteAnswer)(nil),         // 30: lonja.v1.DeleteAnswer
-	(*ContentDigestRequest)(nil), // 31: lonja.v1.ContentDigestRequest
-	(*ContentDigestAnswer)(nil),  // 32: lonja.v1.ContentDigestAnswer
-	(*UsersRequest)(nil),         // 33: lonja.v1.UsersRequest
-	(*UsersAnswer)(nil),          // 34: lonja.v1.UsersAnswer
-	(*ContentRequest)(nil),       // 35: lonja.v1.ContentRequest
-	(*ContentAnswer)(nil),        // 36: lonja.v1.ContentAnswer
-	(*HoldersRequest)(nil),       // 37: lonja.v1.HoldersRequest
-	(*HoldersAnswer)(nil),        // 38: lonja.v1.HoldersAnswer
-	(*SearchRequest)(nil),        // 39: lonja.v1.SearchRequest
-	(*SearchAnswer)(nil),         // 40: lonja.v1.SearchAnswer
-	(*WatchRequest)(nil),         // 41: lonja.v1.WatchRequest
-	(*WatchAnswer)(nil),          // 42: lonja.v1.WatchAnswer
-	(*KeyRecord)(nil),            // 43: lonja.v1.KeyRecord
-	(*Endorsement)(nil),          // 44: lonja.v1.Endorsement
-	(*Revocation)(nil),           // 45: lonja.v1.Revocation
-	(*Listing)(nil),              // 46: lonja.v1.Listing
-	(*Peer)(nil),                 // 47: lonja.v1.Peer
-	(*Holder)(nil),               // 48: lonja.v1.Holder
-	(*Query)(nil),                // 49: lonja.v1.Query
-	(*Found)(nil),                // 50: lonja.v1.Found
-	(EventKind)(0),               // 51: lonja.v1.EventKind
+	(*FetchingRequest)(nil),      // 23: lonja.v1.FetchingRequest
+	(*FetchingAnswer)(nil),       // 24: lonja.v1.FetchingAnswer
+	(*Session)(nil),              // 25: lonja.v1.Session
+	(*Certificate)(nil),          // 26: lonja.v1.Certificate
+	(*DisconnectRequest)(nil),    // 27: lonja.v1.DisconnectRequest
+	(*DisconnectAnswer)(nil),     // 28: lonja.v1.DisconnectAnswer
+	(*PublishRequest)(nil),       // 29: lonja.v1.PublishRequest
+	(*PublishAnswer)(nil),        // 30: lonja.v1.PublishAnswer
+	(*DeleteRequest)(nil),        // 31: lonja.v1.DeleteRequest
+	(*DeleteAnswer)(nil),         // 32: lonja.v1.DeleteAnswer
+	(*ContentDigestRequest)(nil), // 33: lonja.v1.ContentDigestRequest
+	(*ContentDigestAnswer)(nil),  // 34: lonja.v1.ContentDigestAnswer
+	(*UsersRequest)(nil),         // 35: lonja.v1.UsersRequest
+	(*UsersAnswer)(nil),          // 36: lonja.v1.UsersAnswer
+	(*ContentRequest)(nil),       // 37: lonja.v1.ContentRequest
+	(*ContentAnswer)(nil),        // 38: lonja.v1.ContentAnswer
+	(*HoldersRequest)(nil),       // 39: lonja.v1.HoldersRequest
+	(*HoldersAnswer)(nil),        // 40: lonja.v1.HoldersAnswer
+	(*SearchRequest)(nil),        // 41: lonja.v1.SearchRequest
+	(*SearchAnswer)(nil),         // 42: lonja.v1.SearchAnswer
+	(*WatchRequest)(nil),         // 43: lonja.v1.WatchRequest
+	(*WatchAnswer)(nil),          // 44: lonja.v1.WatchAnswer
+	(*KeyRecord)(nil),            // 45: lonja.v1.KeyRecord
+	(*Endorsement)(nil),          // 46: lonja.v1.Endorsement
+	(*Revocation)(nil),           // 47: lonja.v1.Revocation
+	(*Listing)(nil),              // 48: lonja.v1.Listing
+	(*Peer)(nil),                 // 49: lonja.v1.Peer
+	(*Holder)(nil),               // 50: lonja.v1.Holder
+	(*Query)(nil),                // 51: lonja.v1.Query
+	(*Found)(nil),                // 52: lonja.v1.Found
+	(EventKind)(0),               // 53: lonja.v1.EventKind
 }
 var file_lonja_v1_directory_proto_depIdxs = []int32{
-	24, // 0: lonja.v1.CertificateAnswer.certificate:type_name -> lonja.v1.Certificate
-	43, // 1: lonja.v1.KeysAnswer.keys:type_name -> lonja.v1.KeyRecord
-	44, // 2: lonja.v1.AddKeyRequest.endorsement:type_name -> lonja.v1.Endorsement
-	45, // 3: lonja.v1.RevokeKeyRequest.revocation:type_name -> lonja.v1.Revocation
-	45, // 4: lonja.v1.RevocationsAnswer.revocations:type_name -> lonja.v1.Revocation
-	23, // 5: lonja.v1.ConnectAnswer.session:type_name -> lonja.v1.Session
-	23, // 6: lonja.v1.RenewAnswer.session:type_name -> lonja.v1.Session
-	24, // 7: lonja.v1.Session.certificate:type_name -> lonja.v1.Certificate
-	46, // 8: lonja.v1.PublishRequest.listing:type_name -> lonja.v1.Listing
-	47, // 9: lonja.v1.UsersAnswer.peers:type_name -> lonja.v1.Peer
-	46, // 10: lonja.v1.ContentAnswer.listings:type_name -> lonja.v1.Listing
-	48, // 11: lonja.v1.HoldersAnswer.holders:type_name -> lonja.v1.Holder
-	49, // 12: lonja.v1.SearchRequest.query:type_name -> lonja.v1.Query
-	50, // 13: lonja.v1.SearchAnswer.found:type_name -> lonja.v1.Found
-	49, // 14: lonja.v1.WatchRequest.matching:type_name -> lonja.v1.Query
-	51, // 15: lonja.v1.WatchAnswer.kind:type_name -> lonja.v1.EventKind
-	47, // 16: lonja.v1.WatchAnswer.peer:type_name -> lonja.v1.Peer
-	46, // 17: lonja.v1.WatchAnswer.listing:type_name -> lonja.v1.Listing
+	26, // 0: lonja.v1.CertificateAnswer.certificate:type_name -> lonja.v1.Certificate
+	45, // 1: lonja.v1.KeysAnswer.keys:type_name -> lonja.v1.KeyRecord
+	46, // 2: lonja.v1.AddKeyRequest.endorsement:type_name -> lonja.v1.Endorsement
+	47, // 3: lonja.v1.RevokeKeyRequest.revocation:type_name -> lonja.v1.Revocation
+	47, // 4: lonja.v1.RevocationsAnswer.revocations:type_name -> lonja.v1.Revocation
+	25, // 5: lonja.v1.ConnectAnswer.session:type_name -> lonja.v1.Session
+	25, // 6: lonja.v1.RenewAnswer.session:type_name -> lonja.v1.Session
+	26, // 7: lonja.v1.Session.certificate:type_name -> lonja.v1.Certificate
+	48, // 8: lonja.v1.PublishRequest.listing:type_name -> lonja.v1.Listing
+	49, // 9: lonja.v1.UsersAnswer.peers:type_name -> lonja.v1.Peer
+	48, // 10: lonja.v1.ContentAnswer.listings:type_name -> lonja.v1.Listing
+	50, // 11: lonja.v1.HoldersAnswer.holders:type_name -> lonja.v1.Holder
+	51, // 12: lonja.v1.SearchRequest.query:type_name -> lonja.v1.Query
+	52, // 13: lonja.v1.SearchAnswer.found:type_name -> lonja.v1.Found
+	51, // 14: lonja.v1.WatchRequest.matching:type_name -> lonja.v1.Query
+	53, // 15: lonja.v1.WatchAnswer.kind:type_name -> lonja.v1.EventKind
+	49, // 16: lonja.v1.WatchAnswer.peer:type_name -> lonja.v1.Peer
+	48, // 17: lonja.v1.WatchAnswer.listing:type_name -> lonja.v1.Listing
 	1,  // 18: lonja.v1.Directory.Register:input_type -> lonja.v1.RegisterRequest
 	3,  // 19: lonja.v1.Directory.Unregister:input_type -> lonja.v1.UnregisterRequest
 	5,  // 20: lonja.v1.Directory.Claim:input_type -> lonja.v1.ClaimRequest
@@ -2655,37 +2776,39 @@ var file_lonja_v1_directory_proto_depIdxs = []int32{
 	17, // 26: lonja.v1.Directory.Revocations:input_type -> lonja.v1.RevocationsRequest
 	19, // 27: lonja.v1.Directory.Connect:input_type -> lonja.v1.ConnectRequest
 	21, // 28: lonja.v1.Directory.Renew:input_type -> lonja.v1.RenewRequest
-	25, // 29: lonja.v1.Directory.Disconnect:input_type -> lonja.v1.DisconnectRequest
-	27, // 30: lonja.v1.Directory.Publish:input_type -> lonja.v1.PublishRequest
-	29, // 31: lonja.v1.Directory.Delete:input_type -> lonja.v1.DeleteRequest
-	31, // 32: lonja.v1.Directory.ContentDigest:input_type -> lonja.v1.ContentDigestRequest
-	33, // 33: lonja.v1.Directory.Users:input_type -> lonja.v1.UsersRequest
-	35, // 34: lonja.v1.Directory.Content:input_type -> lonja.v1.ContentRequest
-	37, // 35: lonja.v1.Directory.Holders:input_type -> lonja.v1.HoldersRequest
-	39, // 36: lonja.v1.Directory.Search:input_type -> lonja.v1.SearchRequest
-	41, // 37: lonja.v1.Directory.Watch:input_type -> lonja.v1.WatchRequest
-	2,  // 38: lonja.v1.Directory.Register:output_type -> lonja.v1.RegisterAnswer
-	4,  // 39: lonja.v1.Directory.Unregister:output_type -> lonja.v1.UnregisterAnswer
-	6,  // 40: lonja.v1.Directory.Claim:output_type -> lonja.v1.ClaimAnswer
-	8,  // 41: lonja.v1.Directory.Authorize:output_type -> lonja.v1.AuthorizeAnswer
-	10, // 42: lonja.v1.Directory.Certificate:output_type -> lonja.v1.CertificateAnswer
-	12, // 43: lonja.v1.Directory.Keys:output_type -> lonja.v1.KeysAnswer
-	14, // 44: lonja.v1.Directory.AddKey:output_type -> lonja.v1.AddKeyAnswer
-	16, // 45: lonja.v1.Directory.RevokeKey:output_type -> lonja.v1.RevokeKeyAnswer
-	18, // 46: lonja.v1.Directory.Revocations:output_type -> lonja.v1.RevocationsAnswer
-	20, // 47: lonja.v1.Directory.Connect:output_type -> lonja.v1.ConnectAnswer
-	22, // 48: lonja.v1.Directory.Renew:output_type -> lonja.v1.RenewAnswer
-	26, // 49: lonja.v1.Directory.Disconnect:output_type -> lonja.v1.DisconnectAnswer
-	28, // 50: lonja.v1.Directory.Publish:output_type -> lonja.v1.PublishAnswer
-	30, // 51: lonja.v1.Directory.Delete:output_type -> lonja.v1.DeleteAnswer
-	32, // 52: lonja.v1.Directory.ContentDigest:output_type -> lonja.v1.ContentDigestAnswer
-	34, // 53: lonja.v1.Directory.Users:output_type -> lonja.v1.UsersAnswer
-	36, // 54: lonja.v1.Directory.Content:output_type -> lonja.v1.ContentAnswer
-	38, // 55: lonja.v1.Directory.Holders:output_type -> lonja.v1.HoldersAnswer
-	40, // 56: lonja.v1.Directory.Search:output_type -> lonja.v1.SearchAnswer
-	42, // 57: lonja.v1.Directory.Watch:output_type -> lonja.v1.WatchAnswer
-	38, // [38:58] is the sub-list for method output_type
-	18, // [18:38] is the sub-list for method input_type
+	23, // 29: lonja.v1.Directory.Fetching:input_type -> lonja.v1.FetchingRequest
+	27, // 30: lonja.v1.Directory.Disconnect:input_type -> lonja.v1.DisconnectRequest
+	29, // 31: lonja.v1.Directory.Publish:input_type -> lonja.v1.PublishRequest
+	31, // 32: lonja.v1.Directory.Delete:input_type -> lonja.v1.DeleteRequest
+	33, // 33: lonja.v1.Directory.ContentDigest:input_type -> lonja.v1.ContentDigestRequest
+	35, // 34: lonja.v1.Directory.Users:input_type -> lonja.v1.UsersRequest
+	37, // 35: lonja.v1.Directory.Content:input_type -> lonja.v1.ContentRequest
+	39, // 36: lonja.v1.Directory.Holders:input_type -> lonja.v1.HoldersRequest
+	41, // 37: lonja.v1.Directory.Search:input_type -> lonja.v1.SearchRequest
+	43, // 38: lonja.v1.Directory.Watch:input_type -> lonja.v1.WatchRequest
+	2,  // 39: lonja.v1.Directory.Register:output_type -> lonja.v1.RegisterAnswer
+	4,  // 40: lonja.v1.Directory.Unregister:output_type -> lonja.v1.UnregisterAnswer
+	6,  // 41: lonja.v1.Directory.Claim:output_type -> lonja.v1.ClaimAnswer
+	8,  // 42: lonja.v1.Directory.Authorize:output_type -> lonja.v1.AuthorizeAnswer
+	10, // 43: lonja.v1.Directory.Certificate:output_type -> lonja.v1.CertificateAnswer
+	12, // 44: lonja.v1.Directory.Keys:output_type -> lonja.v1.KeysAnswer
+	14, // 45: lonja.v1.Directory.AddKey:output_type -> lonja.v1.AddKeyAnswer
+	16, // 46: lonja.v1.Directory.RevokeKey:output_type -> lonja.v1.RevokeKeyAnswer
+	18, // 47: lonja.v1.Directory.Revocations:output_type -> lonja.v1.RevocationsAnswer
+	20, // 48: lonja.v1.Directory.Connect:output_type -> lonja.v1.ConnectAnswer
+	22, // 49: lonja.v1.Directory.Renew:output_type -> lonja.v1.RenewAnswer
+	24, // 50: lonja.v1.Directory.Fetching:output_type -> lonja.v1.FetchingAnswer
+	28, // 51: lonja.v1.Directory.Disconnect:output_type -> lonja.v1.DisconnectAnswer
+	30, // 52: lonja.v1.Directory.Publish:output_type -> lonja.v1.PublishAnswer
+	32, // 53: lonja.v1.Directory.Delete:output_type -> lonja.v1.DeleteAnswer
+	34, // 54: lonja.v1.Directory.ContentDigest:output_type -> lonja.v1.ContentDigestAnswer
+	36, // 55: lonja.v1.Directory.Users:output_type -> lonja.v1.UsersAnswer
+	38, // 56: lonja.v1.Directory.Content:output_type -> lonja.v1.ContentAnswer
+	40, // 57: lonja.v1.Directory.Holders:output_type -> lonja.v1.HoldersAnswer
+	42, // 58: lonja.v1.Directory.Search:output_type -> lonja.v1.SearchAnswer
+	44, // 59: lonja.v1.Directory.Watch:output_type -> lonja.v1.WatchAnswer
+	39, // [39:60] is the sub-list for method output_type
+	18, // [18:39] is the sub-list for method input_type
 	18, // [18:18] is the sub-list for extension type_name
 	18, // [18:18] is the sub-list for extension extendee
 	0,  // [0:18] is the sub-list for field type_name
@@ -2703,7 +2826,7 @@ func file_lonja_v1_directory_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lonja_v1_directory_proto_rawDesc), len(file_lonja_v1_directory_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   42,
+			NumMessages:   44,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

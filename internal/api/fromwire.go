@@ -190,10 +190,16 @@ func HolderOf(m *Holder) (h lonja.Holder, err error) {
 	if h.At, err = EndpointOf(m.At); err != nil {
 		return h, err
 	}
-	if h.Name, err = nameWith(m.Proof, m.Name); err != nil {
+	if h.Reach, err = ReachOf(m.Reach); err != nil {
 		return h, err
 	}
-	if h.Reach, err = ReachOf(m.Reach); err != nil {
+	if h.Partial = m.Partial; h.Partial {
+		if h.Reach == nil || m.Name != "" || m.Description != "" || m.Size != 0 || m.Proof != nil {
+			return h, invalid("somebody who has a part only, with what is for the others, or out of reach")
+		}
+		return h, nil
+	}
+	if h.Name, err = nameWith(m.Proof, m.Name); err != nil {
 		return h, err
 	}
 	if h.Description, err = lonja.ParseDescription(Bytes(m.Description)); err != nil {
@@ -324,15 +330,21 @@ func FilterOf(m *WatchRequest) (f lonja.EventFilter, err error) {
 		}
 		f.Matching = &query
 	}
-	if len(m.Holders) > lonja.MaxWatched {
-		return f, invalid("%d contents to watch, at most %d", len(m.Holders), lonja.MaxWatched)
+	f.Holders, err = FilesOf(m.Holders, lonja.MaxWatched)
+	return f, err
+}
+
+// FilesOf checks the hashes of contents, of which there may be that many.
+func FilesOf(list [][]byte, most int) (files []lonja.FileID, err error) {
+	if len(list) > most {
+		return nil, invalid("%d contents, at most %d", len(list), most)
 	}
-	for _, b := range m.Holders {
+	for _, b := range list {
 		id, err := FileOf(b)
 		if err != nil || id.IsZero() {
-			return f, invalid("no content's hash among those to watch")
+			return nil, invalid("no content's hash among those that are told")
 		}
-		f.Holders = append(f.Holders, id)
+		files = append(files, id)
 	}
-	return f, nil
+	return files, nil
 }

@@ -107,7 +107,7 @@ func FromHolder(h *lonja.Holder) *Holder { return new(Holder).set(h) }
 func (m *Holder) set(h *lonja.Holder) *Holder {
 	m.User, m.At, m.Name = Text(h.User), EndpointText(h.At), Text(h.Name)
 	m.Reach, m.Proof = FromReach(h.Reach), FromProof(h.Proof)
-	m.Description, m.Size = Text(h.Description), h.Size
+	m.Description, m.Size, m.Partial = Text(h.Description), h.Size, h.Partial
 	return m
 }
 
@@ -182,8 +182,14 @@ func FromFilter(member lonja.Member, f *lonja.EventFilter) *WatchRequest {
 	if f.Matching != nil {
 		m.Matching = FromQuery(f.Matching)
 	}
-	for i := range f.Holders {
-		m.Holders = append(m.Holders, f.Holders[i][:])
-	}
+	m.Holders = FilesBytes(f.Holders)
 	return m
+}
+
+// FilesBytes returns the hashes of contents.
+func FilesBytes(files []lonja.FileID) (list [][]byte) {
+	for i := range files {
+		list = append(list, files[i][:])
+	}
+	return list
 }

@@ -532,14 +532,17 @@ func (x *Proof) GetSignature() []byte {
 
 // A holder is a connected user who has a file, and the name it has it under.
 type Holder struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	User          string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`               // 1 to 255 bytes
-	At            string                 `protobuf:"bytes,2,opt,name=at,proto3" json:"at,omitempty"`                   // as in Peer
-	Name          string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`               // as in Listing
-	Reach         *Reach                 `protobuf:"bytes,4,opt,name=reach,proto3" json:"reach,omitempty"`             // as in Peer
-	Proof         *Proof                 `protobuf:"bytes,5,opt,name=proof,proto3" json:"proof,omitempty"`             // as in Listing
-	Description   string                 `protobuf:"bytes,6,opt,name=description,proto3" json:"description,omitempty"` // as in Listing, and told with a proof only: without it and the size nobody could check that
-	Size          int64                  `protobuf:"zigzag64,7,opt,name=size,proto3" json:"size,omitempty"`            // likewise
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	User        string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`               // 1 to 255 bytes
+	At          string                 `protobuf:"bytes,2,opt,name=at,proto3" json:"at,omitempty"`                   // as in Peer
+	Name        string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`               // as in Listing
+	Reach       *Reach                 `protobuf:"bytes,4,opt,name=reach,proto3" json:"reach,omitempty"`             // as in Peer
+	Proof       *Proof                 `protobuf:"bytes,5,opt,name=proof,proto3" json:"proof,omitempty"`             // as in Listing
+	Description string                 `protobuf:"bytes,6,opt,name=description,proto3" json:"description,omitempty"` // as in Listing, and told with a proof only: without it and the size nobody could check that
+	Size        int64                  `protobuf:"zigzag64,7,opt,name=size,proto3" json:"size,omitempty"`            // likewise
+	// The user is fetching the content and gives the pieces that it has of it: name,
+	// description and size are not told then, and there is no proof.
+	Partial       bool `protobuf:"varint,8,opt,name=partial,proto3" json:"partial,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -621,6 +624,13 @@ func (x *Holder) GetSize() int64 {
 		return x.Size
 	}
 	return 0
+}
+
+func (x *Holder) GetPartial() bool {
+	if x != nil {
+		return x.Partial
+	}
+	return false
 }
 
 // A query says what to look for among all publications. What is set must all
@@ -1048,7 +1058,7 @@ const file_lonja_v1_words_proto_rawDesc = "" +
 	"\x04date\x18\x02 \x01(\x03R\x04date\x12\x1a\n" +
 	"\baudience\x18\x03 \x03(\tR\baudience\x12\x10\n" +
 	"\x03key\x18\x04 \x01(\fR\x03key\x12\x1c\n" +
-	"\tsignature\x18\x05 \x01(\fR\tsignature\"\xc4\x01\n" +
+	"\tsignature\x18\x05 \x01(\fR\tsignature\"\xde\x01\n" +
 	"\x06Holder\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\tR\x04user\x12\x0e\n" +
 	"\x02at\x18\x02 \x01(\tR\x02at\x12\x12\n" +
@@ -1056,7 +1066,8 @@ const file_lonja_v1_words_proto_rawDesc = "" +
 	"\x05reach\x18\x04 \x01(\v2\x0f.lonja.v1.ReachR\x05reach\x12%\n" +
 	"\x05proof\x18\x05 \x01(\v2\x0f.lonja.v1.ProofR\x05proof\x12 \n" +
 	"\vdescription\x18\x06 \x01(\tR\vdescription\x12\x12\n" +
-	"\x04size\x18\a \x01(\x12R\x04size\"\xbc\x01\n" +
+	"\x04size\x18\a \x01(\x12R\x04size\x12\x18\n" +
+	"\apartial\x18\b \x01(\bR\apartial\"\xbc\x01\n" +
 	"\x05Query\x12\x14\n" +
 	"\x05words\x18\x01 \x01(\tR\x05words\x12\x12\n" +
 	"\x04base\x18\x02 \x01(\tR\x04base\x12\x1c\n" +

@@ -136,6 +136,7 @@ func (c *Client) HoldersPage(ctx context.Context, user lonja.UserName, wanted lo
 	s.file = wanted.Name
 	return page(ctx, c, s, &api.HoldersRequest{
 		User: api.Text(user), File: api.FileBytes(wanted.File), Name: api.Text(wanted.Name), After: api.Text(after), Limit: int32(limit),
+		Partial: wanted.Partial,
 	}, func(a *api.HoldersAnswer) ([]lonja.Holder, string, error) {
 		list, err := each(a.Holders, api.HolderOf)
 		return list, a.Next, err

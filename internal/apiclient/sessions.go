@@ -72,6 +72,16 @@ func certificateOf(m *api.Certificate) *Certificate {
 	return &Certificate{m.Chain, m.Authorities, time.Unix(m.NotBefore, 0), time.Unix(m.NotAfter, 0)}
 }
 
+// Fetching implements lonja.Members.
+func (c *Client) Fetching(ctx context.Context, member lonja.Member, files []lonja.FileID) error {
+	const op = "FETCHING"
+	if err := c.own(op, member); err != nil {
+		return err
+	}
+	return do(ctx, c, subject{op: op, method: api.Method_METHOD_FETCHING, user: member.User},
+		&api.FetchingRequest{User: api.Text(member.User), Files: api.FilesBytes(files), Node: api.NodeBytes(member.Node)}, (*api.FetchingAnswer)(nil))
+}
+
 // Certificate asks for a certificate of the member without beginning a session,
 // which another node of the same key may have: for who only fetches something.
 // NoSuchUser, OtherKey; Forbidden for a name that is bound to no key.

@@ -110,6 +110,7 @@ func wantedName(m *api.HoldersRequest) string {
 }
 
 func wantedOf(m *api.HoldersRequest) (wanted lonja.Wanted, err error) {
+	wanted.Partial = m.Partial
 	if wanted.File, err = api.FileOf(m.File); err != nil || !wanted.File.IsZero() {
 		return wanted, err
 	}

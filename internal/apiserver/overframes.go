@@ -41,6 +41,7 @@ var methods = [...]method{
 	api.Method_METHOD_SEARCH:         unary(frames.Inline, (*Server).Search),
 	api.Method_METHOD_WATCH:          {way: frames.Streaming},
 	api.Method_METHOD_CERTIFICATE:    unary(frames.Waiting, (*Server).Certificate),
+	api.Method_METHOD_FETCHING:       unary(frames.Waiting, (*Server).Fetching),
 }
 
 // A question is a message that can be read, an answer one that can be written.

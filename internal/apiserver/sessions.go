@@ -70,6 +70,20 @@ func (s *Server) Renew(ctx context.Context, m *api.RenewRequest) (*api.RenewAnsw
 	})
 }
 
+// Fetching implements the method of lonja.v1.
+func (s *Server) Fetching(ctx context.Context, m *api.FetchingRequest) (*api.FetchingAnswer, error) {
+	return perform(ctx, s, request{method: "Fetching", user: m.User}, func(_ *caller, member lonja.Member) (*api.FetchingAnswer, error) {
+		files, err := api.FilesOf(m.Files, lonja.MaxFetching)
+		if err == nil {
+			member.Node, err = api.NodeOf(m.Node)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return &api.FetchingAnswer{}, s.opts.Directory.Fetching(ctx, member, files)
+	})
+}
+
 // Disconnect implements the method of lonja.v1.
 func (s *Server) Disconnect(ctx context.Context, m *api.DisconnectRequest) (*api.DisconnectAnswer, error) {
 	r := request{method: "Disconnect", user: m.User, operation: lonja.OpDisconnect.String()}

@@ -538,18 +538,20 @@ func FuzzCursor(f *testing.F) {
 // written again.
 func FuzzDetail(f *testing.F) {
 	key := newSigner("a", "a").Key
-	f.Add(string(appendDetail(nil, &lonja.Reach{Key: key}, lonja.NodeID{})))
-	f.Add(string(appendDetail(nil, &lonja.Reach{Key: key, Ways: []lonja.Endpoint{somewhere, lonja.EndpointFrom(netip.MustParseAddr("2001:db8::1"), 9)}}, lonja.NodeID{15: 1})))
+	ways := []lonja.Endpoint{somewhere, lonja.EndpointFrom(netip.MustParseAddr("2001:db8::1"), 9)}
+	f.Add(detail{reach: &lonja.Reach{Key: key}}.String())
+	f.Add(detail{reach: &lonja.Reach{Key: key, Ways: ways}, node: lonja.NodeID{15: 1}}.String())
+	f.Add(detail{reach: &lonja.Reach{Key: key, Ways: ways}, fetching: []lonja.FileID{{1}, {2}}, node: lonja.NodeID{15: 1}}.String())
 	f.Fuzz(func(t *testing.T, s string) {
-		r, node, ok := parseDetail(s)
+		d, ok := parseDetail(s)
 		if !ok {
 			return
 		}
-		if again := string(appendDetail(nil, r, node)); again != s {
+		if again := d.String(); again != s {
 			t.Errorf("got %x, want %x", again, s)
 		}
-		if len(r.Ways) > lonja.MaxWays || keyOfDetail(s) != r.Key || nodeOfDetail(s) != node {
-			t.Errorf("%x is %+v", s, r)
+		if len(d.fetching) > lonja.MaxFetching || len(d.reach.Ways) > lonja.MaxWays || keyOfDetail(s) != d.reach.Key || nodeOfDetail(s) != d.node {
+			t.Errorf("%x is %+v", s, d)
 		}
 	})
 }

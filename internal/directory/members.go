@@ -27,6 +27,7 @@ const (
 	opRevokeKey = "revoke key"
 	opConnect   = "connect"
 	opRenew     = "renew session"
+	opFetching  = "tell what is fetched"
 	opDigest    = "compare content"
 	opWatch     = "watch"
 )

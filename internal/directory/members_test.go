@@ -136,6 +136,13 @@ func (a anyNode) RenewMember(ctx context.Context, m lonja.Member, ways []lonja.E
 	return err
 }
 
+func (a anyNode) Fetching(ctx context.Context, m lonja.Member, files []lonja.FileID) error {
+	d := a.next()
+	err := d.Fetching(ctx, m, files)
+	d.told(ctx)
+	return err
+}
+
 func (a anyNode) ContentDigest(ctx context.Context, owner lonja.UserName) (lonja.ContentDigest, error) {
 	return a.next().ContentDigest(ctx, owner)
 }

@@ -23,9 +23,10 @@ const pageTurns = 16
 
 // The kinds of cursors: none is good for another list.
 const (
-	usersCursor   = 'u'
-	contentCursor = 'c'
-	holdersCursor = 'h'
+	usersCursor    = 'u'
+	contentCursor  = 'c'
+	holdersCursor  = 'h'
+	fetchersCursor = 'f' // of holders: it goes on with those who are fetching the content
 )
 
 // appendCursor makes a cursor of a kind: that, then the numbers as uvarints, in
@@ -166,32 +167,72 @@ func (d *Directory) HoldersPage(ctx context.Context, user lonja.UserName, wanted
 	if err != nil {
 		return nil, "", err
 	}
-	at, err := parseSpot(holdersCursor, after)
+	look, err := newHoldersLook(wanted, after)
 	if err != nil {
 		return nil, "", err
 	}
-	page, progress := index.NewHolderPage(at), index.Looking
-	for turn := 0; progress == index.Looking && turn < pageTurns; turn++ {
+	for turn := 0; look.progress == index.Looking && turn < pageTurns; turn++ {
 		if ctx.Err() != nil {
 			return nil, "", lonja.E(lonja.Canceled, "page", ctx.Err())
 		}
-		if progress, err = d.holderSteps(page, user, wanted, limit); err != nil {
+		if err := d.holderSteps(look, user, wanted, limit); err != nil {
 			return nil, "", err
 		}
 	}
-	return page.Holders, pageCursor(holdersCursor, progress, page.Last, page.Place()), nil
+	return look.Holders, look.cursor(), nil
+}
+
+// A holdersLook is a page of holders that is being made: of those who have all of it,
+// then of those who are fetching it.
+type holdersLook struct {
+	*index.HolderPage
+	partly   bool // the second part has begun
+	fetcher  uint32
+	progress index.Progress
+}
+
+func newHoldersLook(wanted lonja.Wanted, after lonja.Cursor) (*holdersLook, error) {
+	look := &holdersLook{HolderPage: index.NewHolderPage(index.Spot{})}
+	at, err := parseSpot(holdersCursor, after)
+	if err == nil {
+		look.HolderPage = index.NewHolderPage(at)
+		return look, nil
+	}
+	if !wanted.Partial || wanted.File.IsZero() {
+		return nil, err
+	}
+	var number uint64
+	look.partly = true
+	err = parseCursor(fetchersCursor, after, &number)
+	look.fetcher = uint32(number)
+	return look, err
+}
+
+func (l *holdersLook) cursor() lonja.Cursor {
+	if l.partly && l.progress != index.Ended {
+		return appendCursor(fetchersCursor, uint64(l.fetcher))
+	}
+	return pageCursor(holdersCursor, l.progress, l.Last, l.Place())
 }
 
 // holderSteps does a part of a page under the lock; all of it for a name.
-func (d *Directory) holderSteps(page *index.HolderPage, user lonja.UserName, wanted lonja.Wanted, limit int) (index.Progress, error) {
+func (d *Directory) holderSteps(look *holdersLook, user lonja.UserName, wanted lonja.Wanted, limit int) error {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	if _, err := d.connected(lonja.OpHolders, user); err != nil {
-		return index.Ended, err
+		return err
 	}
 	v := d.index.Viewer(user)
-	if wanted.File.IsZero() {
-		return d.index.NamePage(page, v, wanted.Name, limit), nil
+	switch {
+	case wanted.File.IsZero():
+		look.progress = d.index.NamePage(look.HolderPage, v, wanted.Name, limit)
+	case look.partly:
+		look.fetcher, look.progress = d.index.FetcherPage(look.HolderPage, v, wanted.File, look.fetcher, limit, pageSteps)
+	default:
+		look.progress = d.index.FilePage(look.HolderPage, v, wanted.File, limit, pageSteps)
+		if look.progress == index.Ended && wanted.Partial {
+			look.partly, look.fetcher, look.progress = true, 1, index.Looking
+		}
 	}
-	return d.index.FilePage(page, v, wanted.File, limit, pageSteps), nil
+	return nil
 }

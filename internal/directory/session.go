@@ -3,9 +3,7 @@ package directory
 import (
 	"cmp"
 	"context"
-	"encoding/binary"
 	"fmt"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -13,59 +11,6 @@ import (
 	"lonja/internal/index"
 	"lonja/internal/presence"
 )
-
-// The detail of a session is the node's key, then its ways: of each the number
-// of bytes of its address, 4 or 16, the address, and the port in two bytes. If the
-// node has told which program it is, a 0 and that follow.
-
-// appendDetail appends a detail.
-func appendDetail(b []byte, r *lonja.Reach, node lonja.NodeID) []byte {
-	b = append(b, r.Key[:]...)
-	for _, way := range r.Ways {
-		addr := way.Addr().WithZone("").AsSlice()
-		b = append(append(b, byte(len(addr))), addr...)
-		b = binary.BigEndian.AppendUint16(b, way.Port())
-	}
-	if node.IsZero() {
-		return b
-	}
-	return append(append(b, 0), node[:]...)
-}
-
-// parseDetail is the way back, and reports false for what is no detail.
-func parseDetail(detail string) (r *lonja.Reach, node lonja.NodeID, ok bool) {
-	r = new(lonja.Reach)
-	if len(detail) < len(r.Key) {
-		return nil, node, false
-	}
-	rest := detail[copy(r.Key[:], detail):]
-	for ; len(rest) > 0; rest = rest[1+int(rest[0])+2:] {
-		size := int(rest[0])
-		if size == 0 && len(rest) == 1+len(node) {
-			if copy(node[:], rest[1:]); !node.IsZero() {
-				return r, node, true
-			}
-		}
-		if len(r.Ways) == lonja.MaxWays || len(rest) < 1+size+2 || size != 4 && size != 16 {
-			return nil, node, false
-		}
-		addr, _ := netip.AddrFromSlice([]byte(rest[1 : 1+size]))
-		port := binary.BigEndian.Uint16([]byte(rest[1+size:]))
-		r.Ways = append(r.Ways, lonja.Endpoint{AddrPort: netip.AddrPortFrom(addr, port)})
-	}
-	return r, node, true
-}
-
-func keyOfDetail(detail string) (k lonja.PublicKey) {
-	copy(k[:], detail)
-	return k
-}
-
-// nodeOfDetail returns which program began a session, if it has told.
-func nodeOfDetail(detail string) lonja.NodeID {
-	_, node, _ := parseDetail(detail)
-	return node
-}
 
 // session returns what the lease of a member's node is made of: its likeliest
 // endpoint, and its terms.
@@ -80,7 +25,7 @@ func (d *Directory) session(op string, m lonja.Member, ways []lonja.Endpoint) (a
 		}
 		r.Ways = append(r.Ways, lonja.EndpointFrom(way.Addr().WithZone(""), way.Port()))
 	}
-	return classicWay(r.Ways), presence.Session{Length: d.opts.sessionLease(), Detail: string(appendDetail(nil, &r, m.Node))}, nil
+	return classicWay(r.Ways), presence.Session{Length: d.opts.sessionLease(), Detail: detail{reach: &r, node: m.Node}.String()}, nil
 }
 
 // classicWay returns which of several ways is shown in the classic dialect, which
@@ -170,20 +115,24 @@ func (d *Directory) takenOver(op string, m lonja.Member) error {
 func (d *Directory) RenewMember(_ context.Context, member lonja.Member, ways []lonja.Endpoint) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	l, err := d.renewed(member)
+	l, err := d.sessionOf(opRenew, member)
 	if err != nil {
 		return err
 	}
-	reach, node, ok := parseDetail(l.Detail)
-	member.Node = cmp.Or(member.Node, node) // who does not tell its own changes nothing
+	before, ok := parseDetail(l.Detail)
+	member.Node = cmp.Or(member.Node, before.node) // who does not tell its own changes nothing
 	at, s, err := d.session(opRenew, member, ways)
 	if err != nil {
 		return err
 	}
+	now, _ := parseDetail(s.Detail)
+	now.fetching = before.fetching
 	switch {
 	case ways != nil:
+		s.Detail = now.String()
 	case ok:
-		at, s.Detail = l.At, string(appendDetail(nil, reach, member.Node))
+		now.reach = before.reach
+		at, s.Detail = l.At, now.String()
 	default: // as a later version has it
 		at, s.Detail = l.At, l.Detail
 	}
@@ -192,27 +141,54 @@ func (d *Directory) RenewMember(_ context.Context, member lonja.Member, ways []l
 	return nil
 }
 
-// renewed returns the session that the member may renew. The caller holds mu.
-func (d *Directory) renewed(m lonja.Member) (presence.Lease, error) {
+// Fetching implements lonja.Members.
+func (d *Directory) Fetching(_ context.Context, member lonja.Member, files []lonja.FileID) error {
+	for i, file := range files {
+		if i == lonja.MaxFetching || file.IsZero() || slices.Contains(files[:i], file) {
+			return memberFailure(lonja.Invalid, opFetching, member.User,
+				fmt.Errorf("%d contents, at most %d may be, each once", len(files), lonja.MaxFetching))
+		}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	l, err := d.sessionOf(opFetching, member)
+	if err != nil {
+		return err
+	}
+	now, ok := parseDetail(l.Detail)
+	if !ok { // as a later version has it
+		return memberFailure(lonja.NotConnected, opFetching, member.User, nil)
+	}
+	now.fetching = files
+	changes, _ := d.leases.RenewSession(member.User, l.At, presence.Session{Length: d.opts.sessionLease(), Detail: now.String()}, time.Now())
+	d.presenceChanged(changes)
+	return nil
+}
+
+// sessionOf returns the session of a member, which another program with its key must
+// not have taken over. The caller holds mu.
+func (d *Directory) sessionOf(op string, m lonja.Member) (presence.Lease, error) {
 	l, connected := d.leases.Lookup(m.User)
 	a, _ := d.index.Account(m.User)
 	switch {
 	case !connected || !a.Connected || l.Detail == "":
-		return l, memberFailure(lonja.NotConnected, opRenew, m.User, nil)
+		return l, memberFailure(lonja.NotConnected, op, m.User, nil)
 	case keyOfDetail(l.Detail) != m.Key:
-		return l, memberFailure(lonja.OtherKey, opRenew, m.User, nil)
+		return l, memberFailure(lonja.OtherKey, op, m.User, nil)
 	}
-	if _, err := d.authorized(opRenew, m); err != nil {
+	if _, err := d.authorized(op, m); err != nil {
 		return l, err
 	}
-	return l, d.takenOver(opRenew, m)
+	return l, d.takenOver(op, m)
 }
 
 // setOnline shows a user as connected, and tells those who watch if that is
 // new, or the node is reached otherwise. The caller holds mu.
-func (d *Directory) setOnline(a index.Account, at lonja.Endpoint, detail string) {
-	reach, _, _ := parseDetail(detail)
+func (d *Directory) setOnline(a index.Account, at lonja.Endpoint, told string) {
+	now, _ := parseDetail(told)
+	reach := now.reach
 	d.index.ConnectReach(a.User, at, reach)
+	d.index.SetFetching(a.User, now.fetching)
 	if !a.Connected || !sameReach(a.Reach, reach) || reach == nil && a.At != at {
 		d.noteUser(lonja.UserConnected, a.User)
 	}

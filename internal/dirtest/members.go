@@ -46,13 +46,13 @@ type memberCase struct {
 // RunMembers runs the suite of lonja.MemberDirectory: the rules of the secure
 // dialect, whoever carries it. open returns a new, empty directory.
 func RunMembers(t *testing.T, open func(t *testing.T, opts MemberOptions) MemberDirectory) {
-	runCases(t, open, slices.Concat(keyCases, sessionCases, signedCases, audienceCases, pageCases, eventCases, raceCases))
+	runCases(t, open, slices.Concat(keyCases, sessionCases, signedCases, audienceCases, pageCases, fetchingCases, eventCases, raceCases))
 }
 
 // RunSessions runs the part of RunMembers that is about sessions, where all of it
 // would take long.
 func RunSessions(t *testing.T, open func(t *testing.T, opts MemberOptions) MemberDirectory) {
-	runCases(t, open, sessionCases)
+	runCases(t, open, slices.Concat(sessionCases, fetchingCases))
 }
 
 func runCases(t *testing.T, open func(t *testing.T, opts MemberOptions) MemberDirectory, cases []memberCase) {

@@ -71,7 +71,7 @@ func (s *sender) answer(r *http.Request, what asked) error {
 }
 
 func (s *sender) sendFile(r *http.Request, id lonja.FileID) {
-	s.checks = true
+	s.checks, s.size = s.holdsPieces, s.content.Size()
 	s.serve(r, id, io.NewSectionReader(s.content, 0, s.content.Size()))
 }
 
@@ -90,6 +90,9 @@ func (s *sender) sendTree(r *http.Request, id lonja.FileID) error {
 	}
 	if size != layout.OutboardSize() {
 		return lonja.E(lonja.Internal, "serve", errors.New("the hashes are not those of a content of this size"))
+	}
+	if some, ok := hashes.(someHashes); ok {
+		s.checks, s.size = some.Holds, size
 	}
 	s.serve(r, id, io.NewSectionReader(hashes, 0, size))
 	return nil

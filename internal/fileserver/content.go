@@ -37,9 +37,14 @@ type Pieces interface {
 	// them, checked, and how many bytes that is. It is not asked for a content of
 	// one piece, which has none. The reader is good until Close. The error is of
 	// kind Limited if it takes longer than one should wait, of kind NoHolder if
-	// not all hashes are here yet, and of kind Conflict as for OpenContent.
+	// they are not here yet, and of kind Conflict as for OpenContent. A reader that
+	// has a method Holds(first, last int64) bool has some of them only: those of which
+	// that says so, the last byte included.
 	Outboard(ctx context.Context) (io.ReaderAt, int64, error)
 }
+
+// someHashes are an outboard of which some is here.
+type someHashes interface{ Holds(first, last int64) bool }
 
 // A Content is one that was opened.
 type Content interface {

@@ -137,6 +137,13 @@ func (o outboardOf) ReadAt(p []byte, offset int64) (n int, err error) {
 	return n, err
 }
 
+// Holds tells which of them are here.
+func (o outboardOf) Holds(first, last int64) (holds bool) {
+	some, ok := o.hashes.(someHashes)
+	_ = o.download.use(func(Pieces) { holds = !ok || some.Holds(first, last) })
+	return holds
+}
+
 // Unchanged implements Content: what was checked when it came is what it is, as
 // long as the download lasts.
 func (d *download) Unchanged() error { return d.use(func(Pieces) {}) }

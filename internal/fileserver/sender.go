@@ -25,7 +25,8 @@ type sender struct {
 	http.ResponseWriter
 	control *http.ResponseController
 	content Content
-	checks  bool // what is sent are bytes of content
+	checks  func(first, last int64) bool // whether these bytes of what is sent are here; nil: all are
+	size    int64                        // of what is sent, or a part of it
 	stall   time.Duration
 
 	sent int64
@@ -50,12 +51,12 @@ var errNotHere = errors.New("not all of it is here")
 // whatever the request asked for and on whichever conditions. What is not here is
 // refused instead.
 func (s *sender) WriteHeader(status int) {
-	if !s.checks || s.holds(status) {
+	if s.checks == nil || s.holds(status) {
 		s.ResponseWriter.WriteHeader(status)
 		return
 	}
 	s.err = lonja.E(lonja.NoHolder, "serve", errNotHere)
-	s.Header().Set("Content-Range", fmt.Sprintf("bytes */%d", s.content.Size()))
+	s.Header().Set("Content-Range", fmt.Sprintf("bytes */%d", s.size))
 	s.Header().Del("ETag")
 	http.Error(s.ResponseWriter, errNotHere.Error(), http.StatusRequestedRangeNotSatisfiable)
 }
@@ -63,7 +64,7 @@ func (s *sender) WriteHeader(status int) {
 // holds reports whether all is here of what an answer of that status, and with the
 // header that is set, has.
 func (s *sender) holds(status int) bool {
-	first, last := int64(0), s.content.Size()-1
+	first, last := int64(0), s.size-1
 	switch status {
 	case http.StatusOK:
 	case http.StatusPartialContent:
@@ -73,6 +74,11 @@ func (s *sender) holds(status int) bool {
 	default:
 		return true
 	}
+	return s.checks(first, last)
+}
+
+// holdsPieces reports whether these bytes of the content are here.
+func (s *sender) holdsPieces(first, last int64) bool {
 	have := s.content.Have()
 	if have == nil {
 		return true

@@ -182,7 +182,14 @@ var Everybody = Viewer{member: true}
 // keys. It is good until the index changes.
 func (x *Index) Viewer(user lonja.UserName) Viewer {
 	number, a := x.account(user)
-	if a == nil || !x.bound(a) {
+	if a == nil {
+		return Viewer{}
+	}
+	return x.viewer(number, a)
+}
+
+func (x *Index) viewer(number uint32, a *account) Viewer {
+	if !x.bound(a) {
 		return Viewer{}
 	}
 	return Viewer{true, a.user, number, a.rev}

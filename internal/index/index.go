@@ -43,7 +43,8 @@ type Index struct {
 
 	byUser, byFile, byDoc, byBase set
 
-	secure secure // what only the secure dialect knows
+	secure   secure // what only the secure dialect knows
+	fetching fetching
 
 	online    online          // connected accounts, by incarnation
 	reachable *roaring.Bitmap // documents whose base has a connected owner
@@ -128,7 +129,7 @@ type Document struct {
 // nothing be searched. Half of the work of loading is words; it can be done
 // beside the other half with NewDocuments, AddWords and CompleteWords.
 func New() *Index {
-	return &Index{seed: maphash.MakeSeed(), texts: newTexts(), words: newVocabulary(), reachable: roaring.New(), large: make(map[uint32]*roaring.Bitmap), secure: newSecure(), loading: true}
+	return &Index{seed: maphash.MakeSeed(), texts: newTexts(), words: newVocabulary(), reachable: roaring.New(), large: make(map[uint32]*roaring.Bitmap), secure: newSecure(), fetching: newFetching(), loading: true}
 }
 
 // hash hashes what has no text of its own.
@@ -257,6 +258,7 @@ func (x *Index) setPresence(number uint32, a *account, online bool) {
 	older := x.olderThan(x.place(number))
 	if !online {
 		delete(x.secure.reach, number)
+		x.fetching.set(number, nil)
 	}
 	if a.online = online; online {
 		x.online.insert(number, older)

@@ -28,6 +28,7 @@ type modelAccount struct {
 	bound       bool
 	revoked     []lonja.PublicKey
 	files       []*modelFile // the oldest first
+	fetching    []lonja.FileID
 }
 
 type modelFile struct {
@@ -221,9 +222,13 @@ func (s *machine) actions() map[string]func(*rapid.T) {
 				s.x.Disconnect(a.name)
 			}
 			s.m.setOnline(a, online)
+			if !online {
+				a.fetching = nil
+			}
 		},
 		"bind":   s.bind,
 		"revoke": s.revoke,
+		"fetch":  s.fetch,
 		"":       s.compare,
 	}
 }
@@ -250,6 +255,7 @@ func TestAgainstModel(t *testing.T) {
 		s.compare(t)
 		left := []int{len(s.x.large), s.x.texts.count, s.x.words.texts.count, s.x.docs.len(), s.x.bases.len(), s.x.listings.len(), s.x.accounts.len(), len(s.x.words.begins), s.x.ranked.count, s.x.fronts[0].bases, int(s.x.fronts[0].docs.GetCardinality()), s.x.words.sorted.count, int(s.x.reachable.GetCardinality())}
 		left = append(left, s.x.secure.left()...)
+		left = append(left, len(s.x.fetching.of), len(s.x.fetching.by))
 		if slices.Max(left) > 0 {
 			t.Fatalf("an empty index still holds %v", left)
 		}

@@ -164,6 +164,7 @@ func (s *machine) compareSecure(t *rapid.T) {
 		}
 	}
 	s.compareHoldersFor(t, asker, v)
+	s.compareFetchers(t, asker, v)
 }
 
 func (s *machine) compareHoldersFor(t *rapid.T, asker *modelAccount, v Viewer) {

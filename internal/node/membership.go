@@ -34,6 +34,7 @@ type membership struct {
 	keeper   *session.Session
 	revoked  *revocations
 	begun    chan struct{} // holds one token when the session was begun anew
+	anew     chan struct{} // likewise, for tellFetching
 	suspects chan suspect
 	answered chan struct{} // holds one token when the directory has answered the keeper
 
@@ -49,7 +50,7 @@ type membership struct {
 
 // listen takes the node's port.
 func (m *membership) listen() (err error) {
-	m.begun, m.answered = make(chan struct{}, 1), make(chan struct{}, 1)
+	m.begun, m.anew, m.answered = make(chan struct{}, 1), make(chan struct{}, 1), make(chan struct{}, 1)
 	m.suspects = make(chan suspect, mostSuspects)
 	if m.ln, err = m.Node.listen(); err != nil {
 		return err
@@ -96,6 +97,7 @@ func (m *membership) granted(g session.Grant, begun bool) {
 	signal(m.answered)
 	if begun {
 		signal(m.begun)
+		signal(m.anew)
 	}
 }
 
@@ -161,6 +163,7 @@ func (m *membership) begin(lost func()) (stop func()) {
 	group.Go(func() error { return m.watchDirectory(ctx) })
 	group.Go(func() error { return m.keepDelisting(ctx) })
 	group.Go(func() error { return m.withdrawChanged(ctx) })
+	group.Go(func() error { return m.tellFetching(ctx) })
 	if m.MapPort {
 		group.Go(func() error { return m.mapPort(ctx) })
 	}

@@ -62,6 +62,9 @@ type SecureOptions struct {
 	// ClassicOff closes the node's port to the classic protocol. Otherwise it is
 	// open as long as the directory speaks it too.
 	ClassicOff bool
+	// PartialOff keeps what is on its way here from being given to others, and the
+	// directory from being told of it.
+	PartialOff bool
 	// MapPort has the router lead to the node's port.
 	MapPort bool
 
@@ -80,10 +83,13 @@ type secureDialect struct {
 	publishing sync.Mutex
 	// downloads are served while they are on their way here.
 	downloads fileserver.Downloads
+	fetching  *fetching
 }
 
 func newSecure(n *Node) *secureDialect {
-	return &secureDialect{Node: n, SecureOptions: *n.opts.Secure, dialer: transport.NewDialer(transport.Options{})}
+	return &secureDialect{
+		Node: n, SecureOptions: *n.opts.Secure, dialer: transport.NewDialer(transport.Options{}), fetching: newFetching(),
+	}
 }
 
 func (d *secureDialect) member(user lonja.UserName) lonja.Member {

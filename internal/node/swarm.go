@@ -3,12 +3,11 @@ package node
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"slices"
-	"time"
 
 	"lonja"
 	"lonja/internal/swarm"
@@ -24,10 +23,6 @@ type Fetched struct {
 	From  []lonja.UserName // whom it came from, those who sent most first
 	Liars []lonja.UserName // who sent something else
 }
-
-// lookForHolders is how often the directory is asked who has a content while it
-// is fetched.
-const lookForHolders = 15 * time.Second
 
 // fetchFromAll fetches a content from all of its holders at once. What has come is
 // kept when it fails, and the next one goes on with it.
@@ -85,11 +80,13 @@ func (d *secureDialect) fetchSized(ctx context.Context, as asking, holders []lon
 	for _, h := range holders {
 		s.Join(d.swarmHolder(as, h, f))
 	}
+	look := &lookout{secureDialect: d, swarm: s, as: as, f: f, id: got.ID, size: got.Bytes, known: holders, audience: newAudience(holders)}
+	defer d.give(got.ID, s, look.audience)()
 	looking, stop := context.WithCancel(ctx)
 	looked := make(chan struct{})
 	go func() {
 		defer close(looked)
-		d.lookForHolders(looking, s, as, holders, f)
+		look.run(looking)
 	}()
 	err = s.Run(ctx)
 	stop()
@@ -128,46 +125,18 @@ func (d *secureDialect) swarmHolder(as asking, h lonja.Holder, f fetch) swarm.Ho
 		if err != nil {
 			return nil, err
 		}
-		ways := transport.Order(h.Reach.Ways, localNetworks(d.opts.Log))
-		conn, err := d.dialer.Dial(ctx, ways, config)
-		if err != nil {
-			return nil, unreached(h.User, ways, err)
-		}
-		return conn, nil
+		return d.reach(ctx, h, config)
 	}}
 }
 
-// lookForHolders keeps a swarm in step with who has the content, until ctx ends.
-func (d *secureDialect) lookForHolders(ctx context.Context, s *swarm.Swarm, as asking, known []lonja.Holder, f fetch) {
-	tick := time.NewTicker(lookForHolders)
-	defer tick.Stop()
-	f.remote = lonja.FileName(known[0].Proof.File.String())
-	for {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
-		now, err := d.holders(ctx, as.user, wanted(f.remote))
-		if err != nil {
-			d.opts.Log.Debug("cannot ask who has it now", slog.Any("error", err))
-			continue
-		}
-		now = slices.DeleteFunc(now, func(h lonja.Holder) bool {
-			return h.Proof == nil || h.Reach == nil || h.Size != known[0].Size || f.from != "" && h.User != f.from
-		})
-		for _, h := range now {
-			s.Join(d.swarmHolder(as, h, f))
-		}
-		for _, h := range known {
-			if !slices.ContainsFunc(now, func(n lonja.Holder) bool { return n.User == h.User && n.Reach.Key == h.Reach.Key }) {
-				s.Leave(h.User, h.Reach.Key)
-			}
-		}
-		if len(now) > 0 {
-			known = now
-		}
+// reach connects to a holder.
+func (d *secureDialect) reach(ctx context.Context, h lonja.Holder, config *tls.Config) (net.Conn, error) {
+	ways := transport.Order(h.Reach.Ways, localNetworks(d.opts.Log))
+	conn, err := d.dialer.Dial(ctx, ways, config)
+	if err != nil {
+		return nil, unreached(h.User, ways, err)
 	}
+	return conn, nil
 }
 
 // A Choice is one of the contents that a name stands for.

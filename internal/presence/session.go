@@ -9,7 +9,7 @@ import (
 
 const (
 	// MaxDetail bounds the detail of a session, in bytes.
-	MaxDetail = 400
+	MaxDetail = 1000
 	// MaxSession bounds the length of a session.
 	MaxSession = 24 * time.Hour
 	// maxSession is more than what a session adds to a record, in bytes.

@@ -20,6 +20,7 @@ type conn struct {
 	number  picker.Conn
 	client  *fileclient.Client
 	brought int64 // bytes that counted
+	refused int   // times in a row that what was asked for was not there
 
 	hasher tree.Hasher
 	buf    []byte // a piece: what was not checked is not written, where it might harm what was
@@ -29,9 +30,13 @@ type conn struct {
 // cache.
 const readSize = 64 << 10
 
-// lookAgain is how often a holder is asked what it has that lacks pieces, while
-// there is nothing to be had from it.
+// lookAgain is how long a connection at most waits that has nothing to do: somebody
+// may be late by then.
 const lookAgain = 2 * time.Second
+
+// mostRefused is how often in a row a connection is told that something is not there
+// which was said to be, before it ends.
+const mostRefused = 3
 
 // errOvertaken is why a connection stops fetching what another one has brought.
 var errOvertaken = errors.New("another holder was faster")
@@ -56,6 +61,11 @@ func (c *conn) fetch(ctx context.Context, answered func()) error {
 	}
 	answered()
 	for {
+		if c.lookIsDue() {
+			if err := c.ask(ctx); err != nil {
+				return err
+			}
+		}
 		span, changed, state := c.take()
 		switch state {
 		case allDone:
@@ -65,22 +75,48 @@ func (c *conn) fetch(ctx context.Context, answered func()) error {
 				return err
 			}
 		case something:
-			if err := c.fetchSpan(ctx, span); err != nil && !errors.Is(err, errOvertaken) {
+			if err := c.heed(ctx, c.fetchSpan(ctx, span)); err != nil {
 				return err
 			}
 		}
 	}
 }
 
+// heed returns the error with which the connection ends. Whoever does not have what it
+// said that it had is asked again what it has: it may not have it any more.
+func (c *conn) heed(ctx context.Context, err error) error {
+	switch {
+	case err == nil, errors.Is(err, errOvertaken):
+		c.refused = 0
+	case lonja.KindOf(err) == lonja.NoHolder && c.refused < mostRefused:
+		c.refused++
+		return c.ask(ctx)
+	default:
+		return err
+	}
+	return nil
+}
+
+// lookIsDue reports whether it is for this connection to ask again what the holder
+// has.
+func (c *conn) lookIsDue() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.holder.look.begin(time.Since(c.began))
+}
+
 // ask finds out what the holder has.
 func (c *conn) ask(ctx context.Context) error {
 	began := time.Now()
 	has, err := c.client.Have(ctx, c.layout.Pieces())
-	if err != nil {
-		return err
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if err != nil {
+		c.holder.look.asking = false
+		return err
+	}
+	c.holder.look.end(has, time.Since(c.began))
+	c.holder.state.Partial = has != nil
 	c.holder.state.Trip = time.Since(began)
 	if c.holder.joined {
 		c.picker.Update(c.holder.number, has)
@@ -107,24 +143,29 @@ func (c *conn) take() (picker.Span, <-chan struct{}, work) {
 	if c.picker.Missing() == 0 {
 		return picker.Span{}, nil, allDone
 	}
-	if span, ok := c.picker.Take(c.number, c.holder.number, time.Since(c.began)); ok {
+	now := time.Since(c.began)
+	if span, ok := c.picker.Take(c.number, c.holder.number, now); ok {
+		c.holder.look.idle = false
 		return span, nil, something
 	}
+	c.holder.look.nothing(now)
 	return picker.Span{}, c.changed, nothing
 }
 
 // wait returns when there may be something to do.
 func (c *conn) wait(ctx context.Context, changed <-chan struct{}) error {
-	timer := time.NewTimer(lookAgain)
+	c.mu.Lock()
+	until := c.holder.look.due() - time.Since(c.began)
+	c.mu.Unlock()
+	timer := time.NewTimer(max(0, min(until, lookAgain)))
 	defer timer.Stop()
 	select {
 	case <-changed:
-		return nil
 	case <-timer.C:
-		return c.ask(ctx)
 	case <-ctx.Done():
 		return lonja.E(lonja.Canceled, "", ctx.Err())
 	}
+	return nil
 }
 
 // fetchSpan fetches pieces with one request. What does not come is free for

@@ -26,7 +26,8 @@ type holder struct {
 	dial   func(ctx context.Context) (net.Conn, error)
 	state  HolderState
 	joined bool // the picker knows what it has
-	vain   int  // tries in a row that brought nothing
+	look   look
+	vain   int // tries in a row that brought nothing
 }
 
 func newHolder(s *Swarm, h Holder, number picker.Holder) *holder {

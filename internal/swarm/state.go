@@ -18,7 +18,9 @@ type HolderState struct {
 	Trip   time.Duration // the last time between a question and the beginning of its answer; 0 before the first
 	Err    error         // the last, nil if there was none since something came
 	Again  time.Time     // when it is tried again, if it is being left alone
-	Lied   bool          // it sent something else, and is asked no more
+	// Partial says that it lacks some pieces, as it said last: it is downloading too.
+	Partial bool
+	Lied    bool // it sent something else, and is asked no more
 }
 
 // Holders returns how it goes with each holder, those that sent most first.

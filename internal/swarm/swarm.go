@@ -154,6 +154,15 @@ func (s *Swarm) Leave(user lonja.UserName, key lonja.PublicKey) {
 	}
 }
 
+// Place says that this downloader is one of so many that fetch the content now, and
+// which one, from 0, in an order that all of them follow: so each begins with a part
+// of its own. An of of 0 is that nobody knows. It may be called while it runs.
+func (s *Swarm) Place(rank, of int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.picker.Place(rank, of)
+}
+
 // Run fetches until all pieces are good, and returns nil then. Otherwise the error
 // tells what was tried if nobody sends anything any more: its kind is Unavailable, or
 // that of what is wrong with all holders, such as Untrusted if all sent something
@@ -212,11 +221,15 @@ func (s *Swarm) hopeless() error {
 	var tried []string
 	var kinds []lonja.Kind
 	for _, h := range s.holders {
-		if !h.state.Lied && (h.state.Conns > 0 || h.vain < s.opts.Tries) {
+		if h.hopeful() {
 			return nil
 		}
-		kinds = append(kinds, lonja.KindOf(h.state.Err))
-		tried = append(tried, fmt.Sprintf("%s: %v", lonja.Printable(string(h.User)), why(h.state.Err)))
+		err := h.state.Err
+		if err == nil {
+			err = lonja.E(lonja.NoHolder, "", errLacks)
+		}
+		kinds = append(kinds, lonja.KindOf(err))
+		tried = append(tried, fmt.Sprintf("%s: %v", lonja.Printable(string(h.User)), why(err)))
 	}
 	if len(s.holders) == 1 {
 		for _, h := range s.holders {

@@ -2,6 +2,7 @@ package swarm
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -11,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -119,11 +119,12 @@ type town struct {
 	testing.TB
 	authority *tlstest.Authority
 	ours      *tls.Config
+	dir       string // of downloads; empty: temporary ones
 }
 
 func newTown(t testing.TB) *town {
 	ca := tlstest.New(t)
-	return &town{t, ca, ca.Config(t, "me")}
+	return &town{TB: t, authority: ca, ours: ca.Config(t, "me")}
 }
 
 // peer runs a holder until the test ends, or its close is called.
@@ -134,35 +135,8 @@ func (w *town) peer(c *corpus, name lonja.UserName, set func(*peer)) *peer {
 	if set != nil {
 		set(p)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		w.Fatal(err)
-	}
-	server := fileserver.New(fileserver.Options{Files: p, Who: tlstest.Who, Grace: time.Millisecond, MaxPerMember: 1000})
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	theirs := w.authority.Config(w, name)
-	go func() { ended <- server.Serve(ctx, tls.NewListener(wired{l, p.wire}, theirs)) }()
-	p.at = l.Addr().String()
-	p.close = sync.OnceFunc(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			w.Errorf("peer %s: %v", name, err)
-		}
-	})
-	w.Cleanup(p.close)
-	p.Holder = Holder{User: name, Dial: func(ctx context.Context) (net.Conn, error) {
-		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", l.Addr().String())
-		if err != nil {
-			return nil, lonja.E(lonja.Unavailable, "", err)
-		}
-		secure := tls.Client(conn, w.ours)
-		if err := secure.HandshakeContext(ctx); err != nil {
-			_ = conn.Close()
-			return nil, lonja.E(lonja.Unavailable, "", err)
-		}
-		return secure, nil
-	}}
+	running := w.serve(name, p, p.wire)
+	p.Holder, p.close, p.at = running.holder, running.close, running.at
 	return p
 }
 
@@ -229,10 +203,14 @@ func (w *town) open(c *corpus, target string) *unfinished.File {
 // swarm returns a Swarm into a new target.
 func (w *town) swarm(c *corpus, opts Options, peers ...*peer) (s *Swarm, finish func() error) {
 	w.Helper()
-	target := filepath.Join(w.TempDir(), "film.mkv")
+	dir, err := os.MkdirTemp(cmp.Or(w.dir, w.TempDir()), "")
+	if err != nil {
+		w.Fatal(err)
+	}
+	target := filepath.Join(dir, "film.mkv")
 	dst := w.open(c, target)
 	w.Cleanup(func() { _ = dst.Close() })
-	s, err := New(c.Content, dst, opts)
+	s, err = New(c.Content, dst, opts)
 	if err != nil {
 		w.Fatal(err)
 	}

@@ -21,6 +21,7 @@ const (
 	opRevocations
 	opConnectMember
 	opRenewMember
+	opFetching
 	opContentDigest
 	opUsersPage
 	opContentPage
@@ -40,6 +41,7 @@ var memberOperationNames = [memberOperationCount]string{
 	opRevocations:    "LIST_REVOCATIONS",
 	opConnectMember:  "CONNECT_MEMBER",
 	opRenewMember:    "RENEW_MEMBER",
+	opFetching:       "FETCHING",
 	opContentDigest:  "CONTENT_DIGEST",
 	opUsersPage:      "USERS_PAGE",
 	opContentPage:    "CONTENT_PAGE",
@@ -164,6 +166,14 @@ func (i *instrumentedMembers) RenewMember(ctx context.Context, member lonja.Memb
 	start := time.Now()
 	err := i.dir.RenewMember(ctx, member, ways)
 	i.metrics[opRenewMember].done(start, err)
+	return err
+}
+
+// Fetching implements lonja.Members.
+func (i *instrumentedMembers) Fetching(ctx context.Context, member lonja.Member, files []lonja.FileID) error {
+	start := time.Now()
+	err := i.dir.Fetching(ctx, member, files)
+	i.metrics[opFetching].done(start, err)
 	return err
 }
 

@@ -58,6 +58,8 @@ func (f failingMembers) RenewMember(context.Context, lonja.Member, []lonja.Endpo
 	return f.err
 }
 
+func (f failingMembers) Fetching(context.Context, lonja.Member, []lonja.FileID) error { return f.err }
+
 func (f failingMembers) ContentDigest(context.Context, lonja.UserName) (lonja.ContentDigest, error) {
 	return lonja.ContentDigest{}, f.err
 }
@@ -87,7 +89,7 @@ func performAllMembers(ctx context.Context, dir lonja.MemberDirectory) []error {
 	errs := []error{
 		dir.RegisterMember(ctx, m, ""), dir.Claim(ctx, m, netip.Addr{}), dir.AddKey(ctx, m, lonja.Endorsement{}),
 		dir.RevokeKey(ctx, m, lonja.Revocation{}), dir.ConnectMember(ctx, m, nil), dir.RenewMember(ctx, m, nil),
-		dir.Watch(ctx, m, lonja.EventFilter{}, nil),
+		dir.Fetching(ctx, m, nil), dir.Watch(ctx, m, lonja.EventFilter{}, nil),
 	}
 	_, keys := dir.Keys(ctx, "")
 	_, revocations := dir.Revocations(ctx, 0)

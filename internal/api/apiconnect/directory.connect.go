@@ -65,6 +65,8 @@ const (
 	DirectoryConnectProcedure = "/lonja.v1.Directory/Connect"
 	// DirectoryRenewProcedure is the fully-qualified name of the Directory's Renew RPC.
 	DirectoryRenewProcedure = "/lonja.v1.Directory/Renew"
+	// DirectoryFetchingProcedure is the fully-qualified name of the Directory's Fetching RPC.
+	DirectoryFetchingProcedure = "/lonja.v1.Directory/Fetching"
 	// DirectoryDisconnectProcedure is the fully-qualified name of the Directory's Disconnect RPC.
 	DirectoryDisconnectProcedure = "/lonja.v1.Directory/Disconnect"
 	// DirectoryPublishProcedure is the fully-qualified name of the Directory's Publish RPC.
@@ -117,6 +119,10 @@ type DirectoryClient interface {
 	// Keeps a session. KIND_NOT_CONNECTED, KIND_OTHER_KEY; KIND_TAKEN_OVER ends it
 	// for good: who came back by itself would take it over in its turn.
 	Renew(context.Context, *api.RenewRequest) (*api.RenewAnswer, error)
+	// Says which contents the node is fetching, and gives pieces of to others, in the
+	// place of what it said before. It ends with the session.
+	// KIND_NOT_CONNECTED, KIND_OTHER_KEY, KIND_TAKEN_OVER.
+	Fetching(context.Context, *api.FetchingRequest) (*api.FetchingAnswer, error)
 	// Ends a session; publications stay.
 	// KIND_NO_SUCH_USER, KIND_OTHER_KEY, KIND_NOT_CONNECTED, KIND_TAKEN_OVER.
 	Disconnect(context.Context, *api.DisconnectRequest) (*api.DisconnectAnswer, error)
@@ -225,6 +231,12 @@ func NewDirectoryClient(httpClient connect.HTTPClient, baseURL string, opts ...c
 			connect.WithSchema(directoryMethods.ByName("Renew")),
 			connect.WithClientOptions(opts...),
 		),
+		fetching: connect.NewClient[api.FetchingRequest, api.FetchingAnswer](
+			httpClient,
+			baseURL+DirectoryFetchingProcedure,
+			connect.WithSchema(directoryMethods.ByName("Fetching")),
+			connect.WithClientOptions(opts...),
+		),
 		disconnect: connect.NewClient[api.DisconnectRequest, api.DisconnectAnswer](
 			httpClient,
 			baseURL+DirectoryDisconnectProcedure,
@@ -300,6 +312,7 @@ type directoryClient struct {
 	revocations   *connect.Client[api.RevocationsRequest, api.RevocationsAnswer]
 	connect       *connect.Client[api.ConnectRequest, api.ConnectAnswer]
 	renew         *connect.Client[api.RenewRequest, api.RenewAnswer]
+	fetching      *connect.Client[api.FetchingRequest, api.FetchingAnswer]
 	disconnect    *connect.Client[api.DisconnectRequest, api.DisconnectAnswer]
 	publish       *connect.Client[api.PublishRequest, api.PublishAnswer]
 	delete        *connect.Client[api.DeleteRequest, api.DeleteAnswer]
@@ -404,6 +417,15 @@ func (c *directoryClient) Connect(ctx context.Context, req *api.ConnectRequest) 
 // Renew calls lonja.v1.Directory.Renew.
 func (c *directoryClient) Renew(ctx context.Context, req *api.RenewRequest) (*api.RenewAnswer, error) {
 	response, err := c.renew.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// Fetching calls lonja.v1.Directory.Fetching.
+func (c *directoryClient) Fetching(ctx context.Context, req *api.FetchingRequest) (*api.FetchingAnswer, error) {
+	response, err := c.fetching.CallUnary(ctx, connect.NewRequest(req))
 	if response != nil {
 		return response.Msg, err
 	}
@@ -519,6 +541,10 @@ type DirectoryHandler interface {
 	// Keeps a session. KIND_NOT_CONNECTED, KIND_OTHER_KEY; KIND_TAKEN_OVER ends it
 	// for good: who came back by itself would take it over in its turn.
 	Renew(context.Context, *api.RenewRequest) (*api.RenewAnswer, error)
+	// Says which contents the node is fetching, and gives pieces of to others, in the
+	// place of what it said before. It ends with the session.
+	// KIND_NOT_CONNECTED, KIND_OTHER_KEY, KIND_TAKEN_OVER.
+	Fetching(context.Context, *api.FetchingRequest) (*api.FetchingAnswer, error)
 	// Ends a session; publications stay.
 	// KIND_NO_SUCH_USER, KIND_OTHER_KEY, KIND_NOT_CONNECTED, KIND_TAKEN_OVER.
 	Disconnect(context.Context, *api.DisconnectRequest) (*api.DisconnectAnswer, error)
@@ -623,6 +649,12 @@ func NewDirectoryHandler(svc DirectoryHandler, opts ...connect.HandlerOption) (s
 		connect.WithSchema(directoryMethods.ByName("Renew")),
 		connect.WithHandlerOptions(opts...),
 	)
+	directoryFetchingHandler := connect.NewUnaryHandlerSimple(
+		DirectoryFetchingProcedure,
+		svc.Fetching,
+		connect.WithSchema(directoryMethods.ByName("Fetching")),
+		connect.WithHandlerOptions(opts...),
+	)
 	directoryDisconnectHandler := connect.NewUnaryHandlerSimple(
 		DirectoryDisconnectProcedure,
 		svc.Disconnect,
@@ -706,6 +738,8 @@ func NewDirectoryHandler(svc DirectoryHandler, opts ...connect.HandlerOption) (s
 			directoryConnectHandler.ServeHTTP(w, r)
 		case DirectoryRenewProcedure:
 			directoryRenewHandler.ServeHTTP(w, r)
+		case DirectoryFetchingProcedure:
+			directoryFetchingHandler.ServeHTTP(w, r)
 		case DirectoryDisconnectProcedure:
 			directoryDisconnectHandler.ServeHTTP(w, r)
 		case DirectoryPublishProcedure:
@@ -775,6 +809,10 @@ func (UnimplementedDirectoryHandler) Connect(context.Context, *api.ConnectReques
 
 func (UnimplementedDirectoryHandler) Renew(context.Context, *api.RenewRequest) (*api.RenewAnswer, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("lonja.v1.Directory.Renew is not implemented"))
+}
+
+func (UnimplementedDirectoryHandler) Fetching(context.Context, *api.FetchingRequest) (*api.FetchingAnswer, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("lonja.v1.Directory.Fetching is not implemented"))
 }
 
 func (UnimplementedDirectoryHandler) Disconnect(context.Context, *api.DisconnectRequest) (*api.DisconnectAnswer, error) {

@@ -1,0 +1,136 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"log/slog"
+	"net"
+	"slices"
+	"time"
+
+	"lonja"
+	"lonja/internal/authority"
+	"lonja/internal/swarm"
+	"lonja/internal/tree"
+)
+
+// A lookout keeps a swarm in step with who has the content, all of it or a part.
+type lookout struct {
+	*secureDialect
+	swarm    *swarm.Swarm
+	as       asking
+	f        fetch
+	id       lonja.FileID
+	size     int64
+	known    []lonja.Holder // who is in the swarm
+	audience *audience
+}
+
+// How often the directory is asked who has a content while it is fetched: soon, since
+// many may have begun at the same time, and then ever less.
+const (
+	firstLook = time.Second
+	mostLook  = 15 * time.Second
+)
+
+// mostPartial bounds the others who are fetching it that a swarm is joined by: pieces
+// go from hand to hand, so nobody needs to know everybody.
+const mostPartial = 24
+
+// run looks until ctx ends. Those who have a part only are asked for from the
+// beginning, of what has several pieces.
+func (l *lookout) run(ctx context.Context) {
+	if l.size > tree.PieceSize {
+		l.look(ctx)
+	}
+	for pause := firstLook; ; pause = min(2*pause, mostLook) {
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return
+		}
+		l.look(ctx)
+	}
+}
+
+func (l *lookout) look(ctx context.Context) {
+	all, err := l.holders(ctx, l.as.user, lonja.Wanted{File: l.id, Partial: true})
+	if err != nil {
+		l.opts.Log.Debug("cannot ask who has it now", slog.Any("error", err))
+		return
+	}
+	l.audience.heed(all)
+	now := slices.DeleteFunc(slices.Clone(all), func(h lonja.Holder) bool {
+		return h.Partial || h.Proof == nil || h.Reach == nil || h.Size != l.size || l.f.from != "" && h.User != l.f.from
+	})
+	f := l.f
+	f.remote = lonja.FileName(l.id.String())
+	for _, h := range now {
+		l.swarm.Join(l.swarmHolder(l.as, h, f))
+	}
+	others := slices.DeleteFunc(all, func(h lonja.Holder) bool { return !h.Partial || slices.ContainsFunc(now, sameNode(h)) })
+	for _, h := range l.chosen(others) {
+		l.swarm.Join(l.partialHolder(h))
+		now = append(now, h)
+	}
+	for _, h := range l.known {
+		if !slices.ContainsFunc(now, sameNode(h)) {
+			l.swarm.Leave(h.User, h.Reach.Key)
+		}
+	}
+	l.known = now
+}
+
+func sameNode(h lonja.Holder) func(lonja.Holder) bool {
+	return func(other lonja.Holder) bool {
+		return other.User == h.User && other.Reach != nil && h.Reach != nil && other.Reach.Key == h.Reach.Key
+	}
+}
+
+// chosen returns those of the others who are fetching it who are asked for what they
+// have, and tells the swarm its place among all of them. Each downloader chooses others,
+// and the same ones each time.
+func (l *lookout) chosen(others []lonja.Holder) []lonja.Holder {
+	own := l.Key.PublicKey()
+	others = slices.DeleteFunc(others, func(h lonja.Holder) bool {
+		named, _ := l.audience.names(h.User)
+		return h.Reach == nil || h.Reach.Key == own || !named || l.f.from != "" && h.User != l.f.from
+	})
+	if len(others) == 0 {
+		l.swarm.Place(0, 0)
+		return nil
+	}
+	rank := 0
+	for _, h := range others {
+		if bytes.Compare(h.Reach.Key[:], own[:]) < 0 {
+			rank++
+		}
+	}
+	l.swarm.Place(rank, len(others)+1)
+	if len(others) <= mostPartial {
+		return others
+	}
+	draw := func(h lonja.Holder) [sha256.Size]byte {
+		return sha256.Sum256(append(own[:len(own):len(own)], h.Reach.Key[:]...))
+	}
+	slices.SortFunc(others, func(a, b lonja.Holder) int {
+		x, y := draw(a), draw(b)
+		return bytes.Compare(x[:], y[:])
+	})
+	return others[:mostPartial]
+}
+
+// partialHolder returns how somebody is reached who is fetching the content too. Nobody
+// has signed that; that it is the user whom the directory names, its key proves, and
+// what it sends is checked as from anybody.
+func (l *lookout) partialHolder(h lonja.Holder) swarm.Holder {
+	member := lonja.Member{User: h.User, Key: h.Reach.Key}
+	return swarm.Holder{User: h.User, Key: h.Reach.Key, Dial: func(ctx context.Context) (net.Conn, error) {
+		if err := l.checkKey(ctx, member); err != nil {
+			return nil, err
+		}
+		config := authority.PeerClientConfig(l.as.peers, authority.Expected{User: member.User, Keys: []lonja.PublicKey{member.Key}})
+		return l.reach(ctx, h, config)
+	}}
+}
