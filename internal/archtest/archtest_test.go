@@ -100,6 +100,7 @@ var layers = [][]string{
 	},
 	8: {
 		"lonja/cmd/lonja",
+		"lonja/tools/comparetransfer",
 	},
 }
 
