@@ -13,6 +13,7 @@ func TestBenchReportsAsJSON(t *testing.T) {
 		{"bench index --rounds 1 --users 60 --listings-per-user 2 --asked 100ms --names unique --duration 300ms", "shapes"},
 		{"bench presence --rounds 1 --users 20 --operations 500 --renewals 500 --warmup 0s --duration 300ms", "points"},
 		{"bench transfer --rounds 1 --shapes bare,one,crowd --size 2MiB --downloaders 2 --throttled 100ms", "points"},
+		{"bench member --rounds 1 --files 1001", "starts"}, // more than a page
 	} {
 		t.Run(c.args, func(t *testing.T) {
 			t.Setenv("TMPDIR", t.TempDir())
@@ -41,6 +42,7 @@ func TestBenchRefusesNonsense(t *testing.T) {
 		"bench index --users 3":                      "nothing to measure",
 		"bench presence --rounds 0":                  "too few",
 		"bench transfer --shapes fast":               "there are",
+		"bench member --files 0":                     "too few",
 		"bench transfer --size big":                  "not a size",
 		"bench transfer --holders 1":                 "1 holders",
 		"bench transfer --rate 1":                    "too few",
