@@ -178,7 +178,7 @@ func (m *member) start(ctx context.Context, round int) (_ *MemberStart, err erro
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, p.stop()) }()
-	if _, err := p.await(ctx, regexp.MustCompile(`serving ()`)); err != nil {
+	if _, err := p.awaitFor(ctx, settledTimeout, regexp.MustCompile(`serving ()`)); err != nil {
 		return nil, err
 	}
 	s.Serving = Seconds(time.Since(began))

@@ -45,7 +45,11 @@ func (n *Node) Errand(user lonja.UserName) (*Errand, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Errand{dialect: d, user: user, files: files}, nil
+	e := &Errand{dialect: d, user: user, files: files}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.errand = e
+	return e, nil
 }
 
 // Offer publishes a file: it is signed, remembered, and listed. AlreadyPublished,
