@@ -128,13 +128,17 @@ func (o *TransferOptions) size(s TransferShape) int64 {
 	return o.Size
 }
 
-// patience is how long a transfer may take: a crowd of which none helps another,
-// or a slow machine, should still come to its end, and who is stuck should not
-// keep anybody.
+// patience is how long a transfer may take: a slow machine should still come to
+// the end, also with a crowd of which none helps another, and who is stuck should
+// not keep anybody.
 func (o *TransferOptions) patience(s TransferShape) time.Duration {
-	const least = 20e6 // bytes a second, where nobody is throttled
+	const least, slower = 20e6, 8 // bytes a second, where nobody is throttled
 	ideal := float64(o.size(s)) / float64(cmp.Or(o.ideal(s), least))
-	return time.Minute + 8*time.Duration(ideal*float64(time.Second))
+	times := slower
+	if s == FlashCrowd {
+		times = max(times, 2*o.Downloaders)
+	}
+	return time.Minute + time.Duration(ideal*float64(times)*float64(time.Second))
 }
 
 // RunTransfer measures how fast nodes fetch, each piece checked, from one holder
