@@ -57,7 +57,7 @@ func newBenchCommand() *cobra.Command {
 		Args:  cobra.ArbitraryArgs,
 		RunE:  runGroup,
 	}
-	cmd.AddCommand(newBenchDirectoryCommand(), newBenchStoreCommand(), newBenchIndexCommand(), newBenchPresenceCommand(), newBenchAPICommand(), newBenchSessionsCommand(), newBenchLimitCommand())
+	cmd.AddCommand(newBenchDirectoryCommand(), newBenchStoreCommand(), newBenchIndexCommand(), newBenchPresenceCommand(), newBenchAPICommand(), newBenchTransferCommand(), newBenchMemberCommand(), newBenchSessionsCommand(), newBenchLimitCommand())
 	return cmd
 }
 

@@ -9,13 +9,15 @@ import (
 // TestBenchReportsAsJSON runs each measurement in a small way.
 func TestBenchReportsAsJSON(t *testing.T) {
 	for _, c := range []struct{ args, key string }{
-		{"bench store --rounds 1 --clients 2 --warmup 0s", "points"},
-		{"bench index --rounds 1 --users 60 --listings-per-user 2 --asked 100ms --names unique", "shapes"},
-		{"bench presence --rounds 1 --users 20 --operations 500 --renewals 500 --warmup 0s", "points"},
+		{"bench store --rounds 1 --clients 2 --warmup 0s --duration 300ms", "points"},
+		{"bench index --rounds 1 --users 60 --listings-per-user 2 --asked 100ms --names unique --duration 300ms", "shapes"},
+		{"bench presence --rounds 1 --users 20 --operations 500 --renewals 500 --warmup 0s --duration 300ms", "points"},
+		{"bench transfer --rounds 1 --shapes bare,one,crowd --size 2MiB --downloaders 2 --throttled 100ms", "points"},
+		{"bench member --rounds 1 --files 1001", "starts"}, // more than a page
 	} {
 		t.Run(c.args, func(t *testing.T) {
 			t.Setenv("TMPDIR", t.TempDir())
-			status, stdout, stderr := runToEnd(t, append(strings.Fields(c.args), "--duration", "300ms", "--json")...)
+			status, stdout, stderr := runToEnd(t, append(strings.Fields(c.args), "--json")...)
 			if status != 0 {
 				t.Fatalf("status %d, %s", status, stderr)
 			}
@@ -39,6 +41,11 @@ func TestBenchRefusesNonsense(t *testing.T) {
 		"bench index --names long":                   "neither shared nor unique",
 		"bench index --users 3":                      "nothing to measure",
 		"bench presence --rounds 0":                  "too few",
+		"bench transfer --shapes fast":               "there are",
+		"bench member --files 0":                     "too few",
+		"bench transfer --size big":                  "not a size",
+		"bench transfer --holders 1":                 "1 holders",
+		"bench transfer --rate 1":                    "too few",
 	} {
 		t.Run(args, func(t *testing.T) {
 			status, stdout, stderr := runToEnd(t, strings.Fields(args)...)

@@ -144,13 +144,25 @@ func (f *follower) watch(dir string) {
 }
 
 // seen takes note of a file that is to be published if it is not yet, or has
-// changed.
+// changed. What an earlier run has published is left as it is: of many thousand
+// files, to publish each again would keep the directory busy for minutes.
 func (f *follower) seen(path string, info fs.FileInfo) {
-	if now := stateOf(info); f.known[path] != now {
-		if _, waits := f.pending[path]; !waits {
-			f.pending[path] = now
-		}
+	now := stateOf(info)
+	if _, waits := f.pending[path]; waits || f.known[path] == now {
+		return
 	}
+	if f.errand.IsPublished(f.offerOf(path), info) {
+		f.known[path] = now
+		return
+	}
+	f.pending[path] = now
+}
+
+// offerOf returns how a file is published.
+func (f *follower) offerOf(path string) node.Offer {
+	offer := f.offer
+	offer.Path, offer.Name = path, nameBelow(f.dir, path, f.top)
+	return offer
 }
 
 // touched looks at what the system says has changed.
@@ -195,9 +207,7 @@ func (f *follower) publishSettled(ctx context.Context) {
 			continue
 		}
 		delete(f.pending, path)
-		offer := f.offer
-		offer.Path, offer.Name = path, nameBelow(f.dir, path, f.top)
-		if err := f.publish(f.cmd, offer, f.json); err != nil {
+		if err := f.publish(f.cmd, f.offerOf(path), f.json); err != nil {
 			f.log.Warn("a file is not published", slog.String("path", path), slog.Any("error", err))
 			continue
 		}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+
 	"github.com/spf13/cobra"
 
 	"lonja"
@@ -25,21 +27,36 @@ whose it is.`,
 				if len(args) == 1 {
 					owner = lonja.UserName(args[0])
 				}
-				listings, err := a.client.ListContent(cmd.Context(), a.user, owner)
-				if err != nil {
-					return err
-				}
-				rows := make([]publishedLine, len(listings))
-				for i, l := range listings {
-					rows[i] = a.published(owner, l)
-				}
-				return writeRows(cmd.OutOrStdout(), opts.json, []string{"NAME", "SIZE", "BY", "SINCE", "FOR", "DESCRIPTION"}, rows,
-					func(p publishedLine) []string {
-						return []string{p.Name, p.size(), p.Dialect, p.day(), p.audience(), p.Description}
-					})
+				return a.list(cmd, owner, opts.json)
 			})
 		},
 	}
 	opts.addFlags(cmd.Flags())
 	return cmd
+}
+
+// list shows what owner has published page by page, as the directory tells it:
+// nobody waits for the last of a hundred thousand files to see the first.
+func (a *asker) list(cmd *cobra.Command, owner lonja.UserName, asJSON bool) error {
+	head := []string{"NAME", "SIZE", "BY", "SINCE", "FOR", "DESCRIPTION"}
+	for after := lonja.Cursor(""); ; {
+		page, next, err := a.client.ContentPage(cmd.Context(), a.user, owner, after, lonja.MaxPage)
+		if err != nil {
+			return err
+		}
+		rows := make([]publishedLine, len(page))
+		for i, l := range page {
+			rows[i] = a.published(owner, l)
+		}
+		err = writeRows(cmd.OutOrStdout(), asJSON, head, rows, func(p publishedLine) []string {
+			return []string{p.Name, p.size(), p.Dialect, p.day(), p.audience(), p.Description}
+		})
+		switch {
+		case err != nil || next == "":
+			return err
+		case next == after:
+			return lonja.E(lonja.Malformed, "ls", errors.New("the directory's pages do not end"))
+		}
+		head, after = nil, next // columns are aligned within a page
+	}
 }

@@ -11,17 +11,21 @@ import (
 // A server with a large index collects its garbage more often than Go would:
 // with Go's own 100 percent it would hold twice its index. An index is arrays
 // with next to no pointers, so that costs little; for a small one it would cost
-// much for next to no memory.
+// much for next to no memory. So does a node that shares many thousand files: it
+// runs beside what people do, and makes little garbage.
 const (
-	usualGrowth = 100       // percent of the live heap, between two collections
-	largeGrowth = 40        // likewise of a large one
-	largeHeap   = 128 << 20 // bytes
-	heapLook    = time.Second
+	usualGrowth = 100 // percent of the live heap, between two collections
+	largeGrowth = 40  // likewise of a large one
+	heapLook    = time.Second / 4
+
+	largeIndex  = 128 << 20 // bytes alive, in a server
+	largeShared = 24 << 20  // likewise, in a node
 )
 
-// spareMemory fits the collecting of garbage to the heap, unless GOGC says how
-// it is to be. It returns what ends that.
-func spareMemory() (stop func()) {
+// spareMemory fits the collecting of garbage to the heap, which is large if that
+// many bytes are alive, unless GOGC says how it is to be. It returns what ends
+// that.
+func spareMemory(large uint64) (stop func()) {
 	if os.Getenv("GOGC") != "" {
 		return func() {}
 	}
@@ -38,7 +42,7 @@ func spareMemory() (stop func()) {
 				debug.SetGCPercent(usualGrowth)
 				return
 			}
-			if want := heapGrowth(growth, liveHeap()); want != growth {
+			if want := heapGrowth(growth, liveHeap(), large); want != growth {
 				growth = want
 				debug.SetGCPercent(growth) // it stops everything for a moment
 			}
@@ -52,11 +56,11 @@ func spareMemory() (stop func()) {
 
 // heapGrowth returns how much a heap with so many bytes alive may grow. One
 // around the size where that changes does not have it changed all the time.
-func heapGrowth(now int, live uint64) int {
+func heapGrowth(now int, live, large uint64) int {
 	switch {
-	case live >= largeHeap:
+	case live >= large:
 		return largeGrowth
-	case live < largeHeap/2:
+	case live < large/2:
 		return usualGrowth
 	}
 	return now

@@ -19,7 +19,7 @@ func TestHeapGrowth(t *testing.T) {
 		{largeGrowth, 63 * mib, usualGrowth},
 	}
 	for _, test := range tests {
-		if got := heapGrowth(test.now, test.live); got != test.want {
+		if got := heapGrowth(test.now, test.live, largeIndex); got != test.want {
 			t.Errorf("%d MiB after %d %%: got %d %%, want %d %%", test.live/mib, test.now, got, test.want)
 		}
 	}
@@ -36,6 +36,6 @@ func TestLiveHeapIsMeasured(t *testing.T) {
 
 func TestSparingMemoryEnds(t *testing.T) {
 	t.Setenv("GOGC", "")
-	stop := spareMemory()
+	stop := spareMemory(largeIndex)
 	stop()
 }

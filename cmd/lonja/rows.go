@@ -49,7 +49,9 @@ func writeRows[T any](w io.Writer, asJSON bool, head []string, rows []T, cells f
 		return out.Flush()
 	}
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, strings.Join(head, "\t"))
+	if head != nil {
+		fmt.Fprintln(table, strings.Join(head, "\t"))
+	}
 	for _, row := range rows {
 		columns := cells(row)
 		for i := range columns {

@@ -91,7 +91,7 @@ func runServer(cmd *cobra.Command, opts serverOptions) error {
 	if err := opts.check(); err != nil {
 		return err
 	}
-	defer spareMemory()()
+	defer spareMemory(largeIndex)()
 	log := telemetry.NewLog(os.Stderr, logLevel(slog.LevelInfo, opts.verbose))
 	operations, err := oplog.NewClient(oplog.ClientOptions{Target: os.Getenv(logHostVariable), Log: log})
 	if err != nil {

@@ -108,6 +108,7 @@ func runShare(cmd *cobra.Command, opts shareOptions, named string) error {
 	if err != nil {
 		return err
 	}
+	defer spareMemory(largeShared)()
 	opts.serving = &opts.nodeOptions
 	return opts.askOptions.as(cmd, func(a *asker) error {
 		offer, err := opts.offer(cmd.Context(), a)

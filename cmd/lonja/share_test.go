@@ -6,6 +6,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // waitFor waits until a running command has written what, and returns the line.
@@ -83,11 +84,16 @@ func TestShare(t *testing.T) {
 }
 
 // TestShareAgain: what went while nothing ran here is taken off the list; what
-// was published otherwise stays.
+// was published otherwise stays, and what is as it was is not published anew.
 func TestShareAgain(t *testing.T) {
 	f := openFair(t)
 	ana := f.join("ana")
 	kept, gone := ana.file("public/kept", "kept"), ana.file("public/gone", "gone")
+	// So old that its hash is remembered.
+	old := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(kept, old, old); err != nil {
+		t.Fatal(err)
+	}
 	ana.does("publish", "public")
 	ana.does("publish", gone, "--as", "by hand")
 	if err := os.Remove(gone); err != nil {
@@ -95,12 +101,16 @@ func TestShareAgain(t *testing.T) {
 	}
 	share := ana.share("public", "--json")
 	share.waitFor(`{"unpublished":"public/gone"}`)
-	share.waitFor(`"name":"public/kept"`)
+	ana.file("public/new", "new") // is published after kept would be
+	share.waitFor(`"name":"public/new"`)
+	if out := share.output(); strings.Contains(out, `"name":"public/kept"`) {
+		t.Errorf("published anew: %s", out)
+	}
 	names := ""
 	for _, p := range lines[publishedLine](t, ana.does("ls", "--json")) {
 		names += p.Name + " "
 	}
-	if names != "by hand public/kept " {
+	if names != "public/new by hand public/kept " {
 		t.Errorf("listed are %q, of %s", names, kept)
 	}
 	share.stop()

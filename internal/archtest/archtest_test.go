@@ -92,12 +92,15 @@ var layers = [][]string{
 		"lonja/internal/node",
 	},
 	6: {
-		"lonja/internal/bench",
 		"lonja/internal/console",
 		"lonja/internal/localnet",
 	},
 	7: {
+		"lonja/internal/bench",
+	},
+	8: {
 		"lonja/cmd/lonja",
+		"lonja/tools/comparetransfer",
 	},
 }
 

@@ -27,6 +27,7 @@ var fileDoors = map[string]string{
 	"lonja/internal/console":               "looks at names, to complete them for the person at the keyboard",
 	"lonja/internal/localnet":              "makes the sample files of lonja up",
 	"lonja/internal/bench":                 "writes its reports and reads /proc",
+	"lonja/tools/comparetransfer":          "makes what it has programs bring over, and reads /proc",
 	"lonja/cmd/lonja":                      "reads the files that flags name, and keeps the history",
 }
 

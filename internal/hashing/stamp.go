@@ -31,11 +31,21 @@ func look(f *os.File) (Stamp, os.FileInfo, error) {
 	if err != nil {
 		return Stamp{}, nil, lonja.E(lonja.LocalFile, "look at", err)
 	}
-	sys, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || !info.Mode().IsRegular() {
+	s, ok := StampFrom(info)
+	if !ok {
 		return Stamp{}, nil, lonja.E(lonja.LocalFile, "look at "+lonja.Printable(f.Name()), errNotRegular)
 	}
-	return Stamp{uint64(sys.Dev), uint64(sys.Ino), info.Size(), info.ModTime().UnixNano()}, info, nil
+	return s, info, nil
+}
+
+// StampFrom returns the Stamp of the file that the system gave info about; not ok
+// for what is not a regular file.
+func StampFrom(info os.FileInfo) (s Stamp, ok bool) {
+	sys, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || !info.Mode().IsRegular() {
+		return s, false
+	}
+	return Stamp{uint64(sys.Dev), uint64(sys.Ino), info.Size(), info.ModTime().UnixNano()}, true
 }
 
 // settling is how long a file must have been left alone before it is hashed for

@@ -57,8 +57,9 @@ func (n *Network) Address() link.Address {
 }
 
 // NewNode returns a node with a key and a state of its own, named after who will
-// use it. It speaks the secure dialect. The caller closes it before the Network.
-func (n *Network) NewNode(name string) (*node.Node, error) {
+// use it, and changed in other ways if the caller wishes. It speaks the secure
+// dialect. The caller closes it before the Network.
+func (n *Network) NewNode(name string, change ...func(*node.Options)) (*node.Node, error) {
 	state := filepath.Join(n.opts.Dir, "state", name)
 	key, _, err := identity.File{Dir: state}.LoadOrMake()
 	if err != nil {
@@ -83,14 +84,18 @@ func (n *Network) NewNode(name string) (*node.Node, error) {
 		_ = trees.Close()
 		_ = hashes.Close()
 	}}, n.closed...)
-	return node.New(node.Options{
+	opts := node.Options{
 		Directory: client, DirectoryName: n.Directory.String(), StateDir: state,
 		Listen: net.JoinHostPort(loopback, "0"), Log: n.opts.Log,
 		Secure: &node.SecureOptions{
 			Directory: client, Key: key, Authority: proved.Load,
 			Pins: pins.UsersOf(n.Fingerprint), Hashes: hashes, Outboards: trees,
 		},
-	}), nil
+	}
+	for _, c := range change {
+		c(&opts)
+	}
+	return node.New(opts), nil
 }
 
 // proves returns how a node with that certificate knows the directory. What the

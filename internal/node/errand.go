@@ -5,12 +5,14 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io/fs"
 	"path"
 	"slices"
 	"sync"
 
 	"lonja"
 	"lonja/internal/authority"
+	"lonja/internal/hashing"
 	"lonja/internal/share"
 )
 
@@ -43,7 +45,11 @@ func (n *Node) Errand(user lonja.UserName) (*Errand, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Errand{dialect: d, user: user, files: files}, nil
+	e := &Errand{dialect: d, user: user, files: files}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.errand = e
+	return e, nil
 }
 
 // Offer publishes a file: it is signed, remembered, and listed. AlreadyPublished,
@@ -51,6 +57,26 @@ func (n *Node) Errand(user lonja.UserName) (*Errand, error) {
 // has that name.
 func (e *Errand) Offer(ctx context.Context, o Offer) (lonja.Listing, error) {
 	return e.dialect.offer(ctx, e.user, e.files, o)
+}
+
+// IsPublished reports whether a file is published already just as Offer would, as
+// far as that can be told without opening it and without asking anybody: info is
+// of the file now. The directory is told by each new session what it has lost.
+// What has an audience is never taken for published: the keys of those in it may
+// have changed.
+func (e *Errand) IsPublished(o Offer, info fs.FileInfo) bool {
+	stamp, regular := hashing.StampFrom(info)
+	if !regular || len(o.Audience) > 0 {
+		return false
+	}
+	id, known := e.dialect.Hashes.Get(stamp)
+	if !known || !e.files.OffersAs(o.Name, o.Path, info) {
+		return false
+	}
+	before, there := e.files.Listing(o.Name)
+	return there && before.Proof.Key == e.dialect.Key.PublicKey() && saysTheSame(before, lonja.Listing{
+		Name: o.Name, Description: o.Description, Size: stamp.Size, Proof: &lonja.Proof{File: id},
+	})
 }
 
 // Withdraw publishes no more what a person calls typed: all names of the file at

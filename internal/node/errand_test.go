@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"lonja"
 	"lonja/internal/apiclient"
@@ -112,6 +113,61 @@ func (m *machine) node(as func(SecureDirectory) SecureDirectory) *Node {
 	})
 	m.Cleanup(n.Close)
 	return n
+}
+
+// TestIsPublished: what is exactly as it was published, and nothing else.
+func TestIsPublished(t *testing.T) {
+	ana := openHamlet(t).machine("ana")
+	e := ana.errand(honest)
+	if err := e.dialect.register(t.Context(), "ana"); err != nil {
+		t.Fatal(err)
+	}
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "poem.txt")
+	write := func(content string, age time.Duration) os.FileInfo {
+		t.Helper()
+		at := time.Now().Add(-age)
+		if err := errors.Join(os.WriteFile(path, []byte(content), 0o600), os.Chtimes(path, at, at)); err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Lstat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info
+	}
+	info := write("a poem", time.Hour)
+	offer := Offer{Path: path, Name: "poem.txt", Description: "by Shelley"}
+	if e.IsPublished(offer, info) {
+		t.Error("it was not published yet")
+	}
+	if _, err := e.Offer(t.Context(), offer); err != nil {
+		t.Fatal(err)
+	}
+	if !e.IsPublished(offer, info) {
+		t.Error("it is published")
+	}
+	for what, other := range map[string]func(*Offer){
+		"another description": func(o *Offer) { o.Description = "by Byron" },
+		"an audience":         func(o *Offer) { o.Audience = []lonja.UserName{"luis"} },
+		"another name":        func(o *Offer) { o.Name = "ode.txt" },
+		"another path":        func(o *Offer) { o.Path = filepath.Join(dir, "ode.txt") },
+	} {
+		o := offer
+		if other(&o); e.IsPublished(o, info) {
+			t.Errorf("with %s it is not published", what)
+		}
+	}
+	if e.IsPublished(offer, write("a song", time.Minute)) {
+		t.Error("it has another content now")
+	}
+	info = write("a poem", time.Hour)
+	if _, err := e.Withdraw(t.Context(), "poem.txt"); err != nil || e.IsPublished(offer, info) {
+		t.Errorf("it was taken back (%v)", err)
+	}
 }
 
 func honest(d SecureDirectory) SecureDirectory { return d }

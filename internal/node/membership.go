@@ -143,8 +143,12 @@ func (m *membership) begin(lost func()) (stop func()) {
 	files := fileserver.New(fileserver.Options{Files: guarded{m}, Who: m.who, Changed: m.changed, Log: m.opts.Log})
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return sorter.Run(ctx) })
+	secure := net.Listener(sorter.Secure)
+	if m.opts.Through != nil {
+		secure = m.opts.Through(secure)
+	}
 	group.Go(func() error {
-		return files.Serve(ctx, tls.NewListener(sorter.Secure, authority.PeerServerConfig(m.peers())))
+		return files.Serve(ctx, tls.NewListener(secure, authority.PeerServerConfig(m.peers())))
 	})
 	if m.speaksClassic() {
 		uploads := upload.New(upload.Options{Files: m.files, SendSize: m.opts.SendSize, Log: m.opts.Log})

@@ -202,6 +202,13 @@ func (s *Set) Listing(name lonja.FileName) (lonja.Listing, bool) {
 	return i.content.listing, true
 }
 
+// OffersAs reports whether the file at path is what is offered under name, and
+// would still be served as that: info is of the file now.
+func (s *Set) OffersAs(name lonja.FileName, path string, info fs.FileInfo) bool {
+	i, there := s.item(name)
+	return there && i.content != nil && i.path() == path && i.content.is(info)
+}
+
 // PathOf returns where the file is that is published under name, and whether
 // one is.
 func (s *Set) PathOf(name lonja.FileName) (string, bool) {
