@@ -85,6 +85,9 @@ func (d *secureDialect) fetchSized(ctx context.Context, as asking, holders []lon
 	for _, h := range holders {
 		s.Join(d.swarmHolder(as, h, f))
 	}
+	if f.started != nil {
+		f.started(s)
+	}
 	looking, stop := context.WithCancel(ctx)
 	looked := make(chan struct{})
 	go func() {
