@@ -154,8 +154,8 @@ func (l *List) Find(typed string) (Download, error) {
 
 // Add queues a download. One of the same content to the same target is taken up
 // instead of adding another one, and keeps its id, and its priority unless d has
-// one. The error is of kind Conflict if that target is being fetched already or is
-// that of another content, and Limited if there are too many.
+// one. The error is of kind Conflict if that target is being fetched already, or another
+// content is to go there of which something is here or wanted, and Limited if there are too many.
 func (l *List) Add(d Download) (added Download, err error) {
 	err = l.locked(func() error {
 		d.State = Queued
@@ -181,14 +181,14 @@ func (l *List) add(d Download) (Download, error) {
 			continue
 		case other.State == Running:
 			return d, conflict(other, "is being fetched already, as download %s: \"lonja why %[2]s\" says how it goes")
-		case other.State != Done && other.File != d.File:
+		case other.File != d.File && !replaceable(other):
 			return d, conflict(other, "is where another content goes, with download %s: \"lonja cancel %[2]s\" drops that one")
 		}
 		d.ID, d.Added = other.ID, other.Added
 		if d.Priority == 0 {
 			d.Priority = other.Priority
 		}
-		if other.State != Done {
+		if other.State != Done && other.File == d.File {
 			d.Received = other.Received
 		}
 		return d, nil
@@ -200,6 +200,12 @@ func (l *List) add(d Download) (Download, error) {
 		return slices.ContainsFunc(all, func(o Download) bool { return strings.HasPrefix(o.ID, prefix) })
 	})
 	return d, nil
+}
+
+// replaceable reports whether another content may take the place of a download:
+// nothing is lost with it.
+func replaceable(d Download) bool {
+	return d.State == Done || d.State == Failed && !unfinished.Exists(d.Target)
 }
 
 func conflict(d Download, format string) error {

@@ -55,7 +55,7 @@ func (m *model) drawn(t *rapid.T) Download {
 func (m *model) takes(d Download) (*modelled, bool) {
 	for _, o := range m.all {
 		if o.Target == d.Target {
-			return o, o.State != Running && (o.State == Done || o.File == d.File)
+			return o, o.State != Running && (o.is(Done) || o.File == d.File || o.is(Failed) && !o.parts)
 		}
 	}
 	return nil, true

@@ -42,7 +42,7 @@ type Holder struct {
 	Key    string    `json:"key"`               // the fingerprint of its node's key
 	At     string    `json:"at,omitempty"`      // the address at which it was reached
 	Way    string    `json:"way,omitempty"`     // what kind of address that is
-	Conns  int       `json:"connections"`       //
+	Conns  int       `json:"connections"`       // on which it has answered
 	Trip   float64   `json:"trip_ms,omitempty"` // from a question to the beginning of its answer
 	Speed  int64     `json:"speed"`             // bytes per second, in the last seconds
 	Bytes  int64     `json:"bytes"`             // that came from it and count

@@ -13,7 +13,8 @@ type HolderState struct {
 	User   lonja.UserName
 	Key    lonja.PublicKey
 	At     string        // the address that it was reached at last, "" before the first time
-	Conns  int           // connections that are there now
+	Conns  int           // connections that are there now, or being made
+	Has    bool          // it has told what it has, over a connection that is there
 	Bytes  int64         // that came from it and count
 	Pieces int64         // likewise
 	Speed  int64         // bytes per second that came in the last seconds, whether they count or not
@@ -31,7 +32,7 @@ func (s *Swarm) Holders() []HolderState {
 	now := time.Since(s.began)
 	for _, h := range s.holders {
 		state := h.state
-		state.Speed = h.meter.rate(now)
+		state.Speed, state.Has = h.meter.rate(now), h.joined
 		all = append(all, state)
 	}
 	slices.SortFunc(all, func(a, b HolderState) int {
