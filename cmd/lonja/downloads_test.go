@@ -74,13 +74,28 @@ func (p *process) waitEvent(what string, is func(event) bool) (found event) {
 	return found
 }
 
-// begun fetches with a holder that freezes when some pieces have come.
+// begun fetches with a holder that freezes when some pieces have come, and not all: on
+// a busy machine that may take more than one try.
 func (v *visitor) begun(name string, holder *process, args ...string) (get *process, id string) {
 	v.Helper()
-	get = v.start(append([]string{"get", name, "--json", "--progress", "1ms"}, args...)...)
-	e := get.waitEvent("some pieces", func(e event) bool { return e.Event == eventProgress && *e.Pieces > 0 })
-	holder.freeze()
-	return get, e.Download
+	for range 5 {
+		get = v.start(append([]string{"get", name, "--json", "--progress", "1ms"}, args...)...)
+		e := get.waitEvent("some pieces", func(e event) bool { return e.Event == eventProgress && *e.Pieces > 0 || e.Event == eventDone })
+		holder.freeze()
+		if d := v.listed()[name]; d.State == string(downloads.Running) && d.Received < d.Size {
+			return get, e.Download
+		}
+		holder.thaw()
+		if status := get.wait(); status != 0 {
+			v.Fatalf("got status %d", status)
+		}
+		v.does("downloads", "clear")
+		if err := os.Remove(filepath.Join(v.home, name)); err != nil {
+			v.Fatal(err)
+		}
+	}
+	v.Fatalf("%s always came at once", name)
+	return nil, ""
 }
 
 // asked repeats a question until its answer is content.
