@@ -30,6 +30,7 @@ func (p *process) written() (n int64) {
 // TestDownloadKilled: who fetches is killed; the list says so, and whoever goes on
 // asks only for what is missing: as the holder's process counts it.
 func TestDownloadKilled(t *testing.T) {
+	t.Parallel() // it waits for a speed to sink
 	f := openFair(t)
 	ana, luis := f.join("ana"), f.join("luis")
 	holder := ana.console()

@@ -97,6 +97,7 @@ func (l *liar) serve(t *testing.T, at, certificate string) {
 
 // TestWhy: of who lies and of who is stuck, it is said that they do, and are.
 func TestWhy(t *testing.T) {
+	t.Parallel() // it waits for a speed to sink
 	f := openFair(t)
 	ana, eve, luis := f.join("ana"), f.join("eve"), f.join("luis")
 	holder := ana.console()
