@@ -212,7 +212,11 @@ func ask(dir string, w word) (a answer, err error) {
 		return a, failed("ask the process that fetches it", err)
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(stopsFor + questionFor))
+	patience := questionFor
+	if w != wordStatus {
+		patience += stopsFor
+	}
+	_ = conn.SetDeadline(time.Now().Add(patience))
 	q, err := json.Marshal(question{w})
 	if err == nil {
 		_, err = conn.Write(append(q, '\n'))
