@@ -46,6 +46,7 @@ type event struct {
 	Of       int64            `json:"of"`
 	Holder   downloads.Holder `json:"holder"`
 	From     []string         `json:"from"`
+	Waits    string           `json:"waits"`
 	Error    string           `json:"error"`
 	Kind     string           `json:"kind"`
 }
@@ -331,6 +332,29 @@ func TestDownloadFails(t *testing.T) {
 	luis.holds("other.txt", "is there by now")
 }
 
+// TestKeepTrying: who is told so waits for holders that are gone, and goes on with what
+// is there once one is back.
+func TestKeepTrying(t *testing.T) {
+	t.Parallel() // it waits for holders to be given up
+	f := openFair(t)
+	ana, luis := f.join("ana"), f.join("luis")
+	holder := ana.console()
+	ana.does("publish", ana.large("film.mkv", 96))
+	get, id := luis.begun("film.mkv", holder, "--keep-trying")
+	holder.signal(syscall.SIGKILL)
+	holder.wait()
+	waits := get.waitEvent("that it waits", func(e event) bool { return e.Waits != "" })
+	if !strings.Contains(waits.Waits, "tried again in 5s") || *waits.Received == 0 {
+		t.Errorf("got %+v", waits)
+	}
+	luis.asked("that it waits", func(out string) bool { return strings.Contains(out, "waits: tried again in ") }, "why", id)
+	ana.console()
+	if status := get.wait(); status != 0 {
+		t.Errorf("got status %d", status)
+	}
+	luis.wantDownload("film.mkv", downloads.Done)
+}
+
 // TestDownloadsComplete: the shell proposes what is on the list.
 func TestDownloadsComplete(t *testing.T) {
 	f := openFair(t)
@@ -347,4 +371,20 @@ func TestDownloadsComplete(t *testing.T) {
 	if got := luis.proposals("why", id, ""); got != "" {
 		t.Errorf("got %q", got)
 	}
+}
+
+// TestGetOnTerminal: a person sees how far it is, and is told when it is there.
+func TestGetOnTerminal(t *testing.T) {
+	f := openFair(t)
+	ana, luis := f.join("ana"), f.join("luis")
+	holder := ana.console()
+	ana.does("publish", ana.large("film.mkv", 8))
+	if err := os.Symlink(filepath.Join(luis.home, ".local", "state"), filepath.Join(luis.home, "state")); err != nil {
+		t.Fatal(err)
+	}
+	holder.freeze()
+	term := openTerminal(t, luis.home, "get", "film.mkv", "-s", luis.at)
+	term.waitFor("film.mkv", "/ 8.0 MiB", "0 B/s, 0 holders, piece 0 of 8")
+	holder.thaw()
+	term.waitFor("film.mkv: 8388608 bytes from ana")
 }
