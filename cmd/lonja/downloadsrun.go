@@ -204,7 +204,7 @@ func workOff(n *node.Node, o workOptions) (stop func()) {
 		defer close(done)
 		_ = downloadsBelow(o.state).Work(ctx, downloads.WorkOptions{ // no error while it is not for UntilEmpty
 			Most: o.most, Log: o.log,
-			Mine:  func(d downloads.Download) bool { return d.Site == o.site && d.User == n.User() },
+			Mine:  func(d downloads.Download) bool { return n.Serving() && d.Site == o.site && d.User == n.User() },
 			Fetch: func(r *downloads.Active) (int64, error) { return fetchListed(r, n, o.sayer) },
 			Ended: o.sayer.ended,
 		})
