@@ -104,7 +104,11 @@ func (s *station) fetch(r *Active) (int64, error) {
 		s.now--
 		s.mu.Unlock()
 	}()
-	s.began <- r
+	select {
+	case s.began <- r:
+	case <-r.Context().Done(): // it was begun as all ended
+		return 1, lonja.E(lonja.Canceled, "fetch", r.Context().Err())
+	}
 	select {
 	case err := <-s.ends[filepath.Base(r.Target)]:
 		return 1, err

@@ -45,7 +45,7 @@ func (l *List) Work(ctx context.Context, o WorkOptions) error {
 	defer w.fetching.Wait()
 	look := time.NewTicker(o.Look)
 	defer look.Stop()
-	for {
+	for ctx.Err() == nil {
 		left, err := w.look(ctx)
 		switch {
 		case err != nil && o.UntilEmpty:
@@ -57,12 +57,12 @@ func (l *List) Work(ctx context.Context, o WorkOptions) error {
 		}
 		select {
 		case <-ctx.Done():
-			return nil
 		case <-w.ended:
 			w.busy--
 		case <-look.C:
 		}
 	}
+	return nil
 }
 
 type worker struct {
