@@ -33,6 +33,7 @@ type clientOptions struct {
 	partial   string
 	datetime  string
 	sendSize  bool
+	fetches   int // downloads at once
 }
 
 // classicOnly is the --classic of a client that speaks nothing else.
@@ -49,6 +50,7 @@ func (o *clientOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.datetime, "datetime", envOr(datetimeVariable, datetime.DefaultURL),
 		"`URL` of the date-time service, with --classic; $"+datetimeVariable)
 	f.BoolVar(&o.sendSize, "send-size", false, "send a file's size before it to classic peers, as some want")
+	addDownloadsFlag(f, &o.fetches)
 	notSettings(f, "input-file")
 }
 
@@ -86,6 +88,9 @@ func (o *clientOptions) check() error {
 		return usagef("--port-mapping %s: it is on or off", o.mapping)
 	case o.partial != switchOn && o.partial != switchOff:
 		return usagef("--partial %s: it is on or off", o.partial)
+	}
+	if err := checkDownloads(o.fetches); err != nil {
+		return err
 	}
 	if o.listen == "" {
 		o.listen = ":" + strconv.Itoa(node.DefaultPort)
@@ -155,7 +160,9 @@ func (o *clientOptions) node(cmd *cobra.Command) (*node.Node, func(), error) {
 		},
 	})
 	stop := keepStatus(n, &statusFile{state: m.state, directory: m.name(), program: "client", log: m.log})
+	work := workOff(n, workOptions{state: m.state, site: m.name(), most: o.fetches, log: m.log, sayer: &outcomeSayer{log: m.log}})
 	return n, func() {
+		work()
 		stop()
 		n.Close()
 		m.close()

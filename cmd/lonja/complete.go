@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -41,6 +42,9 @@ func addCompletions(root *cobra.Command) {
 		panic(err) // there is no such flag
 	}
 	commandAt(root, "who").ValidArgsFunction = cobra.NoFileCompletions
+	for _, path := range []string{"pause", "resume", "cancel", "why", "downloads priority"} {
+		commandAt(root, path).ValidArgsFunction = firstOnly(listedDownloads)
+	}
 }
 
 // commandAt returns a command that is there.
@@ -186,4 +190,31 @@ func namesInReach(ctx context.Context, a *completer, begun string) (names []stri
 		names = append(names, f.Listing.Name.Base())
 	}
 	return names
+}
+
+// listedDownloads proposes the ids of the downloads on the list, each with its file.
+func listedDownloads(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+	nothing := cobra.ShellCompDirectiveNoFileComp
+	if err := applySettings(cmd, nil); err != nil {
+		return nil, nothing
+	}
+	state, err := cmd.Flags().GetString("state-dir")
+	if err != nil {
+		return nil, nothing
+	}
+	list, err := (&listOptions{stateDir: state}).list()
+	if err != nil {
+		return nil, nothing
+	}
+	all, err := list.All()
+	if err != nil {
+		return nil, nothing
+	}
+	var proposals []string
+	for _, d := range all {
+		if strings.HasPrefix(d.ID, typed) {
+			proposals = append(proposals, d.ID+"\t"+string(d.State)+" "+lonja.Printable(filepath.Base(d.Target)))
+		}
+	}
+	return proposals, nothing
 }

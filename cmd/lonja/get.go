@@ -12,16 +12,19 @@ import (
 	"github.com/spf13/cobra"
 
 	"lonja"
+	"lonja/internal/downloads"
 	"lonja/internal/link"
 	"lonja/internal/node"
-	"lonja/internal/telemetry"
 )
 
 type getOptions struct {
 	askOptions
-	output string
-	from   string
-	force  bool
+	showOptions
+	output     string
+	from       string
+	force      bool
+	background bool
+	priority   int
 }
 
 func newGetCommand() *cobra.Command {
@@ -34,19 +37,31 @@ func newGetCommand() *cobra.Command {
 checked against the id, piece by piece; when all is right the file appears. Until
 then it grows in a hidden directory beside it, and the same command goes on with it.
 
+It is on the list of "lonja downloads" from then on: another terminal can pause it,
+or ask why it is slow ("lonja why"). With --background it is only put there; your
+running "lonja share" or "lonja client" fetches it, or "lonja downloads run", and
+tries again until it is there.
+
+With --json, standard output has one event on a line each: started, progress,
+holder-joined, holder-left, holder-lied, paused, canceled, failed, done.
+
 If several contents go by that NAME, they are listed, and the exit status is 1: ask
 for one by its id, or with --from. Nothing is overwritten without --force.`,
 		Example: `  lonja get poem.txt
   lonja get poem.txt --from ana -o /tmp/
-  lonja get 9b1f...e0 -o poem.txt`,
+  lonja get 9b1f...e0 -o poem.txt
+  lonja get film.mkv --background --priority 5`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return runGet(cmd, opts, args[0]) },
 	}
-	opts.addFlags(cmd.Flags())
+	opts.askOptions.addFlags(cmd.Flags())
 	cmd.Flags().StringVarP(&opts.output, "output", "o", "", "put it in this `file`, or directory (default: its base name, here)")
 	cmd.Flags().StringVar(&opts.from, "from", "", "only from this `user`")
 	cmd.Flags().BoolVar(&opts.force, "force", false, "also in the place of a file that is there")
-	notSettings(cmd.Flags(), "output", "from", "force")
+	cmd.Flags().BoolVarP(&opts.background, "background", "b", false, "only put it on the list of downloads")
+	cmd.Flags().IntVar(&opts.priority, "priority", 0, "`number` that says which of the queued downloads come first: the higher ones")
+	opts.showOptions.addFlags(cmd.Flags())
+	notSettings(cmd.Flags(), "output", "from", "force", "background", "priority")
 	return cmd
 }
 
@@ -91,13 +106,21 @@ func (o *getOptions) target(name lonja.FileName) (string, error) {
 	return path, nil
 }
 
-// A gotten is what "lonja get" answers.
+// A gotten is a file that is there.
 type gotten struct {
 	File  string   `json:"file"`
 	Name  string   `json:"name"`
 	From  []string `json:"from"` // the users whom it came from, who sent most first; none for what was here
 	Path  string   `json:"path"`
 	Bytes int64    `json:"bytes"`
+}
+
+func gottenOf(fetched node.Fetched, path string) gotten {
+	from := make([]string, len(fetched.From))
+	for i, user := range fetched.From {
+		from[i] = string(user)
+	}
+	return gotten{fetched.ID.String(), string(fetched.Name), from, path, fetched.Bytes}
 }
 
 func runGet(cmd *cobra.Command, opts getOptions, text string) error {
@@ -126,35 +149,61 @@ func runGet(cmd *cobra.Command, opts getOptions, text string) error {
 		if err != nil {
 			return err
 		}
-		return a.get(cmd, node.Fetching{
-			Wanted: asked, Choice: choices[0], From: lonja.UserName(opts.from), Local: path, Force: opts.force,
-		}, opts.json)
+		return opts.fetch(cmd, a, path, choices[0])
 	})
 }
 
-func (a *asker) get(cmd *cobra.Command, f node.Fetching, asJSON bool) error {
-	done := func() {}
-	if telemetry.IsTerminal(os.Stderr) {
-		f.Progress, done = telemetry.NewSizedBar(os.Stderr, lonja.Printable(filepath.Base(f.Local)), f.Choice.Holders[0].Size)
-	}
-	fetched, err := a.errand.Fetch(cmd.Context(), f)
-	done()
+// fetch fetches a content to path, or has it fetched.
+func (o *getOptions) fetch(cmd *cobra.Command, a *asker, path string, choice node.Choice) error {
+	d, err := o.download(a, path, choice)
 	if err != nil {
 		return err
 	}
-	for _, liar := range fetched.Liars {
-		fmt.Fprintf(cmd.ErrOrStderr(), "lonja: %s sent something else than the file, which was fetched from others\n", lonja.Printable(string(liar)))
+	if o.background {
+		return a.queue(cmd, d, o.json)
 	}
-	from := make([]string, len(fetched.From))
-	for i, user := range fetched.From {
-		from[i] = string(user)
+	f := &foreground{asker: a, showOptions: o.showOptions, cmd: cmd, path: path, json: o.json}
+	if !d.File.IsZero() { // else it will not be fetched, and the error says why
+		if f.active, err = a.begin(cmd.Context(), d); err != nil {
+			return err
+		}
 	}
-	got := gotten{fetched.ID.String(), string(fetched.Name), from, f.Local, fetched.Bytes}
-	if asJSON {
-		return writeJSONLine(cmd.OutOrStdout(), got)
+	return f.fetchNow(d, &choice)
+}
+
+// download is what the list has of what is fetched.
+func (o *getOptions) download(a *asker, path string, choice node.Choice) (d downloads.Download, err error) {
+	first := choice.Holders[0]
+	d = downloads.Download{
+		File: choice.ID, Name: first.Name, Size: max(0, first.Size), Directory: a.addressList(), Site: a.name(), User: a.user,
+		From: lonja.UserName(o.from), Force: o.force, Priority: o.priority,
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "%s: %d bytes from %s\n", lonja.Printable(f.Local), got.Bytes, lonja.Printable(strings.Join(from, ", ")))
-	return nil
+	d.Target, err = filepath.Abs(path)
+	return d, err
+}
+
+// queue puts a download on the list, for another process.
+func (a *asker) queue(cmd *cobra.Command, d downloads.Download, asJSON bool) error {
+	if d.File.IsZero() {
+		return errors.New("what is published in the classic protocol has no id by which it could be fetched later: fetch it with \"lonja client --classic\"")
+	}
+	d, err := downloadsBelow(a.state).Add(d)
+	if err != nil {
+		return err
+	}
+	if err := (&listOptions{json: asJSON}).said(cmd, d, "queued"); err != nil {
+		return err
+	}
+	return sayWhoFetches(cmd, a.state, d)
+}
+
+// sayWhoFetches says what to do where nobody is there to fetch what is queued.
+func sayWhoFetches(cmd *cobra.Command, state string, d downloads.Download) error {
+	running, err := readStatus(state, statusName(d.Site, d.User))
+	if err == nil && running == nil {
+		fmt.Fprintln(cmd.ErrOrStderr(), "lonja: no node of yours runs here: \"lonja share\", \"lonja client\" or \"lonja downloads run\" will fetch it")
+	}
+	return err
 }
 
 // A choice is one of several contents of a name.

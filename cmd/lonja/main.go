@@ -82,7 +82,7 @@ Start with "lonja up": everything on this machine, for a first look.
 	root.AddCommand(newServerCommand(), newClientCommand(), newFindCommand(), newUpCommand(),
 		newLoggerCommand(), newDatetimeCommand(), newBenchCommand(), newAdminCommand(), newConfigCommand(), newManCommand(),
 		newIDCommand(), newTrustCommand(),
-		newRegisterCommand(), newUnregisterCommand(), newPublishCommand(), newUnpublishCommand(), newLsCommand(), newGetCommand(), newWhoCommand(), newShareCommand(), newEventsCommand())
+		newRegisterCommand(), newUnregisterCommand(), newPublishCommand(), newUnpublishCommand(), newLsCommand(), newGetCommand(), newDownloadsCommand(), newPauseCommand(), newResumeCommand(), newCancelCommand(), newWhyCommand(), newWhoCommand(), newShareCommand(), newEventsCommand())
 	completeHelp(root.Commands())
 	addCompletions(root)
 	return root

@@ -99,6 +99,16 @@ func (o *memberOptions) site() (site, error) {
 	return p, nil
 }
 
+// addressList is what --server takes for the same directory. The fingerprint is
+// pinned, and an invitation is nobody's business any more.
+func (p site) addressList() string {
+	all := make([]string, len(p.addresses))
+	for i, a := range p.addresses {
+		all[i] = a.String()
+	}
+	return strings.Join(all, ",")
+}
+
 // A member is this machine as a directory knows it: a key, a connection that is
 // made when it is needed, and what is trusted.
 type member struct {
@@ -148,11 +158,7 @@ func (o *memberOptions) open(cmd *cobra.Command) (*member, error) {
 	if err != nil {
 		return nil, err
 	}
-	addresses := make([]string, len(where.addresses))
-	for i, a := range where.addresses {
-		addresses[i] = a.String()
-	}
-	m.client = apiclient.New(apiclient.Options{Addresses: addresses, TLS: config, Log: m.log})
+	m.client = apiclient.New(apiclient.Options{Addresses: strings.Split(where.addressList(), ","), TLS: config, Log: m.log})
 	return m, nil
 }
 

@@ -86,7 +86,7 @@ func TestPublishAndGet(t *testing.T) {
 	luis.file("poem.txt", "other")
 	luis.does("get", "poem.txt", "--force", "--from", "ana")
 	luis.holds("poem.txt", "I met a traveller")
-	g := lines[gotten](t, luis.does("get", p.File, "-o", "by-id", "--json"))[0]
+	g := lastOf(lines[gotten](t, luis.does("get", p.File, "-o", "by-id", "--json")))
 	if want := (gotten{p.File, "poem.txt", []string{"ana"}, "by-id", 17}); !reflect.DeepEqual(g, want) {
 		t.Errorf("got %+v", g)
 	}

@@ -29,6 +29,7 @@ type nodeOptions struct {
 	listen  string
 	mapping string
 	classic string
+	fetches int // downloads at once
 }
 
 // defaultRescan is how often it is looked for changes that nobody told of.
@@ -45,7 +46,8 @@ comes, changes and goes in DIR is published and taken off the list meanwhile; a 
 that is being written is waited for. Hidden and unfinished files are left out, and
 symbolic links not followed.
 
-It says where it can be reached; "lonja who --me" says why.
+It says where it can be reached; "lonja who --me" says why. Meanwhile it fetches what
+"lonja get --background" has queued, and what was interrupted.
 
 Of two programs with one key, on a copy of this machine, say, the one that was
 started last is connected. The other ends with exit status 3.`,
@@ -62,6 +64,7 @@ started last is connected. The other ends with exit status 3.`,
 	f.StringVar(&opts.listen, "listen", "", "`address` on which files are served (default :4445 or the next free port)")
 	f.StringVar(&opts.mapping, "port-mapping", switchOn, "`on`: have the router lead to that port; off: leave the router alone")
 	f.StringVar(&opts.classic, "classic", switchOn, "`on`: serve classic peers too, unencrypted, where the directory does; off: TLS only")
+	addDownloadsFlag(f, &opts.fetches)
 	f.DurationVar(&opts.rescan, "rescan", defaultRescan, "how often it is looked for changes that the system did not tell of")
 	notSettings(f, "description", "to", "as")
 	return cmd
@@ -81,6 +84,9 @@ func (o *shareOptions) check(cmd *cobra.Command) error {
 	o.listen = cmp.Or(o.listen, ":"+strconv.Itoa(node.DefaultPort))
 	if err := checkListen(o.listen); err != nil {
 		return usagef("--listen %s: %w", o.listen, err)
+	}
+	if err := checkDownloads(o.fetches); err != nil {
+		return err
 	}
 	return o.checkAudience(cmd)
 }
@@ -122,6 +128,9 @@ func runShare(cmd *cobra.Command, opts shareOptions, named string) error {
 		if err := a.sayServing(cmd, dir, opts.json); err != nil {
 			return err
 		}
+		defer workOff(a.node, workOptions{
+			state: a.state, site: a.name(), most: opts.fetches, log: a.log, sayer: &outcomeSayer{cmd: cmd, json: opts.json},
+		})()
 		base, err := filepath.Abs(named)
 		if err != nil {
 			return err

@@ -61,6 +61,7 @@ var layers = [][]string{
 	},
 	3: {
 		"lonja/internal/authority",
+		"lonja/internal/downloads",
 		"lonja/internal/fileclient",
 		"lonja/internal/identity",
 		"lonja/internal/memstore",

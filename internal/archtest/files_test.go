@@ -16,6 +16,7 @@ var fileDoors = map[string]string{
 	"lonja/internal/share":                 "opens published files to serve them",
 	"lonja/internal/partial":               "receives files",
 	"lonja/internal/unfinished":            "receives large files, and goes on with them after a crash",
+	"lonja/internal/downloads":             "keeps the list of downloads, below the directory that it is given",
 	"lonja/internal/hashing":               "keeps the cache of hashes; what it hashes is handed in, open",
 	"lonja/internal/outboards":             "keeps the hashes of files' pieces; what it hashes is handed in, open",
 	"lonja/internal/tlstest":               "writes the certificates of tests, for programs that are not ours",

@@ -14,6 +14,7 @@ import (
 	"lonja/internal/authority"
 	"lonja/internal/hashing"
 	"lonja/internal/share"
+	"lonja/internal/swarm"
 )
 
 // An Errand is what a member does who need not be connected: it begins no
@@ -153,6 +154,9 @@ type Fetching struct {
 	Local    string         // a path of this machine
 	Force    bool           // also in the place of another file
 	Progress func(int64)    // is told the bytes that are here, earlier ones too; or nil
+	// Started, if not nil, is told the swarm that fetches before it runs, to ask it
+	// how it goes; once more for each size that holders have signed.
+	Started func(*swarm.Swarm)
 }
 
 // Fetch fetches a content from all its holders at once. What has come is kept if it
@@ -165,7 +169,7 @@ func (e *Errand) Fetch(ctx context.Context, f Fetching) (Fetched, error) {
 		return Fetched{}, err
 	}
 	return e.dialect.fetchFromAll(ctx, asking{e.user, e.peers(ctx)}, f.Choice.Holders, fetch{
-		remote: askedFor(f.Wanted), local: f.Local, progress: f.Progress, force: f.Force, from: f.From,
+		remote: askedFor(f.Wanted), local: f.Local, progress: f.Progress, force: f.Force, from: f.From, started: f.Started,
 	})
 }
 

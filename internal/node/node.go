@@ -20,6 +20,7 @@ import (
 
 	"lonja"
 	"lonja/internal/share"
+	"lonja/internal/swarm"
 )
 
 // Options is what a Node works with. Directory and DirectoryName must be set.
@@ -68,6 +69,8 @@ type fetch struct {
 	// What only fetching from all heeds:
 	force bool           // also in the place of another file
 	from  lonja.UserName // from this user only; or empty
+	// started is told of each swarm before it runs; or nil.
+	started func(*swarm.Swarm)
 }
 
 // A Node has at most one connected user. Its methods may be called from any

@@ -82,6 +82,9 @@ func (d *secureDialect) fetchSized(ctx context.Context, as asking, holders []lon
 	}
 	look := &lookout{secureDialect: d, swarm: s, as: as, f: f, id: got.ID, size: got.Bytes, known: holders, audience: newAudience(holders)}
 	defer d.give(got.ID, s, look.audience)()
+	if f.started != nil {
+		f.started(s)
+	}
 	looking, stop := context.WithCancel(ctx)
 	looked := make(chan struct{})
 	go func() {

@@ -237,6 +237,7 @@ func (c *conn) receive(ctx context.Context, body io.Reader, piece int64) (err er
 		_, _ = c.hasher.Write(content[come : come+int64(n)]) // no more than a piece
 		come += int64(n)
 		c.opts.Progress(c.received.Add(int64(n)))
+		c.gauge(int64(n))
 		if err != nil {
 			return fileclient.Broken(ctx, fmt.Errorf("in piece %d: %w", piece, err))
 		}
@@ -249,6 +250,13 @@ func (c *conn) receive(ctx context.Context, body io.Reader, piece int64) (err er
 	}
 	c.done(piece, come)
 	return nil
+}
+
+// gauge counts what came for the speeds.
+func (c *conn) gauge(n int64) {
+	now := time.Since(c.began)
+	c.meter.add(n, now)
+	c.holder.meter.add(n, now)
 }
 
 // done has a piece count, and stops others that fetch it too.

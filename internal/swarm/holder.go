@@ -21,6 +21,7 @@ type holder struct {
 	swarm  *Swarm
 	number picker.Holder
 	leave  context.CancelFunc // nothing before it runs
+	meter  meter              // of what it sends
 
 	// The Swarm's mu guards the rest.
 	dial   func(ctx context.Context) (net.Conn, error)
@@ -111,8 +112,22 @@ func (h *holder) connect() *conn {
 	h.state.Conns++
 	h.state.Again = time.Time{}
 	c := &conn{holder: h, Swarm: s, number: picker.Conn(s.next)}
-	c.client = fileclient.New(s.content.ID, fileclient.Options{Dial: h.dial, Conns: 1, StallTimeout: s.opts.StallTimeout})
+	c.client = fileclient.New(s.content.ID, fileclient.Options{Dial: h.noting(h.dial), Conns: 1, StallTimeout: s.opts.StallTimeout})
 	return c
+}
+
+// noting has dial's connections tell where they lead.
+func (h *holder) noting(dial func(context.Context) (net.Conn, error)) func(context.Context) (net.Conn, error) {
+	return func(ctx context.Context) (net.Conn, error) {
+		conn, err := dial(ctx)
+		if err != nil {
+			return nil, err
+		}
+		h.swarm.mu.Lock()
+		defer h.swarm.mu.Unlock()
+		h.state.At = conn.RemoteAddr().String()
+		return conn, nil
+	}
 }
 
 // note keeps why a connection ended, and how many tries in vain that was; 0 if it

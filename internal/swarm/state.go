@@ -12,9 +12,12 @@ import (
 type HolderState struct {
 	User   lonja.UserName
 	Key    lonja.PublicKey
-	Conns  int           // connections that are there now
+	At     string        // the address that it was reached at last, "" before the first time
+	Conns  int           // connections that are there now, or being made
+	Has    bool          // it has told what it has, over a connection that is there
 	Bytes  int64         // that came from it and count
 	Pieces int64         // likewise
+	Speed  int64         // bytes per second that came in the last seconds, whether they count or not
 	Trip   time.Duration // the last time between a question and the beginning of its answer; 0 before the first
 	Err    error         // the last, nil if there was none since something came
 	Again  time.Time     // when it is tried again, if it is being left alone
@@ -28,11 +31,28 @@ func (s *Swarm) Holders() []HolderState {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all := make([]HolderState, 0, len(s.holders))
+	now := time.Since(s.began)
 	for _, h := range s.holders {
-		all = append(all, h.state)
+		state := h.state
+		state.Speed, state.Has = h.meter.rate(now), h.joined
+		all = append(all, state)
 	}
 	slices.SortFunc(all, func(a, b HolderState) int {
 		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.User, b.User))
 	})
 	return all
 }
+
+// Count returns how many pieces are good, and how many there are.
+func (s *Swarm) Count() (good, all int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all = s.layout.Pieces()
+	return all - s.picker.Missing(), all
+}
+
+// Speed returns how many bytes per second came in the last seconds, from all.
+func (s *Swarm) Speed() int64 { return s.meter.rate(time.Since(s.began)) }
+
+// Size returns the size of the content, in bytes.
+func (s *Swarm) Size() int64 { return s.content.Size }

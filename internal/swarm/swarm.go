@@ -86,6 +86,7 @@ type Swarm struct {
 	hashes   *hashes
 	began    time.Time
 	received atomic.Int64
+	meter    meter             // of what comes from all
 	counted  func(piece int64) // told of each piece that counts; for tests, and set before Run
 
 	mu      sync.Mutex // guards all below, and is not held while anything waits
