@@ -74,6 +74,9 @@ func (l *lookout) look(ctx context.Context) {
 		l.swarm.Join(l.partialHolder(h))
 		now = append(now, h)
 	}
+	if len(now) == 0 {
+		return // the directory may have begun anew; who is really gone, the swarm notices
+	}
 	for _, h := range l.known {
 		if !slices.ContainsFunc(now, sameNode(h)) {
 			l.swarm.Leave(h.User, h.Reach.Key)

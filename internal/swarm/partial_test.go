@@ -190,7 +190,7 @@ func TestStuckTogether(t *testing.T) {
 	w, c := newTown(t), newCorpus(t, 8*mib)
 	some := roaring.BitmapOf(0, 1, 2)
 	opts := impatient
-	opts.StallTimeout = 100 * time.Millisecond
+	opts.StallTimeout, opts.Tries = 2*time.Second, 1
 	s, finish := w.swarm(c, opts, w.peer(c, "ana", func(p *peer) { p.has = some }), w.peer(c, "eva", func(p *peer) { p.has = some }))
 	if err := finish(); lonja.KindOf(err) != lonja.NoHolder || !errors.Is(err, lonja.NoHolder) {
 		t.Errorf("got %v", err)
