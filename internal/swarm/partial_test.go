@@ -164,9 +164,11 @@ func TestHalvesMakeAWhole(t *testing.T) {
 			odd.Add(piece)
 		}
 	}
+	patient := impatient
+	patient.StallTimeout = time.Minute // the other one may be slow to begin
 	var all []*fetcher
 	for i, half := range []*roaring.Bitmap{even, odd} {
-		f := w.fetcher(c, lonja.UserName(rune('a'+i)), impatient, nil)
+		f := w.fetcher(c, lonja.UserName(rune('a'+i)), patient, nil)
 		source := w.peer(c, lonja.UserName(rune('x'+i)), func(p *peer) { p.has = half })
 		f.Join(source.Holder)
 		all = append(all, f)

@@ -229,13 +229,11 @@ func (s *Swarm) hopeless() error {
 		if err == nil {
 			err = lonja.E(lonja.NoHolder, "", errLacks)
 		}
+		if len(s.holders) == 1 {
+			return &lonja.Error{Kind: lonja.KindOf(err), Op: "fetch from", User: h.User, File: s.content.name(), Err: why(err)}
+		}
 		kinds = append(kinds, lonja.KindOf(err))
 		tried = append(tried, fmt.Sprintf("%s: %v", lonja.Printable(string(h.User)), why(err)))
-	}
-	if len(s.holders) == 1 {
-		for _, h := range s.holders {
-			return &lonja.Error{Kind: kinds[0], Op: "fetch from", User: h.User, File: s.content.name(), Err: why(h.state.Err)}
-		}
 	}
 	kind, text := lonja.Unavailable, "nobody has it who can be reached"
 	if kinds = slices.Compact(slices.Sorted(slices.Values(kinds))); len(kinds) == 1 {
