@@ -115,8 +115,9 @@ func newFuzzed(f *testing.F) *fuzzed {
 		{api.Method_METHOD_CONTENT, &api.ContentRequest{User: "ana", Owner: "ana", Limit: 1}},
 		{api.Method_METHOD_HOLDERS, &api.HoldersRequest{User: "ana", File: p.Proof.File[:]}},
 		{api.Method_METHOD_SEARCH, &api.SearchRequest{User: "ana", Query: api.FromQuery(query), Limit: 3}},
-		{api.Method_METHOD_WATCH, api.FromFilter(lonja.Member{User: "ana"}, &lonja.EventFilter{Presence: true, Matching: query, Holders: []lonja.FileID{{1}}})},
+		{api.Method_METHOD_WATCH, api.FromFilter(ana, &lonja.EventFilter{Presence: true, Matching: query, Holders: []lonja.FileID{{1}}})},
 		{api.Method_METHOD_CERTIFICATE, &api.CertificateRequest{User: "ana"}},
+		{api.Method_METHOD_FETCHING, &api.FetchingRequest{User: "ana", Files: [][]byte{p.Proof.File[:]}}},
 	}
 	if got, want := len(s.requests), len(methodNames()); got != want {
 		f.Fatalf("there are requests for %d of %d methods", got, want)

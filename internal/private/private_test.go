@@ -85,6 +85,9 @@ func TestOpenRights(t *testing.T) {
 		}
 		if d, err := private.Lock(path, private.Hidden); !errors.Is(err, lonja.LocalFile) {
 			t.Errorf("lock, directory %v: got %v, error %v", mode, d, err)
+			if err == nil {
+				_ = d.Close() // the next one would wait for it
+			}
 		}
 		if err := read(private.Fixed); (err != nil) != (mode&0o022 != 0) {
 			t.Errorf("directory %v: got error %v", mode, err)
