@@ -23,6 +23,7 @@ var layers = [][]string{
 		"lonja/internal/api",
 		"lonja/internal/classic",
 		"lonja/internal/fileapi",
+		"lonja/internal/folder",
 		"lonja/internal/index",
 		"lonja/internal/limits",
 		"lonja/internal/link",
