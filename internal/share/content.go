@@ -259,6 +259,14 @@ type signedEntry struct {
 	Modified    int64  `json:"modified"`
 
 	Known []knownEntry `json:"known,omitempty"`
+
+	Folder *folderEntry `json:"folder,omitempty"`
+}
+
+// A folderEntry is what is said of a folder.
+type folderEntry struct {
+	Files    int64 `json:"files"`
+	ListSize int64 `json:"list_size"`
 }
 
 // A knownEntry is one of the keys of those whom a content is for.
@@ -278,6 +286,9 @@ func (c *content) entry() *signedEntry {
 	}
 	for _, user := range p.Audience {
 		e.Audience = append(e.Audience, text(user))
+	}
+	if f := p.Folder; f != nil {
+		e.Folder = &folderEntry{f.Files, f.ListSize}
 	}
 	for _, m := range c.known {
 		e.Known = append(e.Known, knownEntry{text(m.User), m.Key.String()})
@@ -302,6 +313,9 @@ func (e *signedEntry) content(name lonja.FileName) (_ *content, ok bool) {
 	proof.Signature = lonja.Signature(signature)
 	for _, user := range e.Audience {
 		proof.Audience = append(proof.Audience, lonja.UserName(user))
+	}
+	if f := e.Folder; f != nil {
+		proof.Folder = &lonja.Folder{Files: f.Files, ListSize: f.ListSize}
 	}
 	c := &content{
 		listing:  lonja.Listing{Name: name, Description: lonja.Description(e.Description), Size: e.Size, Proof: proof},
