@@ -142,13 +142,13 @@ func (r *folderRun) inTheWay(others []string) error {
 
 // eachAtOnce calls do with 0 to n-1, some at once.
 func (r *folderRun) eachAtOnce(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
-	group, ctx := errgroup.WithContext(ctx)
+	group, running := errgroup.WithContext(ctx)
 	group.SetLimit(8)
 	for i := range n {
-		if ctx.Err() != nil {
+		if running.Err() != nil {
 			break
 		}
-		group.Go(func() error { return do(ctx, i) })
+		group.Go(func() error { return do(running, i) })
 	}
 	if err := group.Wait(); err != nil {
 		return err
@@ -196,7 +196,7 @@ func (r *folderRun) reuse(ctx context.Context) error {
 			missing[w.ID], sizes[w.Size] = w.first, true
 		}
 	}
-	if err := r.reuseLeft(missing); err != nil {
+	if err := errors.Join(r.makeEmpty(missing), r.reuseLeft(missing)); err != nil {
 		return err
 	}
 	if !r.target.IsFresh() {
@@ -205,6 +205,20 @@ func (r *folderRun) reuse(ctx context.Context) error {
 		}
 	}
 	return r.reusePublished(ctx, missing)
+}
+
+// makeEmpty makes the first file that has nothing in it.
+func (r *folderRun) makeEmpty(missing map[lonja.FileID]int32) error {
+	i, wanted := missing[tree.Sum(nil)]
+	if !wanted || r.wanted[i].Size != 0 {
+		return nil
+	}
+	if err := r.target.Put(r.wanted[i].item(), nil); err != nil {
+		return err
+	}
+	r.got.Copied++
+	r.arrived(&r.wanted[i])
+	return nil
 }
 
 func (r *folderRun) reuseLeft(missing map[lonja.FileID]int32) error {
