@@ -2,6 +2,7 @@ package folder_test
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
 	"io"
 	"os"
@@ -13,6 +14,7 @@ import (
 
 	"lonja"
 	"lonja/internal/folder"
+	"lonja/internal/tree"
 )
 
 // encode returns the list of entries.
@@ -254,4 +256,19 @@ func FuzzList(f *testing.F) {
 			t.Errorf("%x is read as %v, which is %x (%v)", b, entries, again, err)
 		}
 	})
+}
+
+// TestDocumented: docs/protocol.md shows a list; other programs are written from it.
+func TestDocumented(t *testing.T) {
+	list, err := encode(t, []folder.Entry{{Path: "a/b", Kind: folder.File, Size: 1, ID: tree.Sum([]byte("x"))}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := os.ReadFile("../../docs/protocol.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if shown := strings.ReplaceAll(string(doc), " ", ""); !strings.Contains(shown, hex.EncodeToString(list)) {
+		t.Errorf("the document does not have\n%x", list)
+	}
 }
