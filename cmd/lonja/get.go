@@ -71,8 +71,8 @@ that was interrupted, and completes one that is there.`,
 	cmd.Flags().BoolVarP(&opts.background, "background", "b", false, "only put it on the list of downloads")
 	cmd.Flags().IntVar(&opts.priority, "priority", 0, "`number` that says which of the queued downloads come first: the higher ones")
 	opts.showOptions.addFlags(cmd.Flags())
-	notSettings(cmd.Flags(), "output", "from", "force", "background", "priority", "include")
 	cmd.Flags().StringArrayVar(&opts.include, "include", nil, "of a folder, only files that this `pattern` matches; may be given again")
+	notSettings(cmd.Flags(), "output", "from", "force", "background", "priority", "include")
 	return cmd
 }
 
