@@ -116,6 +116,16 @@ type Proof struct {
 	Audience  []UserName
 	Key       PublicKey // the owner's, which signed
 	Signature Signature
+	// Folder is nil for a file. Otherwise File is the list of a folder, as package
+	// folder has it, and the size of the listing that of all files in it.
+	Folder *Folder
+}
+
+// A Folder is what the owner signs of a publication that is a folder, beside what
+// it signs of each. It is not changed once it is made.
+type Folder struct {
+	Files    int64 // in it, at any depth
+	ListSize int64 // of the list, in bytes
 }
 
 // A Publication is a listing and whose it is.

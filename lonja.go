@@ -80,6 +80,23 @@ type Listing struct {
 	Proof       *Proof // nil for what was published in the classic protocol; not changed once it is set
 }
 
+// Folder returns what is said of a folder, or nil for a file.
+func (l Listing) Folder() *Folder {
+	if l.Proof == nil {
+		return nil
+	}
+	return l.Proof.Folder
+}
+
+// ContentSize returns the size of the content that the Proof names, in bytes: of a
+// folder, that is its list. UnknownSize if it is unknown.
+func (l Listing) ContentSize() int64 {
+	if f := l.Folder(); f != nil {
+		return f.ListSize
+	}
+	return l.Size
+}
+
 // A Holder is a peer that has a file, and the name under which it has it.
 // User is empty where the dialect does not tell it (classic does not).
 type Holder struct {

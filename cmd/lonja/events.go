@@ -167,6 +167,8 @@ type eventLine struct {
 	Name    string   `json:"name,omitempty"`
 	Size    *int64   `json:"size,omitempty"`
 	File    string   `json:"file,omitempty"`
+	Kind    string   `json:"kind,omitempty"`
+	Files   *int64   `json:"files,omitempty"`
 	Dialect string   `json:"dialect,omitempty"`
 	Ways    []string `json:"ways,omitempty"`
 	Key     string   `json:"key,omitempty"`
@@ -203,6 +205,7 @@ func (l *eventLine) setPeer(p lonja.Peer) {
 func (l *eventLine) setListing(listing lonja.Listing) {
 	l.Name, l.Dialect = string(listing.Name), dialectOf(listing)
 	l.NameBytes = notText(l.Name)
+	l.Kind, l.Files = kindOf(listing)
 	if listing.Size >= 0 {
 		l.Size = &listing.Size
 	}

@@ -246,7 +246,7 @@ func (f *follower) forget(ctx context.Context, file string) {
 func (f *follower) forgetGone(ctx context.Context) {
 	for _, l := range f.errand.Published() {
 		file, ours := f.ours(l.Name)
-		if !ours {
+		if !ours || l.Folder() != nil {
 			continue
 		}
 		if info, err := os.Lstat(file); errors.Is(err, fs.ErrNotExist) || err == nil && !info.Mode().IsRegular() {

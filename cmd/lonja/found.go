@@ -91,6 +91,8 @@ type foundLine struct {
 
 	Dialect string `json:"dialect,omitempty"`
 	File    string `json:"file,omitempty"` // BLAKE3 of the content; absent for classic
+	Kind    string `json:"kind,omitempty"`
+	Files   *int64 `json:"files,omitempty"` // in a folder; absent for a file
 
 	// Where those above cannot say them; see notText.
 	BaseBytes        []byte `json:"base_bytes,omitempty"`
@@ -113,6 +115,7 @@ func (w *foundWriter) jsonLines(found []lonja.Found) string {
 		}
 		if w.marks {
 			line.Dialect = dialectOf(f.Listing)
+			line.Kind, line.Files = kindOf(f.Listing)
 		}
 		if p := f.Listing.Proof; w.marks && p != nil {
 			line.File = p.File.String()

@@ -13,6 +13,7 @@ import (
 
 	"lonja"
 	"lonja/internal/downloads"
+	"lonja/internal/incoming"
 	"lonja/internal/link"
 	"lonja/internal/node"
 )
@@ -25,13 +26,15 @@ type getOptions struct {
 	force      bool
 	background bool
 	priority   int
+
+	include []string // of a folder
 }
 
 func newGetCommand() *cobra.Command {
 	var opts getOptions
 	cmd := &cobra.Command{
 		Use:   "get NAME|ID|LINK",
-		Short: "fetch a file from who has it",
+		Short: "fetch a file or a folder from who has it",
 		Long: `Fetches a file straight from the machines of those who have it, from all at once: by its name, by its id (which
 "b3sum" prints), or by the lonja:// link that "lonja publish" shows. What comes is
 checked against the id, piece by piece; when all is right the file appears. Until
@@ -46,11 +49,18 @@ With --json, standard output has one event on a line each: started, progress,
 holder-joined, holder-left, holder-lied, paused, canceled, failed, done.
 
 If several contents go by that NAME, they are listed, and the exit status is 1: ask
-for one by its id, or with --from. Nothing is overwritten without --force.`,
+for one by its id, or with --from. Nothing is overwritten without --force.
+
+A folder becomes a directory; with --include, only those files of it come that a
+pattern matches: * and ? within a name, ** for any directories, {a,b}, [a-z]. A
+pattern that matches a directory stands for all that is in it. What is here already,
+under whatever name, is not fetched again. The same command goes on with a folder
+that was interrupted, and completes one that is there.`,
 		Example: `  lonja get poem.txt
   lonja get poem.txt --from ana -o /tmp/
   lonja get 9b1f...e0 -o poem.txt
-  lonja get film.mkv --background --priority 5`,
+  lonja get film.mkv --background --priority 5
+  lonja get photos --include "2026/**/*.jpg" -o /tmp/`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return runGet(cmd, opts, args[0]) },
 	}
@@ -61,7 +71,8 @@ for one by its id, or with --from. Nothing is overwritten without --force.`,
 	cmd.Flags().BoolVarP(&opts.background, "background", "b", false, "only put it on the list of downloads")
 	cmd.Flags().IntVar(&opts.priority, "priority", 0, "`number` that says which of the queued downloads come first: the higher ones")
 	opts.showOptions.addFlags(cmd.Flags())
-	notSettings(cmd.Flags(), "output", "from", "force", "background", "priority")
+	cmd.Flags().StringArrayVar(&opts.include, "include", nil, "of a folder, only files that this `pattern` matches; may be given again")
+	notSettings(cmd.Flags(), "output", "from", "force", "background", "priority", "include")
 	return cmd
 }
 
@@ -85,8 +96,20 @@ func (o *getOptions) wanted(text string) (w lonja.Wanted, err error) {
 	return w, err
 }
 
-// target returns where it goes: a name of others never leads out of a directory.
+// target returns where a file goes, where nothing is yet that may not be replaced.
 func (o *getOptions) target(name lonja.FileName) (string, error) {
+	path, err := o.place(name)
+	if err != nil {
+		return "", err
+	}
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) && !o.force {
+		return "", fmt.Errorf("%s is there already: --force replaces it, -o gives another name", lonja.Printable(path))
+	}
+	return path, nil
+}
+
+// place returns where it goes: a name of others never leads out of a directory.
+func (o *getOptions) place(name lonja.FileName) (string, error) {
 	if o.output == "-" {
 		return "", usagef("it cannot go to standard output: it is checked before it is seen. Give a file with -o")
 	}
@@ -94,16 +117,18 @@ func (o *getOptions) target(name lonja.FileName) (string, error) {
 	path := o.output
 	if path == "" {
 		path = base
-	} else if info, err := os.Stat(path); err == nil && info.IsDir() {
+	} else if isDir(path) && !incoming.IsBegun(path) { // a folder goes on where it began
 		path = filepath.Join(path, base)
 	}
 	if path == "" || path == "." || path == ".." {
 		return "", usagef("it has no name that a file can have: give one with -o")
 	}
-	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) && !o.force {
-		return "", fmt.Errorf("%s is there already: --force replaces it, -o gives another name", lonja.Printable(path))
-	}
 	return path, nil
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
 
 // A gotten is a file that is there.
@@ -128,8 +153,15 @@ func runGet(cmd *cobra.Command, opts getOptions, text string) error {
 	if err != nil {
 		return err
 	}
+	if err := opts.checkInclude(); err != nil {
+		return err
+	}
 	if opts.output != "" && !strings.HasSuffix(opts.output, "/") || wanted.Name != "" {
-		if _, err := opts.target(wanted.Name); err != nil { // before anybody is asked
+		path, err := opts.place(wanted.Name) // before anybody is asked
+		if err == nil && !isDir(path) {      // which may be the folder that is meant
+			_, err = opts.target(wanted.Name)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -145,11 +177,18 @@ func runGet(cmd *cobra.Command, opts getOptions, text string) error {
 		if len(choices) > 1 {
 			return a.choose(cmd, opts, wanted.Name, choices)
 		}
-		path, err := opts.target(cmp.Or(wanted.Name, choices[0].Holders[0].Name))
-		if err != nil {
+		fetching := node.Fetching{Wanted: asked, Choice: choices[0], From: lonja.UserName(opts.from), Force: opts.force}
+		name := cmp.Or(wanted.Name, choices[0].Holders[0].Name)
+		if choices[0].IsFolder() {
+			return a.getFolder(cmd, opts, name, fetching)
+		}
+		if len(opts.include) > 0 {
+			return usagef("%s is a file: --include is for folders", lonja.Printable(string(name)))
+		}
+		if fetching.Local, err = opts.target(name); err != nil {
 			return err
 		}
-		return opts.fetch(cmd, a, path, choices[0])
+		return opts.fetch(cmd, a, fetching.Local, choices[0])
 	})
 }
 

@@ -20,7 +20,8 @@ import (
 type publishOptions struct {
 	askOptions
 	offerOptions
-	as string
+	as     string
+	folder bool
 }
 
 // offerOptions say how files are published.
@@ -42,9 +43,14 @@ A file is hashed, which takes a while if it is big, then signed and listed. Othe
 can fetch it while "lonja share" or "lonja client" of the same user runs here. When
 the file changes it is not served any more: publish it again.
 
+With --folder, each DIR is published as one object instead: it is listed once, and
+"lonja get" fetches it whole, or those files in it that are asked for. When a file in
+it changes, the folder is not served any more: publish it again.
+
 With --to, only those users, and you, can see and fetch it.`,
 		Example: `  lonja publish poem.txt -d "by Shelley"
   lonja publish photos --to luis,eva
+  lonja publish --folder photos --as "photos 2026"
   lonja publish /tmp/x.ogg --as "songs/the lark.ogg"`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return runPublish(cmd, opts, args) },
@@ -53,7 +59,8 @@ With --to, only those users, and you, can see and fetch it.`,
 	cmd.Flags().StringVarP(&opts.description, "description", "d", "", "what others read of it")
 	cmd.Flags().StringSliceVar(&opts.to, "to", nil, "only for these `users`, with commas between them")
 	cmd.Flags().StringVar(&opts.as, "as", "", "publish it under this `name`; what is in a DIR, below it")
-	notSettings(cmd.Flags(), "description", "to", "as")
+	cmd.Flags().BoolVar(&opts.folder, "folder", false, "publish each DIR as one object")
+	notSettings(cmd.Flags(), "description", "to", "as", "folder")
 	return cmd
 }
 
@@ -63,6 +70,9 @@ func runPublish(cmd *cobra.Command, opts publishOptions, paths []string) error {
 	}
 	if err := opts.checkAudience(cmd); err != nil {
 		return err
+	}
+	if opts.folder {
+		return runPublishFolders(cmd, opts, paths)
 	}
 	files, err := offered(cmd.Context(), paths, opts.as)
 	if err != nil {
@@ -244,7 +254,7 @@ func (a *asker) within(typed string) (names []lonja.FileName) {
 		path = real
 	}
 	for _, l := range a.errand.Published() {
-		if file, there := a.errand.PathOf(l.Name); there && strings.HasPrefix(file, path+string(filepath.Separator)) {
+		if file, there := a.errand.PathOf(l.Name); there && (file == path || strings.HasPrefix(file, path+string(filepath.Separator))) {
 			names = append(names, l.Name)
 		}
 	}

@@ -84,7 +84,7 @@ func TestMethods(t *testing.T) {
 
 var sampleProof = lonja.Proof{
 	File: lonja.FileID{1}, Date: 7, Audience: []lonja.UserName{"luis", "\xff"},
-	Key: lonja.PublicKey{2}, Signature: lonja.Signature{3},
+	Key: lonja.PublicKey{2}, Signature: lonja.Signature{3}, Folder: &lonja.Folder{Files: 3, ListSize: 1 << 33},
 }
 
 // roundTrip goes over the wire and back.

@@ -164,6 +164,12 @@ func ProofOf(m *Proof) (*lonja.Proof, error) {
 		}
 		p.Audience = append(p.Audience, user)
 	}
+	if f := m.Folder; f != nil {
+		if f.Files < 0 || f.ListSize < 0 {
+			return nil, invalid("a folder of %d files, whose list has %d bytes", f.Files, f.ListSize)
+		}
+		p.Folder = &lonja.Folder{Files: f.Files, ListSize: f.ListSize}
+	}
 	return p, nil
 }
 

@@ -85,6 +85,9 @@ func FromProof(p *lonja.Proof) *Proof {
 	for _, user := range p.Audience {
 		m.Audience = append(m.Audience, Text(user))
 	}
+	if f := p.Folder; f != nil {
+		m.Folder = &Folder{Files: f.Files, ListSize: f.ListSize}
+	}
 	return m
 }
 

@@ -461,6 +461,7 @@ type Proof struct {
 	Audience      []string               `protobuf:"bytes,3,rep,name=audience,proto3" json:"audience,omitempty"`   // at most 100 users: who may know of it beside its owner, in the order of their bytes; none: everybody
 	Key           []byte                 `protobuf:"bytes,4,opt,name=key,proto3" json:"key,omitempty"`             // the owner's Ed25519 key, 32 bytes
 	Signature     []byte                 `protobuf:"bytes,5,opt,name=signature,proto3" json:"signature,omitempty"` // Ed25519, over all of the publication: 64 bytes
+	Folder        *Folder                `protobuf:"bytes,6,opt,name=folder,proto3" json:"folder,omitempty"`       // not set for a file
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -530,6 +531,67 @@ func (x *Proof) GetSignature() []byte {
 	return nil
 }
 
+func (x *Proof) GetFolder() *Folder {
+	if x != nil {
+		return x.Folder
+	}
+	return nil
+}
+
+// What is signed of a publication that is a folder, beside the rest. Its file is
+// the list of the folder (docs/protocol.md), its size that of all files in it.
+type Folder struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Files         int64                  `protobuf:"varint,1,opt,name=files,proto3" json:"files,omitempty"`                       // in it, at any depth
+	ListSize      int64                  `protobuf:"varint,2,opt,name=list_size,json=listSize,proto3" json:"list_size,omitempty"` // of the list, in bytes
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Folder) Reset() {
+	*x = Folder{}
+	mi := &file_lonja_v1_words_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Folder) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Folder) ProtoMessage() {}
+
+func (x *Folder) ProtoReflect() protoreflect.Message {
+	mi := &file_lonja_v1_words_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Folder.ProtoReflect.Descriptor instead.
+func (*Folder) Descriptor() ([]byte, []int) {
+	return file_lonja_v1_words_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Folder) GetFiles() int64 {
+	if x != nil {
+		return x.Files
+	}
+	return 0
+}
+
+func (x *Folder) GetListSize() int64 {
+	if x != nil {
+		return x.ListSize
+	}
+	return 0
+}
+
 // A holder is a connected user who has a file, and the name it has it under.
 type Holder struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
@@ -549,7 +611,7 @@ type Holder struct {
 
 func (x *Holder) Reset() {
 	*x = Holder{}
-	mi := &file_lonja_v1_words_proto_msgTypes[5]
+	mi := &file_lonja_v1_words_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -561,7 +623,7 @@ func (x *Holder) String() string {
 func (*Holder) ProtoMessage() {}
 
 func (x *Holder) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_words_proto_msgTypes[5]
+	mi := &file_lonja_v1_words_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -574,7 +636,7 @@ func (x *Holder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Holder.ProtoReflect.Descriptor instead.
 func (*Holder) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_words_proto_rawDescGZIP(), []int{5}
+	return file_lonja_v1_words_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Holder) GetUser() string {
@@ -650,7 +712,7 @@ type Query struct {
 
 func (x *Query) Reset() {
 	*x = Query{}
-	mi := &file_lonja_v1_words_proto_msgTypes[6]
+	mi := &file_lonja_v1_words_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -662,7 +724,7 @@ func (x *Query) String() string {
 func (*Query) ProtoMessage() {}
 
 func (x *Query) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_words_proto_msgTypes[6]
+	mi := &file_lonja_v1_words_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -675,7 +737,7 @@ func (x *Query) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Query.ProtoReflect.Descriptor instead.
 func (*Query) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_words_proto_rawDescGZIP(), []int{6}
+	return file_lonja_v1_words_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Query) GetWords() string {
@@ -740,7 +802,7 @@ type Found struct {
 
 func (x *Found) Reset() {
 	*x = Found{}
-	mi := &file_lonja_v1_words_proto_msgTypes[7]
+	mi := &file_lonja_v1_words_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -752,7 +814,7 @@ func (x *Found) String() string {
 func (*Found) ProtoMessage() {}
 
 func (x *Found) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_words_proto_msgTypes[7]
+	mi := &file_lonja_v1_words_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -765,7 +827,7 @@ func (x *Found) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Found.ProtoReflect.Descriptor instead.
 func (*Found) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_words_proto_rawDescGZIP(), []int{7}
+	return file_lonja_v1_words_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Found) GetOwner() string {
@@ -815,7 +877,7 @@ type Endorsement struct {
 
 func (x *Endorsement) Reset() {
 	*x = Endorsement{}
-	mi := &file_lonja_v1_words_proto_msgTypes[8]
+	mi := &file_lonja_v1_words_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -827,7 +889,7 @@ func (x *Endorsement) String() string {
 func (*Endorsement) ProtoMessage() {}
 
 func (x *Endorsement) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_words_proto_msgTypes[8]
+	mi := &file_lonja_v1_words_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -840,7 +902,7 @@ func (x *Endorsement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Endorsement.ProtoReflect.Descriptor instead.
 func (*Endorsement) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_words_proto_rawDescGZIP(), []int{8}
+	return file_lonja_v1_words_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Endorsement) GetUser() string {
@@ -903,7 +965,7 @@ type KeyRecord struct {
 
 func (x *KeyRecord) Reset() {
 	*x = KeyRecord{}
-	mi := &file_lonja_v1_words_proto_msgTypes[9]
+	mi := &file_lonja_v1_words_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -915,7 +977,7 @@ func (x *KeyRecord) String() string {
 func (*KeyRecord) ProtoMessage() {}
 
 func (x *KeyRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_words_proto_msgTypes[9]
+	mi := &file_lonja_v1_words_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -928,7 +990,7 @@ func (x *KeyRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyRecord.ProtoReflect.Descriptor instead.
 func (*KeyRecord) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_words_proto_rawDescGZIP(), []int{9}
+	return file_lonja_v1_words_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *KeyRecord) GetEndorsement() *Endorsement {
@@ -963,7 +1025,7 @@ type Revocation struct {
 
 func (x *Revocation) Reset() {
 	*x = Revocation{}
-	mi := &file_lonja_v1_words_proto_msgTypes[10]
+	mi := &file_lonja_v1_words_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -975,7 +1037,7 @@ func (x *Revocation) String() string {
 func (*Revocation) ProtoMessage() {}
 
 func (x *Revocation) ProtoReflect() protoreflect.Message {
-	mi := &file_lonja_v1_words_proto_msgTypes[10]
+	mi := &file_lonja_v1_words_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -988,7 +1050,7 @@ func (x *Revocation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Revocation.ProtoReflect.Descriptor instead.
 func (*Revocation) Descriptor() ([]byte, []int) {
-	return file_lonja_v1_words_proto_rawDescGZIP(), []int{10}
+	return file_lonja_v1_words_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Revocation) GetUser() string {
@@ -1052,13 +1114,17 @@ const file_lonja_v1_words_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12 \n" +
 	"\vdescription\x18\x02 \x01(\tR\vdescription\x12\x12\n" +
 	"\x04size\x18\x03 \x01(\x12R\x04size\x12%\n" +
-	"\x05proof\x18\x04 \x01(\v2\x0f.lonja.v1.ProofR\x05proof\"{\n" +
+	"\x05proof\x18\x04 \x01(\v2\x0f.lonja.v1.ProofR\x05proof\"\xa5\x01\n" +
 	"\x05Proof\x12\x12\n" +
 	"\x04file\x18\x01 \x01(\fR\x04file\x12\x12\n" +
 	"\x04date\x18\x02 \x01(\x03R\x04date\x12\x1a\n" +
 	"\baudience\x18\x03 \x03(\tR\baudience\x12\x10\n" +
 	"\x03key\x18\x04 \x01(\fR\x03key\x12\x1c\n" +
-	"\tsignature\x18\x05 \x01(\fR\tsignature\"\xde\x01\n" +
+	"\tsignature\x18\x05 \x01(\fR\tsignature\x12(\n" +
+	"\x06folder\x18\x06 \x01(\v2\x10.lonja.v1.FolderR\x06folder\";\n" +
+	"\x06Folder\x12\x14\n" +
+	"\x05files\x18\x01 \x01(\x03R\x05files\x12\x1b\n" +
+	"\tlist_size\x18\x02 \x01(\x03R\blistSize\"\xde\x01\n" +
 	"\x06Holder\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\tR\x04user\x12\x0e\n" +
 	"\x02at\x18\x02 \x01(\tR\x02at\x12\x12\n" +
@@ -1152,7 +1218,7 @@ func file_lonja_v1_words_proto_rawDescGZIP() []byte {
 }
 
 var file_lonja_v1_words_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_lonja_v1_words_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_lonja_v1_words_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_lonja_v1_words_proto_goTypes = []any{
 	(Kind)(0),           // 0: lonja.v1.Kind
 	(EventKind)(0),      // 1: lonja.v1.EventKind
@@ -1161,26 +1227,28 @@ var file_lonja_v1_words_proto_goTypes = []any{
 	(*Reach)(nil),       // 4: lonja.v1.Reach
 	(*Listing)(nil),     // 5: lonja.v1.Listing
 	(*Proof)(nil),       // 6: lonja.v1.Proof
-	(*Holder)(nil),      // 7: lonja.v1.Holder
-	(*Query)(nil),       // 8: lonja.v1.Query
-	(*Found)(nil),       // 9: lonja.v1.Found
-	(*Endorsement)(nil), // 10: lonja.v1.Endorsement
-	(*KeyRecord)(nil),   // 11: lonja.v1.KeyRecord
-	(*Revocation)(nil),  // 12: lonja.v1.Revocation
+	(*Folder)(nil),      // 7: lonja.v1.Folder
+	(*Holder)(nil),      // 8: lonja.v1.Holder
+	(*Query)(nil),       // 9: lonja.v1.Query
+	(*Found)(nil),       // 10: lonja.v1.Found
+	(*Endorsement)(nil), // 11: lonja.v1.Endorsement
+	(*KeyRecord)(nil),   // 12: lonja.v1.KeyRecord
+	(*Revocation)(nil),  // 13: lonja.v1.Revocation
 }
 var file_lonja_v1_words_proto_depIdxs = []int32{
 	0,  // 0: lonja.v1.Failure.kind:type_name -> lonja.v1.Kind
 	4,  // 1: lonja.v1.Peer.reach:type_name -> lonja.v1.Reach
 	6,  // 2: lonja.v1.Listing.proof:type_name -> lonja.v1.Proof
-	4,  // 3: lonja.v1.Holder.reach:type_name -> lonja.v1.Reach
-	6,  // 4: lonja.v1.Holder.proof:type_name -> lonja.v1.Proof
-	5,  // 5: lonja.v1.Found.listing:type_name -> lonja.v1.Listing
-	10, // 6: lonja.v1.KeyRecord.endorsement:type_name -> lonja.v1.Endorsement
-	7,  // [7:7] is the sub-list for method output_type
-	7,  // [7:7] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	7,  // 3: lonja.v1.Proof.folder:type_name -> lonja.v1.Folder
+	4,  // 4: lonja.v1.Holder.reach:type_name -> lonja.v1.Reach
+	6,  // 5: lonja.v1.Holder.proof:type_name -> lonja.v1.Proof
+	5,  // 6: lonja.v1.Found.listing:type_name -> lonja.v1.Listing
+	11, // 7: lonja.v1.KeyRecord.endorsement:type_name -> lonja.v1.Endorsement
+	8,  // [8:8] is the sub-list for method output_type
+	8,  // [8:8] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_lonja_v1_words_proto_init() }
@@ -1194,7 +1262,7 @@ func file_lonja_v1_words_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lonja_v1_words_proto_rawDesc), len(file_lonja_v1_words_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   11,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -17,6 +17,7 @@ var fileDoors = map[string]string{
 	"lonja/internal/partial":               "receives files",
 	"lonja/internal/unfinished":            "receives large files, and goes on with them after a crash",
 	"lonja/internal/downloads":             "keeps the list of downloads, below the directory that it is given",
+	"lonja/internal/incoming":              "receives the files of folders, many small ones at once",
 	"lonja/internal/hashing":               "keeps the cache of hashes; what it hashes is handed in, open",
 	"lonja/internal/outboards":             "keeps the hashes of files' pieces; what it hashes is handed in, open",
 	"lonja/internal/tlstest":               "writes the certificates of tests, for programs that are not ours",

@@ -31,6 +31,12 @@ type exportProof struct {
 	Audience  []operator.Text `json:"audience,omitempty"`
 	Key       string          `json:"key"`
 	Signature []byte          `json:"signature"`
+	Folder    *exportFolder   `json:"folder,omitempty"`
+}
+
+type exportFolder struct {
+	Files    int64 `json:"files"`
+	ListSize int64 `json:"list_size"`
 }
 
 // An exportRevocation is a key that was taken back, and when the directory was
@@ -70,6 +76,9 @@ func exportedProof(p *lonja.Proof) *exportProof {
 	e := &exportProof{File: p.File.String(), Date: p.Date, Key: p.Key.String(), Signature: p.Signature[:]}
 	for _, user := range p.Audience {
 		e.Audience = append(e.Audience, operator.Text(user))
+	}
+	if f := p.Folder; f != nil {
+		e.Folder = &exportFolder{f.Files, f.ListSize}
 	}
 	return e
 }
@@ -163,6 +172,9 @@ func (e *exportProof) proof() (*lonja.Proof, error) {
 	}
 	for _, user := range e.Audience {
 		p.Audience = append(p.Audience, lonja.UserName(user))
+	}
+	if f := e.Folder; f != nil {
+		p.Folder = &lonja.Folder{Files: f.Files, ListSize: f.ListSize}
 	}
 	return p, nil
 }

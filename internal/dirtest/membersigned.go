@@ -14,6 +14,7 @@ var signedCases = []memberCase{
 	{"publish", "a listing comes back as it was signed, by every way", MemberOptions{}, testPublishSigned},
 	{"publish: refuse", "only what a key of the owner has signed is published", MemberOptions{}, testPublishRefuses},
 	{"publish: replace", "a publication takes the place of one of the same name, unless it is the same", MemberOptions{}, testReplace},
+	{"folder", "that it is a folder is signed, told by every way, and found by its size", MemberOptions{}, testPublishFolder},
 	{"digest", "ContentDigest is that of all that an owner has published", MemberOptions{}, testDigest},
 	{"names for the classic dialect", "classic users see what is for everybody and has no blank in its name", MemberOptions{}, testClassicView},
 }
@@ -42,6 +43,40 @@ func testPublishSigned(m *members) {
 	none, _, err := eva.dir.HoldersPage(ctx, "eva", lonja.Wanted{File: fileOf("nothing")}, "", 0)
 	m.ok(err)
 	m.same("holders of nothing", len(none), 0)
+}
+
+func testPublishFolder(m *members) {
+	ctx := m.Context()
+	nodes := m.online("ana", "eva")
+	ana, eva := nodes[0], nodes[1]
+	folder := func(p *lonja.Publication) {
+		p.Size, p.Proof.Folder = 5<<30, &lonja.Folder{Files: 12, ListSize: 700}
+	}
+	l := ana.publish("photos/2026", folder)
+	listings, err := eva.dir.ListContent(ctx, "eva", "ana")
+	m.ok(err)
+	m.same("content", listings, []lonja.Listing{l})
+	page, err := eva.dir.Search(ctx, "eva", lonja.Query{MinSize: 4 << 30})
+	m.ok(err)
+	m.same("search", page.Found, []lonja.Found{{Owner: "ana", Listing: l, Online: 1, Holders: 1}})
+	holders, _, err := eva.dir.HoldersPage(ctx, "eva", lonja.Wanted{File: l.Proof.File}, "", 0)
+	m.ok(err)
+	m.same("holders", len(holders), 1)
+	m.same("what the holder signed", holders[0].Proof, l.Proof)
+	for what, f := range map[string]*lonja.Folder{
+		"a file": nil, "more files": {Files: 13, ListSize: 700}, "another list": {Files: 12, ListSize: 701},
+	} {
+		other, proof := l, *l.Proof
+		proof.Folder, other.Proof = f, &proof
+		if err := ana.dir.Publish(ctx, "ana", other); lonja.KindOf(err) != lonja.Untrusted {
+			m.Errorf("%s: got %v, want %v", what, err, lonja.Untrusted)
+		}
+	}
+	m.ok(ana.dir.DeleteMember(ctx, ana.Member, l.Name))
+	file := ana.publish(l.Name)
+	listings, err = eva.dir.ListContent(ctx, "eva", "ana")
+	m.ok(err)
+	m.same("a file in its place", listings, []lonja.Listing{file})
 }
 
 func testPublishRefuses(m *members) {

@@ -20,6 +20,7 @@ type secure struct {
 	audiences vec[audience]
 	readers   vec[reader]
 	members   vec[member]
+	folders   vec[lonja.Folder]
 	extras    vec[extra]
 	blobs     vec[cell]
 
@@ -41,6 +42,7 @@ type proof struct {
 	content   uint32
 	key       uint32
 	audience  uint32 // or 0
+	folder    uint32 // or 0
 	// listings of the same content, and of the same audience, the latest first
 	newer, older  uint32
 	before, after uint32
@@ -86,6 +88,10 @@ func (x *Index) prove(number uint32, l *listing, a *account, p *lonja.Proof) {
 	kept.signature, kept.date = p.Signature, p.Date
 	kept.key, kept.content = x.holdKey(p.Key), x.holdContent(p.File)
 	x.linkContent(number, l, kept)
+	if p.Folder != nil {
+		kept.folder = s.folders.add()
+		*s.folders.at(kept.folder) = *p.Folder
+	}
 	if len(p.Audience) > 0 {
 		kept.audience = x.holdAudience(a.user, p.Audience)
 		x.linkAudience(number, kept)
@@ -107,6 +113,9 @@ func (x *Index) disprove(number uint32, l *listing, a *account) {
 	if kept.audience != 0 {
 		x.unlinkAudience(kept)
 	}
+	if kept.folder != 0 {
+		s.folders.release(kept.folder)
+	}
 	x.releaseKey(kept.key)
 	s.proofs.release(l.proof)
 }
@@ -117,10 +126,15 @@ func (x *Index) proof(l *listing) *lonja.Proof {
 		return nil
 	}
 	kept := x.secure.proofs.at(l.proof)
-	return &lonja.Proof{
+	p := &lonja.Proof{
 		File: x.secure.contents.at(kept.content).id, Date: kept.date, Audience: x.audienceNames(kept.audience),
 		Key: x.secure.keys.at(kept.key).key, Signature: kept.signature,
 	}
+	if kept.folder != 0 {
+		folder := *x.secure.folders.at(kept.folder)
+		p.Folder = &folder
+	}
+	return p
 }
 
 func (x *Index) keyOf(l *listing) lonja.PublicKey {

@@ -37,6 +37,9 @@ func drawProof(t *rapid.T, rev uint64) *lonja.Proof {
 		File: lonja.FileID{rapid.ByteRange(1, 3).Draw(t, "content")}, Date: int64(rev),
 		Key: someKey(rapid.ByteRange(1, 3).Draw(t, "key")), Signature: lonja.Signature{byte(rev), byte(rev >> 8), 7},
 	}
+	if rapid.Bool().Draw(t, "folder") {
+		p.Folder = &lonja.Folder{Files: int64(rev), ListSize: 7}
+	}
 	if rapid.Bool().Draw(t, "closed") {
 		for _, user := range []lonja.UserName{"ana", "eva", "luis", "nobody"} {
 			if rapid.Bool().Draw(t, "meant") {

@@ -62,7 +62,7 @@ func (l *lookout) look(ctx context.Context) {
 	}
 	l.audience.heed(all)
 	now := slices.DeleteFunc(slices.Clone(all), func(h lonja.Holder) bool {
-		return h.Partial || h.Proof == nil || h.Reach == nil || h.Size != l.size || l.f.from != "" && h.User != l.f.from
+		return h.Partial || h.Proof == nil || h.Reach == nil || h.Publication().ContentSize() != l.size || l.f.from != "" && h.User != l.f.from
 	})
 	f := l.f
 	f.remote = lonja.FileName(l.id.String())

@@ -29,6 +29,9 @@ func (d *secureDialect) fetchFile(ctx context.Context, s *stay, owner lonja.User
 	if len(holders) == 0 {
 		return d.heed(s, d.whyNot(ctx, s.user, owner, f.remote))
 	}
+	if holders[0].Publication().Folder() != nil {
+		return folderNotFile(f.remote, holders[0].Proof.File)
+	}
 	f.from = owner
 	_, err = d.fetchFromAll(ctx, s.asks(), holders[:1], f)
 	return err
@@ -155,6 +158,9 @@ func (d *secureDialect) fetchMulti(ctx context.Context, s *stay, f fetch) error 
 	choices := d.choices(ctx, s.asks(), holders, f.remote)
 	if len(choices) > 1 {
 		return disagreement(f.remote, choices)
+	}
+	if choices[0].IsFolder() {
+		return folderNotFile(f.remote, choices[0].ID)
 	}
 	_, err = d.fetchFromAll(ctx, s.asks(), choices[0].Holders, f)
 	return err

@@ -32,39 +32,57 @@ func (d *secureDialect) publish(ctx context.Context, s *stay, local string, desc
 // offer signs a file, serves it, and has it listed. AlreadyPublished if the same
 // is listed already, or another file under that name.
 func (d *secureDialect) offer(ctx context.Context, user lonja.UserName, files *share.Set, o Offer) (lonja.Listing, error) {
-	local, err := filepath.Abs(o.Path)
+	local, err := o.settle(user, files)
 	if err != nil {
-		return lonja.Listing{}, lonja.E(lonja.Invalid, "publish", err)
-	}
-	if o.Name == "" {
-		o.Name = lonja.FileName(filepath.Base(local))
-	}
-	if _, err := lonja.ParsePublishedName(string(o.Name)); err != nil {
 		return lonja.Listing{}, err
-	}
-	if other, there := files.PathOf(o.Name); there && !slices.Contains(files.NamesOf(local), o.Name) {
-		return lonja.Listing{}, &lonja.Error{
-			Kind: lonja.AlreadyPublished, Op: "publish", User: user, File: o.Name,
-			Err: fmt.Errorf("%s is published by that name: unpublish it first, or give this one another name", lonja.Printable(other)),
-		}
 	}
 	listing, held, err := d.sign(ctx, user, files, local, o)
 	if err != nil {
 		return listing, err
 	}
+	return listing, d.announce(ctx, user, files, listing, func(known []lonja.Member) error {
+		return files.Offer(local, share.Offering{Listing: listing, Seen: held.Info, Known: known})
+	})
+}
+
+// settle finds out where an offer is and how it is called. The name may be that of
+// nothing else.
+func (o *Offer) settle(user lonja.UserName, files *share.Set) (local string, err error) {
+	if local, err = filepath.Abs(o.Path); err != nil {
+		return "", lonja.E(lonja.Invalid, "publish", err)
+	}
+	if o.Name == "" {
+		o.Name = lonja.FileName(filepath.Base(local))
+	}
+	if _, err := lonja.ParsePublishedName(string(o.Name)); err != nil {
+		return "", err
+	}
+	if other, there := files.PathOf(o.Name); there && !slices.Contains(files.NamesOf(local), o.Name) {
+		return "", &lonja.Error{
+			Kind: lonja.AlreadyPublished, Op: "publish", User: user, File: o.Name,
+			Err: fmt.Errorf("%s is published by that name: unpublish it first, or give this one another name", lonja.Printable(other)),
+		}
+	}
+	return local, nil
+}
+
+// announce has what was signed be served, by serve, and listed.
+func (d *secureDialect) announce(ctx context.Context, user lonja.UserName, files *share.Set, listing lonja.Listing,
+	serve func(known []lonja.Member) error,
+) error {
 	known, err := d.audienceKeys(ctx, user, listing.Proof.Audience)
 	if err != nil {
-		return listing, err
+		return err
 	}
 	d.publishing.Lock()
 	defer d.publishing.Unlock()
-	before, served := files.Listing(o.Name)
+	before, served := files.Listing(listing.Name)
 	away := files.Remove // of what is not listed
-	if files.IsWithdrawn(o.Name) {
+	if files.IsWithdrawn(listing.Name) {
 		away = files.Withdraw
 	}
-	if err := files.Offer(local, share.Offering{Listing: listing, Seen: held.Info, Known: known}); err != nil {
-		return listing, err
+	if err := serve(known); err != nil {
+		return err
 	}
 	err = d.Directory.Publish(ctx, user, listing)
 	if errors.Is(err, lonja.AlreadyPublished) && !(served && before.Proof.Signature == listing.Proof.Signature) {
@@ -76,12 +94,12 @@ func (d *secureDialect) offer(ctx context.Context, user lonja.UserName, files *s
 		}
 	}
 	if err != nil && !errors.Is(err, lonja.AlreadyPublished) && !mayHaveHappened(err) && !served {
-		return listing, errors.Join(err, away(o.Name)) // not listed, so not offered either
+		return errors.Join(err, away(listing.Name)) // not listed, so not offered either
 	}
 	if err != nil && served && before.Proof.Signature != listing.Proof.Signature {
-		d.opts.Log.Debug("the directory lists what was published before", slog.Any("name", o.Name))
+		d.opts.Log.Debug("the directory lists what was published before", slog.Any("name", listing.Name))
 	}
-	return listing, err
+	return err
 }
 
 // sign finds out a file's content and returns the listing that says it: the one
@@ -111,7 +129,11 @@ func (d *secureDialect) sign(ctx context.Context, user lonja.UserName, files *sh
 // they were signed.
 func saysTheSame(a, b lonja.Listing) bool {
 	return a.Name == b.Name && a.Description == b.Description && a.Size == b.Size &&
-		a.Proof.File == b.Proof.File && slices.Equal(a.Proof.Audience, b.Proof.Audience)
+		a.Proof.File == b.Proof.File && sameFolder(a.Folder(), b.Folder()) && slices.Equal(a.Proof.Audience, b.Proof.Audience)
+}
+
+func sameFolder(a, b *lonja.Folder) bool {
+	return a == nil && b == nil || a != nil && b != nil && *a == *b
 }
 
 func (d *secureDialect) unpublish(ctx context.Context, s *stay, local string) error {

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"slices"
 
@@ -49,10 +50,12 @@ func unsigned(h lonja.Holder) error {
 // holder can sign anything.
 func bySize(holders []lonja.Holder) (groups [][]lonja.Holder) {
 	for _, h := range holders {
-		if h.Proof == nil || h.Reach == nil || h.Size < 0 {
+		if h.Proof == nil || h.Reach == nil || h.Publication().ContentSize() < 0 {
 			continue
 		}
-		i := slices.IndexFunc(groups, func(g []lonja.Holder) bool { return g[0].Size == h.Size })
+		i := slices.IndexFunc(groups, func(g []lonja.Holder) bool {
+			return g[0].Publication().ContentSize() == h.Publication().ContentSize()
+		})
 		if i < 0 {
 			i = len(groups)
 			groups = append(groups, nil)
@@ -64,8 +67,12 @@ func bySize(holders []lonja.Holder) (groups [][]lonja.Holder) {
 }
 
 func (d *secureDialect) fetchSized(ctx context.Context, as asking, holders []lonja.Holder, f fetch) (got Fetched, err error) {
-	got = Fetched{ID: holders[0].Proof.File, Name: holders[0].Name, Bytes: holders[0].Size}
-	dst, err := unfinished.Open(f.local, unfinished.Options{ID: got.ID, Size: got.Bytes, Force: f.force})
+	got = Fetched{ID: holders[0].Proof.File, Name: holders[0].Name, Bytes: holders[0].Publication().ContentSize()}
+	var mode fs.FileMode
+	if w := f.within; w != nil {
+		got.ID, got.Name, got.Bytes, mode = w.id, w.name, w.size, w.mode
+	}
+	dst, err := unfinished.Open(f.local, unfinished.Options{ID: got.ID, Size: got.Bytes, Force: f.force, Mode: mode})
 	if err != nil {
 		return got, err
 	}
@@ -80,7 +87,8 @@ func (d *secureDialect) fetchSized(ctx context.Context, as asking, holders []lon
 	for _, h := range holders {
 		s.Join(d.swarmHolder(as, h, f))
 	}
-	look := &lookout{secureDialect: d, swarm: s, as: as, f: f, id: got.ID, size: got.Bytes, known: holders, audience: newAudience(holders)}
+	offered := holders[0].Publication() // of a file in a folder, that is the folder
+	look := &lookout{secureDialect: d, swarm: s, as: as, f: f, id: offered.Proof.File, size: offered.ContentSize(), known: holders, audience: newAudience(holders)}
 	defer d.give(got.ID, s, look.audience)()
 	if f.started != nil {
 		f.started(s)

@@ -7,13 +7,13 @@ import (
 	"lonja"
 )
 
-// WithdrawChanged is Withdraw for all that is published with that content and
-// whose file is another now, as its size and its time tell or, if it is not nil,
+// WithdrawChanged is Withdraw for all that is published with that content, folders
+// with a file that has it among them, and whose file is another now, as its size and its time tell or, if it is not nil,
 // differs says. It returns the names. What cannot be opened stays: its disk may come
 // back. Errors are those of Remove.
 func (s *Set) WithdrawChanged(id lonja.FileID, differs func(*os.File) bool) (names []lonja.FileName, err error) {
 	for _, i := range s.withContent(id) {
-		if !i.hasChanged(differs) {
+		if i.isFolder() || !i.hasChanged(differs) { // the list of a folder is our own
 			continue
 		}
 		gone, removeErr := s.withdrawThis(i.content)
@@ -22,7 +22,8 @@ func (s *Set) WithdrawChanged(id lonja.FileID, differs func(*os.File) bool) (nam
 		}
 		err = errors.Join(err, removeErr)
 	}
-	return names, err
+	folders, folderErr := s.withdrawChangedFolders(id, differs)
+	return append(names, folders...), errors.Join(err, folderErr)
 }
 
 // hasChanged reports whether the file can be opened and is another than was

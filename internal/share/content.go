@@ -51,12 +51,13 @@ func (c *content) keysOf(owner, user lonja.UserName) (keys []lonja.PublicKey) {
 
 // contents finds what is signed by its content, and counts it.
 type contents struct {
-	names  map[lonja.FileID][]lonja.FileName
-	digest lonja.ContentDigest
+	names   map[lonja.FileID][]lonja.FileName
+	folders map[lonja.FileName]bool // those that are folders
+	digest  lonja.ContentDigest
 }
 
 func newContents(p publications) contents {
-	c := contents{names: make(map[lonja.FileID][]lonja.FileName)}
+	c := contents{names: make(map[lonja.FileID][]lonja.FileName), folders: make(map[lonja.FileName]bool)}
 	for name, i := range p {
 		c.add(name, i)
 	}
@@ -69,6 +70,9 @@ func (c *contents) add(name lonja.FileName, i item) {
 	}
 	proof := i.content.listing.Proof
 	c.names[proof.File] = append(c.names[proof.File], name)
+	if i.isFolder() {
+		c.folders[name] = true
+	}
 	c.digest.Add(proof.Signature)
 }
 
@@ -77,6 +81,7 @@ func (c *contents) remove(name lonja.FileName, i item) {
 		return
 	}
 	proof := i.content.listing.Proof
+	delete(c.folders, name)
 	rest := slices.DeleteFunc(c.names[proof.File], func(n lonja.FileName) bool { return n == name })
 	if len(rest) == 0 {
 		delete(c.names, proof.File)
@@ -124,7 +129,8 @@ var errChanged = errors.New("the file has changed since it was published")
 // one of these, by endorsements: another device of the same user.
 type Follows func(known []lonja.PublicKey) bool
 
-// OpenContent opens a published file with that content for member, who has proved
+// OpenContent opens a published file with that content, or one in a published
+// folder, or the list of such a folder, for member, who has proved
 // the key. What is for some users only is opened for the keys that were known of
 // them when it was published, and for those of which follows says so; follows may
 // take its time. The caller closes the file.
@@ -141,6 +147,13 @@ func (s *Set) OpenContent(id lonja.FileID, member lonja.Member, follows Follows)
 			continue
 		}
 		name := i.content.listing.Name
+		if i.isFolder() {
+			if f, size, err = s.openList(i.content); err == nil {
+				return f, size, nil
+			}
+			err = openFailed(name, err)
+			continue
+		}
 		if f, size, err = i.open(); err != nil {
 			err = openFailed(name, err)
 			continue
@@ -153,6 +166,13 @@ func (s *Set) OpenContent(id lonja.FileID, member lonja.Member, follows Follows)
 		if err = openFailed(name, statErr); statErr == nil {
 			err = &lonja.Error{Kind: lonja.Conflict, Op: "open", File: name, Err: errChanged}
 		}
+	}
+	inside, size, folderErr := s.openInFolders(id, member, follows)
+	if folderErr == nil {
+		return inside, size, nil
+	}
+	if lonja.KindOf(folderErr) != lonja.NoSuchFile || lonja.KindOf(err) == lonja.NoSuchFile {
+		err = folderErr
 	}
 	return nil, 0, err
 }
@@ -259,6 +279,14 @@ type signedEntry struct {
 	Modified    int64  `json:"modified"`
 
 	Known []knownEntry `json:"known,omitempty"`
+
+	Folder *folderEntry `json:"folder,omitempty"`
+}
+
+// A folderEntry is what is said of a folder.
+type folderEntry struct {
+	Files    int64 `json:"files"`
+	ListSize int64 `json:"list_size"`
 }
 
 // A knownEntry is one of the keys of those whom a content is for.
@@ -278,6 +306,9 @@ func (c *content) entry() *signedEntry {
 	}
 	for _, user := range p.Audience {
 		e.Audience = append(e.Audience, text(user))
+	}
+	if f := p.Folder; f != nil {
+		e.Folder = &folderEntry{f.Files, f.ListSize}
 	}
 	for _, m := range c.known {
 		e.Known = append(e.Known, knownEntry{text(m.User), m.Key.String()})
@@ -302,6 +333,9 @@ func (e *signedEntry) content(name lonja.FileName) (_ *content, ok bool) {
 	proof.Signature = lonja.Signature(signature)
 	for _, user := range e.Audience {
 		proof.Audience = append(proof.Audience, lonja.UserName(user))
+	}
+	if f := e.Folder; f != nil {
+		proof.Folder = &lonja.Folder{Files: f.Files, ListSize: f.ListSize}
 	}
 	c := &content{
 		listing:  lonja.Listing{Name: name, Description: lonja.Description(e.Description), Size: e.Size, Proof: proof},

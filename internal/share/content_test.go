@@ -141,7 +141,7 @@ func TestRecordWithoutKeys(t *testing.T) {
 	listing := offer(t, s, path, "f", 1, "luis")
 	b, err := os.ReadFile(s.store.path())
 	must(t, err)
-	older := regexp.MustCompile(`,"known":\[[^]]*\]`).ReplaceAll(bytes.Replace(b, []byte(`"version":4`), []byte(`"version":3`), 1), nil)
+	older := regexp.MustCompile(`,"known":\[[^]]*\]`).ReplaceAll(bytes.Replace(b, []byte(`"version":5`), []byte(`"version":3`), 1), nil)
 	if len(older) > len(b)-20 {
 		t.Fatalf("no keys in %s", b)
 	}

@@ -63,6 +63,9 @@ func (p place) valid() bool {
 		p.base != "." && filepath.IsLocal(p.base) && filepath.Base(p.base) == p.base
 }
 
+// openFlags never wait for the writer of a FIFO, and make no terminal ours.
+const openFlags = os.O_RDONLY | syscall.O_NONBLOCK | syscall.O_NOCTTY
+
 // open opens the file for reading if it is a regular one inside its directory.
 // It looks before it opens, because opening some devices has effects, and
 // again afterwards, because the file may have been exchanged in between.
@@ -79,7 +82,7 @@ func (p place) open() (*os.File, int64, error) {
 	if !info.Mode().IsRegular() {
 		return nil, 0, errNotRegular
 	}
-	f, err := dir.OpenFile(p.base, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
+	f, err := dir.OpenFile(p.base, openFlags, 0)
 	if err != nil {
 		return nil, 0, plainCause(err)
 	}

@@ -31,13 +31,14 @@ var ErrDamaged = errors.New("the record of publications is damaged")
 
 // recordVersion is raised when older programs could misread what newer ones
 // write.
-const recordVersion = 4
+const recordVersion = 5
 
 // A header begins the record of a Set on disk: a file of JSON objects, one on
 // a line. Each further line is an entry, in the order in which they were made,
 // so that a change costs one line. In version 1 the header was all there was,
-// and held the files; before version 3 nothing was signed, and before version 4 no
-// keys were known and nothing was withdrawn: what is for some only is served to
+// and held the files; before version 3 nothing was signed, and before version 5
+// there were no folders, and before version 4 no keys were known and nothing was
+// withdrawn: what is for some only is served to
 // its owner's own key, until it is published again.
 type header struct {
 	Version   int     `json:"version"`

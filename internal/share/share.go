@@ -32,6 +32,9 @@ type Set struct {
 	mu      sync.RWMutex // guards all below; never held over a disk write
 	current publications
 	signed  contents // what of it is signed
+
+	treesMu sync.Mutex                   // guards trees; held while a list is read
+	trees   map[lonja.FileID]*folderTree // by the id of the folder, once they were asked for
 }
 
 type publications map[lonja.FileName]item

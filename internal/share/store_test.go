@@ -185,7 +185,7 @@ func TestDamagedWhileRunning(t *testing.T) {
 // The record of a newer program is neither used nor touched.
 func TestNewerRecordIsLeftAlone(t *testing.T) {
 	state := realTempDir(t)
-	const content = `{"version":5,"files":"in some other form"}`
+	const content = `{"version":6,"files":"in some other form"}`
 	record := write(t, filepath.Join(state, ana.fileName()), content)
 	if _, err := Open(state, ana); err == nil || errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "newer") {
 		t.Errorf("Open: %v, want an error about a newer program", err)
@@ -248,7 +248,7 @@ func TestOlderRecord(t *testing.T) {
 	wantNames(t, s, "gone", "kept")
 	must(t, s.Remove("gone"))
 	wantNames(t, openSet(t, state, ana), "kept")
-	if b, err := os.ReadFile(record); err != nil || !strings.HasPrefix(string(b), `{"version":4,`) {
+	if b, err := os.ReadFile(record); err != nil || !strings.HasPrefix(string(b), `{"version":5,`) {
 		t.Errorf("the record is now %q (%v), want one of version 4", b, err)
 	}
 }
@@ -352,7 +352,7 @@ func FuzzRecord(f *testing.F) {
 	f.Add([]byte(`{"version":3,"directory":"localhost:4444","user":"ana"}` + "\n" +
 		`{"name":"n","dir":"/d","base":"b","signed":{"description":"d","size":3,"file":"` + strings.Repeat("0a", 32) +
 		`","date":5,"audience":["luis"],"key":"` + strings.Repeat("A", 43) + `","signature":"` + strings.Repeat("A", 86) + `","modified":7}}` + "\n"))
-	f.Add([]byte(`{"version":4,"directory":"localhost:4444","user":"ana"}` + "\n" +
+	f.Add([]byte(`{"version":5,"directory":"localhost:4444","user":"ana"}` + "\n" +
 		`{"name":"n","dir":"/d","base":"b","signed":{"size":3,"file":"` + strings.Repeat("0a", 32) +
 		`","date":5,"audience":["luis"],"key":"` + strings.Repeat("A", 43) + `","signature":"` + strings.Repeat("A", 86) +
 		`","modified":7,"known":[{"user":"luis","key":"` + strings.Repeat("A", 43) + `"}]}}` + "\n" + `{"name":"m","withdrawn":true}` + "\n"))

@@ -6,6 +6,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"lonja"
 )
 
 // units are what sizes are counted in: k is 1000 and Ki is 1024, and so on.
@@ -36,6 +38,20 @@ func ParseSize(s string) (int64, error) {
 }
 
 var errNoSize = errors.New("not a size like 500, 10MB or 1.5GiB")
+
+// FormatListed returns the size of what is listed as people read it; nothing if it
+// is unknown.
+func FormatListed(l lonja.Listing) string {
+	switch f := l.Folder(); {
+	case l.Size < 0:
+		return ""
+	case f != nil && f.Files == 1:
+		return FormatSize(l.Size) + " in 1 file"
+	case f != nil:
+		return fmt.Sprintf("%s in %d files", FormatSize(l.Size), f.Files)
+	}
+	return FormatSize(l.Size)
+}
 
 // FormatSize returns a size in bytes as people read it.
 func FormatSize(n int64) string {

@@ -198,14 +198,10 @@ func Found(page lonja.FoundPage, before int) string {
 // FoundCells returns what is shown of a result: base name, who is online, the
 // size or nothing, owner, name and description.
 func FoundCells(f lonja.Found) []string {
-	size := ""
-	if f.Listing.Size >= 0 {
-		size = FormatSize(f.Listing.Size)
-	}
 	return []string{
 		lonja.Printable(f.Listing.Name.Base()),
 		fmt.Sprintf("%d of %d online", f.Online, f.Holders),
-		size,
+		FormatListed(f.Listing),
 		lonja.Printable(string(f.Owner)),
 		lonja.Printable(string(f.Listing.Name)),
 		lonja.Printable(string(f.Listing.Description)),

@@ -11,16 +11,25 @@ import (
 // its own.
 const (
 	publicationPrefix = "lonja publication v1\x00"
+	folderPrefix      = "lonja publication v2\x00" // what is no file says its kind at the end
 	endorsementPrefix = "lonja endorsement v1\x00"
 	consentPrefix     = "lonja consent v1\x00"
 	revocationPrefix  = "lonja revocation v1\x00"
 )
 
+// folderKind is the kind of a publication that is a folder.
+const folderKind = "folder"
+
 // Publication returns the bytes that an owner signs of p. The Proof must be
 // set; its Signature is not looked at.
 func Publication(p lonja.Publication) []byte {
 	b := make([]byte, 0, 512)
-	b = append(b, publicationPrefix...)
+	folder := p.Proof.Folder
+	if folder == nil {
+		b = append(b, publicationPrefix...)
+	} else {
+		b = append(b, folderPrefix...)
+	}
 	b = appendField(b, p.Owner)
 	b = appendField(b, p.Name)
 	b = appendField(b, p.Description)
@@ -31,7 +40,13 @@ func Publication(p lonja.Publication) []byte {
 	for _, user := range p.Proof.Audience {
 		b = appendField(b, user)
 	}
-	return appendField(b, p.Proof.Key[:])
+	b = appendField(b, p.Proof.Key[:])
+	if folder == nil {
+		return b
+	}
+	b = appendField(b, folderKind)
+	b = appendNumber(b, folder.Files)
+	return appendNumber(b, folder.ListSize)
 }
 
 // Endorsement returns the bytes that the key By signs of e.

@@ -45,6 +45,19 @@ func examples(t testing.TB) map[string]struct {
 	if err != nil {
 		t.Fatal(err)
 	}
+	f, err := statement.SignPublication(lonja.Publication{
+		Owner: "ana",
+		Listing: lonja.Listing{
+			Name: "poems", Size: 1262,
+			Proof: &lonja.Proof{
+				File: lonja.FileID(bytes.Repeat([]byte{0xcd}, 32)), Date: 1795000000,
+				Folder: &lonja.Folder{Files: 2, ListSize: 117},
+			},
+		},
+	}, laptop)
+	if err != nil {
+		t.Fatal(err)
+	}
 	e, err := statement.SignEndorsement(lonja.Endorsement{
 		User: "ana", Key: publicOf(phone), Label: "phone", Date: 1795000001,
 	}, laptop)
@@ -61,6 +74,7 @@ func examples(t testing.TB) map[string]struct {
 	}
 	return map[string]example{
 		"publication": {statement.Publication(p), p.Proof.Signature},
+		"folder":      {statement.Publication(f), f.Proof.Signature},
 		"endorsement": {statement.Endorsement(e), e.Signature},
 		"consent":     {statement.Consent("ana", publicOf(laptop), publicOf(phone)), c},
 		"revocation":  {statement.Revocation(r), r.Signature},

@@ -65,7 +65,7 @@ func (p *parser) prefix(s string) {
 
 // parse reads a statement of whichever kind it is.
 func parse(b []byte) (any, error) {
-	for _, kind := range []func(*parser) any{parsePublication, parseEndorsement, parseConsent, parseRevocation} {
+	for _, kind := range []func(*parser) any{parsePublication, parseFolder, parseEndorsement, parseConsent, parseRevocation} {
 		p := &parser{rest: b}
 		if v := kind(p); p.err == nil && len(p.rest) == 0 {
 			return v, nil
@@ -76,6 +76,20 @@ func parse(b []byte) (any, error) {
 
 func parsePublication(p *parser) any {
 	p.prefix("lonja publication v1\x00")
+	return parsePublished(p)
+}
+
+func parseFolder(p *parser) any {
+	p.prefix("lonja publication v2\x00")
+	v := parsePublished(p)
+	if kind := p.field(); string(kind) != "folder" && p.err == nil {
+		p.err = errors.New("another kind")
+	}
+	v.Proof.Folder = &lonja.Folder{Files: p.number(), ListSize: p.number()}
+	return v
+}
+
+func parsePublished(p *parser) lonja.Publication {
 	proof := new(lonja.Proof)
 	var v lonja.Publication
 	v.Owner = lonja.UserName(p.field())
@@ -164,6 +178,9 @@ var anyStatement = rapid.Custom(func(t *rapid.T) any {
 		return lonja.Revocation{User: user, Key: key, Date: date, By: by}
 	}
 	proof := &lonja.Proof{File: by, Date: date, Key: key}
+	if rapid.Bool().Draw(t, "folder") {
+		proof.Folder = &lonja.Folder{Files: rapid.Int64().Draw(t, "files"), ListSize: rapid.Int64().Draw(t, "list")}
+	}
 	for range rapid.IntRange(0, 3).Draw(t, "audience") {
 		proof.Audience = append(proof.Audience, lonja.UserName(anyText.Draw(t, "member")))
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"lonja"
@@ -14,6 +15,7 @@ import (
 //
 //	proof  1, file 32, date, key 32, signature 64, users meant: how many, then
 //	       each as its length and its bytes
+//	proof  2, likewise, and then of a folder: how many files, size of the list
 //	keys   1, how many, then each: key 32, date, revoked, length of the label,
 //	       label, endorser: 0 for none, else its place in the list counted from
 //	       1, and then the signature 64
@@ -24,12 +26,17 @@ import (
 // with one key are read by each lonja.
 const (
 	recordVersion  = 1
+	folderVersion  = 2 // of a proof
 	consentVersion = 2 // of keys
 )
 
 // AppendProof appends the compact form of a proof that CheckForm has taken.
 func AppendProof(b []byte, p *lonja.Proof) []byte {
-	b = append(b, recordVersion)
+	if p.Folder == nil {
+		b = append(b, recordVersion)
+	} else {
+		b = append(b, folderVersion)
+	}
 	b = append(b, p.File[:]...)
 	b = binary.AppendVarint(b, p.Date)
 	b = append(b, p.Key[:]...)
@@ -38,6 +45,10 @@ func AppendProof(b []byte, p *lonja.Proof) []byte {
 	for _, user := range p.Audience {
 		b = binary.AppendUvarint(b, uint64(len(user)))
 		b = append(b, user...)
+	}
+	if f := p.Folder; f != nil {
+		b = binary.AppendUvarint(b, uint64(f.Files))
+		b = binary.AppendUvarint(b, uint64(f.ListSize))
 	}
 	return b
 }
@@ -48,7 +59,7 @@ func AppendProof(b []byte, p *lonja.Proof) []byte {
 func DecodeProof(b []byte) (*lonja.Proof, error) {
 	r := reader{rest: b}
 	var p lonja.Proof
-	r.version(recordVersion)
+	version := r.version(folderVersion)
 	r.fixed(p.File[:])
 	p.Date = r.number()
 	r.fixed(p.Key[:])
@@ -58,6 +69,9 @@ func DecodeProof(b []byte) (*lonja.Proof, error) {
 	}
 	for i := range p.Audience {
 		p.Audience[i] = lonja.UserName(r.text(lonja.MaxUserName))
+	}
+	if version == folderVersion {
+		p.Folder = &lonja.Folder{Files: int64(r.count(math.MaxInt)), ListSize: int64(r.count(math.MaxInt))}
 	}
 	if r.err == nil {
 		r.err = checkAudience(p.Audience)

@@ -23,6 +23,10 @@ func TestProofsSurvive(t *testing.T) {
 		for _, user := range slices.Compact(slices.Sorted(slices.Values(rapid.SliceOfN(name, 0, 5).Draw(t, "audience")))) {
 			want.Audience = append(want.Audience, lonja.UserName(user))
 		}
+		if rapid.Bool().Draw(t, "folder") {
+			size := rapid.Int64Range(0, math.MaxInt64)
+			want.Folder = &lonja.Folder{Files: size.Draw(t, "files"), ListSize: size.Draw(t, "list")}
+		}
 		got, err := statement.DecodeProof(statement.AppendProof(nil, want))
 		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Fatalf("got %+v, %v; want %+v", got, err, want)
@@ -75,6 +79,7 @@ func TestRecordsAreExact(t *testing.T) {
 func FuzzDecodeProof(f *testing.F) {
 	f.Add(statement.AppendProof(nil, signed(f, publication(), 1).Proof))
 	f.Add(statement.AppendProof(nil, &lonja.Proof{Date: math.MinInt64}))
+	f.Add(statement.AppendProof(nil, &lonja.Proof{Folder: &lonja.Folder{Files: 3, ListSize: 1 << 40}}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		p, err := statement.DecodeProof(b)
 		if err == nil && !bytes.Equal(statement.AppendProof(nil, p), b) {

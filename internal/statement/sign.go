@@ -87,6 +87,8 @@ func checkForm(p lonja.Publication) error {
 		return errors.New("its content is unknown")
 	case p.Proof.Date < 0:
 		return errors.New("its date is before 1970")
+	case p.Proof.Folder != nil && (p.Proof.Folder.Files < 0 || p.Proof.Folder.ListSize <= 0):
+		return errors.New("it is a folder of which it does not say how many files it has, or how long the list of them is")
 	}
 	return checkAudience(p.Proof.Audience)
 }

@@ -1,0 +1,281 @@
+package folderfetch
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"lonja"
+	"lonja/internal/fileserver"
+	"lonja/internal/tlstest"
+	"lonja/internal/tree"
+)
+
+// files are what a holder serves, from a directory: content by id.
+type files struct {
+	dir   string
+	mu    sync.Mutex
+	asked map[lonja.FileID]int
+	left  int // answers before it has nothing any more; below zero: no bound
+}
+
+func (f *files) path(id lonja.FileID) string { return f.dir + "/" + id.String() }
+
+func (f *files) OpenContent(_ context.Context, id lonja.FileID, _ lonja.Member) (fileserver.Content, error) {
+	f.mu.Lock()
+	f.asked[id]++
+	f.left--
+	gone := f.left == -1
+	if gone {
+		f.left = 0
+	}
+	f.mu.Unlock()
+	file, err := os.Open(f.path(id))
+	if err != nil || gone {
+		return nil, lonja.E(lonja.NoSuchFile, "open", err)
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	return fileserver.NewWhole(file, info.Size(), nil)
+}
+
+// A field is holders that trust one authority.
+type field struct {
+	testing.TB
+	authority *tlstest.Authority
+	ours      *tls.Config
+}
+
+func newField(t testing.TB) *field {
+	ca := tlstest.New(t)
+	return &field{t, ca, ca.Config(t, "me")}
+}
+
+// holder runs one until the test ends.
+func (f *field) holder(name lonja.UserName, served fileserver.Files) Holder {
+	f.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		f.Fatal(err)
+	}
+	server := fileserver.New(fileserver.Options{Files: served, Who: tlstest.Who, Grace: time.Millisecond})
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	theirs := f.authority.Config(f, name)
+	go func() { ended <- server.Serve(ctx, tls.NewListener(l, theirs)) }()
+	f.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			f.Errorf("holder %s: %v", name, err)
+		}
+	})
+	return Holder{User: name, Dial: func(ctx context.Context) (net.Conn, error) {
+		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", l.Addr().String())
+		if err != nil {
+			return nil, lonja.E(lonja.Unavailable, "", err)
+		}
+		secure := tls.Client(conn, f.ours)
+		if err := secure.HandshakeContext(ctx); err != nil {
+			_ = conn.Close()
+			return nil, lonja.E(lonja.Unavailable, "", err)
+		}
+		return secure, nil
+	}}
+}
+
+// library makes n contents in a directory.
+func (f *field) library(n int) (*files, []Wanted) {
+	f.Helper()
+	lib := &files{dir: f.TempDir(), asked: make(map[lonja.FileID]int), left: -2}
+	var wanted []Wanted
+	for i := range n {
+		content := fmt.Appendf(nil, "content %d", i)
+		id := tree.Sum(content)
+		if err := os.WriteFile(lib.path(id), content, 0o600); err != nil {
+			f.Fatal(err)
+		}
+		wanted = append(wanted, Wanted{id, int64(len(content))})
+	}
+	return lib, wanted
+}
+
+// put collects what comes.
+type put struct {
+	mu   sync.Mutex
+	came map[int]string
+}
+
+func (p *put) take(i int, content []byte) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, twice := p.came[i]; twice {
+		return errors.New("it came twice")
+	}
+	p.came[i] = string(content)
+	return nil
+}
+
+func (f *field) wantAll(p *put, n int) {
+	f.Helper()
+	for i := range n {
+		if want := fmt.Sprintf("content %d", i); p.came[i] != want {
+			f.Errorf("%d: got %q, want %q", i, p.came[i], want)
+		}
+	}
+}
+
+// TestFetch: all comes once, from one and from two; nobody is asked twice for what
+// came.
+func TestFetch(t *testing.T) {
+	f := newField(t)
+	lib, wanted := f.library(500)
+	for n, holders := range map[int][]Holder{1: {f.holder("ana", lib)}, 2: {f.holder("eva", lib), f.holder("luis", lib)}} {
+		clear(lib.asked)
+		p := &put{came: make(map[int]string)}
+		r, err := Fetch(t.Context(), holders, wanted, Options{Put: p.take})
+		if err != nil || len(r.From) == 0 || len(r.From) > n {
+			t.Errorf("%d holders: got %v, %v", n, r, err)
+		}
+		f.wantAll(p, len(wanted))
+		for id, times := range lib.asked {
+			if times != 1 {
+				t.Errorf("%d holders: %v was asked for %d times", n, id, times)
+			}
+		}
+	}
+}
+
+// TestLiarIsDropped: who sends something else, or something longer, is named and asked
+// no more, and all comes from the other.
+func TestLiarIsDropped(t *testing.T) {
+	f := newField(t)
+	lib, wanted := f.library(300)
+	for what, content := range map[string]string{"another": "CONTENT 7", "longer": "content 7 and more"} {
+		lying, _ := f.library(300)
+		if err := os.WriteFile(lying.path(wanted[7].ID), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p := &put{came: make(map[int]string)}
+		var liars []lonja.UserName
+		liar := f.holder("eva", lying)
+		// Alone first: what it sends rightly does not save it.
+		_, err := Fetch(t.Context(), []Holder{liar}, wanted, Options{Put: func(int, []byte) error { return nil }, Lied: func(u lonja.UserName, _ error) { liars = append(liars, u) }})
+		if !errors.Is(err, lonja.Untrusted) || len(liars) != 1 || liars[0] != "eva" {
+			t.Errorf("%s: got %v, liars %q", what, err, liars)
+		}
+		if _, err := Fetch(t.Context(), []Holder{liar, f.holder("ana", lib)}, wanted, Options{Put: p.take}); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		f.wantAll(p, len(wanted))
+	}
+}
+
+// TestHolderLosesAll: the rest comes from the other one; without one, the error says
+// what was tried.
+func TestHolderLosesAll(t *testing.T) {
+	f := newField(t)
+	lib, wanted := f.library(400)
+	losing, _ := f.library(400)
+	losing.left = 100
+	loser := f.holder("eva", losing)
+	p := &put{came: make(map[int]string)}
+	if _, err := Fetch(t.Context(), []Holder{loser, f.holder("ana", lib)}, wanted, Options{Put: p.take}); err != nil {
+		t.Error(err)
+	}
+	f.wantAll(p, len(wanted))
+	losing.left = 100
+	_, err := Fetch(t.Context(), []Holder{loser}, wanted, Options{Put: func(int, []byte) error { return nil }})
+	if !errors.Is(err, lonja.NoSuchFile) {
+		t.Errorf("got %v, want kind %v", err, lonja.NoSuchFile)
+	}
+}
+
+// TestFetchEnds: what Put says ends it, and so does ctx; nobody who listens is no
+// holder.
+func TestFetchEnds(t *testing.T) {
+	f := newField(t)
+	lib, wanted := f.library(200)
+	ana := f.holder("ana", lib)
+	full := lonja.E(lonja.LocalFile, "write", errors.New("the disk is full"))
+	if _, err := Fetch(t.Context(), []Holder{ana}, wanted, Options{Put: func(int, []byte) error { return full }}); !errors.Is(err, full) {
+		t.Errorf("got %v, want what Put says", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err := Fetch(ctx, []Holder{ana}, wanted, Options{Put: func(int, []byte) error { cancel(); return nil }})
+	if err != nil && !errors.Is(err, lonja.Canceled) {
+		t.Errorf("got %v, want kind %v", err, lonja.Canceled)
+	}
+	away := Holder{User: "eva", Dial: func(context.Context) (net.Conn, error) {
+		return nil, lonja.E(lonja.Unavailable, "", errors.New("nobody listens"))
+	}}
+	quick := Options{Put: func(int, []byte) error { return nil }, LeastPause: time.Millisecond, MostPause: time.Millisecond}
+	if _, err := Fetch(t.Context(), []Holder{away}, wanted, quick); !errors.Is(err, lonja.Unavailable) {
+		t.Errorf("got %v, want kind %v", err, lonja.Unavailable)
+	}
+	if _, err := Fetch(t.Context(), []Holder{ana}, []Wanted{{Size: tree.PieceSize + 1}}, quick); !errors.Is(err, lonja.Internal) {
+		t.Errorf("got %v for more than a piece", err)
+	}
+	if _, err := Fetch(t.Context(), nil, nil, quick); err != nil {
+		t.Errorf("nothing: %v", err)
+	}
+}
+
+// TestQueue: each is given to one at a time, within bounds, until it is done.
+func TestQueue(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		wanted := make([]Wanted, rapid.IntRange(0, 300).Draw(t, "wanted"))
+		for i := range wanted {
+			wanted[i].Size = rapid.Int64Range(0, tree.PieceSize).Draw(t, "size")
+		}
+		q := newQueue(wanted, rapid.IntRange(0, 8).Draw(t, "sharers"))
+		held, done := map[int]bool{}, map[int]bool{}
+		var out [][]int
+		for len(done) < len(wanted) {
+			if rapid.Bool().Draw(t, "take") || len(out) == 0 {
+				taken, changed := q.take()
+				if len(taken) == 0 && (changed == nil || len(held)+len(done) != len(wanted)) {
+					t.Fatalf("nothing is given, of %d are %d held and %d done", len(wanted), len(held), len(done))
+				}
+				bytes := int64(0)
+				for _, i := range taken {
+					if held[i] || done[i] {
+						t.Fatalf("%d is given twice", i)
+					}
+					held[i] = true
+					bytes += wanted[i].Size
+				}
+				if len(taken) > mostAsked || len(taken) > 1 && bytes > mostAskedBytes {
+					t.Fatalf("%d of %d bytes at a time", len(taken), bytes)
+				}
+				if len(taken) > 0 {
+					out = append(out, taken)
+				}
+				continue
+			}
+			taken := out[0]
+			out = out[1:]
+			some := rapid.IntRange(0, len(taken)).Draw(t, "come")
+			for _, i := range taken {
+				delete(held, i)
+			}
+			for _, i := range taken[:some] {
+				done[i] = true
+				q.done()
+			}
+			q.giveBack(taken[some:])
+		}
+		if taken, changed := q.take(); len(taken) > 0 || changed != nil {
+			t.Fatalf("%v is given when all is done", taken)
+		}
+	})
+}

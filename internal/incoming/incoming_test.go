@@ -1,0 +1,186 @@
+package incoming
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"lonja"
+	"lonja/internal/tree"
+)
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func open(t *testing.T, dir string, force bool) *Target {
+	t.Helper()
+	target, err := Open(dir, force)
+	must(t, err)
+	t.Cleanup(func() { _ = target.Close() })
+	return target
+}
+
+func item(local, content string) Item { return Item{ID: tree.Sum([]byte(content)), Local: local} }
+
+func holds(t *testing.T, path, want string) {
+	t.Helper()
+	if b, err := os.ReadFile(path); err != nil || string(b) != want {
+		t.Errorf("%s holds %q, %v; want %q", path, b, err, want)
+	}
+}
+
+// TestNamesComeLast: what has come has no name until all of its batch is synced.
+func TestNamesComeLast(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "got")
+	target := open(t, dir, false)
+	must(t, target.Put(item("a/b/one", "first"), []byte("first")))
+	run := item("run", "x")
+	run.Executable = true
+	must(t, target.Put(run, []byte("x")))
+	if _, err := os.Lstat(filepath.Join(dir, "a")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("it has a name already: %v", err)
+	}
+	if !IsBegun(dir) || !target.IsFresh() {
+		t.Error("it is not begun, or not fresh")
+	}
+	must(t, target.Flush())
+	holds(t, filepath.Join(dir, "a/b/one"), "first")
+	must(t, target.Directory("empty/deep"))
+	must(t, target.Finish())
+	if info, err := os.Stat(filepath.Join(dir, "run")); err != nil || info.Mode()&0o100 == 0 {
+		t.Errorf("run: %v, %v", info, err)
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 3 || IsBegun(dir) {
+		t.Errorf("left: %v, %v", entries, err)
+	}
+}
+
+// TestOneAtATime: a directory is filled by one at a time; what the first has left the
+// next one finds.
+func TestOneAtATime(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "got")
+	first := open(t, dir, false)
+	if _, err := Open(dir, false); !errors.Is(err, ErrInUse) || !errors.Is(err, lonja.LocalFile) {
+		t.Errorf("the second: %v", err)
+	}
+	must(t, first.Put(item("one", "first"), []byte("first")))
+	first.closeFiles() // as a kill does
+	second := open(t, dir, false)
+	var left []string
+	must(t, second.Left(func(name string) error {
+		left = append(left, name)
+		return nil
+	}))
+	if len(left) != 1 {
+		t.Fatalf("left: %q", left)
+	}
+	id, err := IDOf(left[0])
+	if err != nil || id != tree.Sum([]byte("first")) {
+		t.Errorf("got %v, %v", id, err)
+	}
+	if content, err := second.TakeLeft(left[0]); err != nil || string(content) != "first" {
+		t.Errorf("got %q, %v", content, err)
+	}
+}
+
+// TestNothingIsReplaced without force, also what comes only meanwhile; what could not
+// have its name is kept.
+func TestNothingIsReplaced(t *testing.T) {
+	dir := t.TempDir()
+	target := open(t, dir, false)
+	must(t, target.Put(item("one", "first"), []byte("first")))
+	must(t, os.WriteFile(filepath.Join(dir, "one"), []byte("mine"), 0o600))
+	if err := target.Flush(); !errors.Is(err, lonja.LocalFile) || !errors.Is(err, errThere) {
+		t.Errorf("got %v", err)
+	}
+	holds(t, filepath.Join(dir, "one"), "mine")
+	must(t, os.Remove(filepath.Join(dir, "one")))
+	must(t, target.Flush())
+	holds(t, filepath.Join(dir, "one"), "first")
+	must(t, target.Close())
+	forced := open(t, dir, true)
+	must(t, forced.Put(item("one", "second"), []byte("second")))
+	must(t, forced.Finish())
+	holds(t, filepath.Join(dir, "one"), "second")
+}
+
+// TestLinksAreNotFollowed: neither to a directory nor to a file.
+func TestLinksAreNotFollowed(t *testing.T) {
+	dir, outside := t.TempDir(), t.TempDir()
+	must(t, os.Symlink(outside, filepath.Join(dir, "out")))
+	must(t, os.Symlink(filepath.Join(outside, "x"), filepath.Join(dir, "link")))
+	target := open(t, dir, true)
+	for _, local := range []string{"out/file", "link"} {
+		if _, err := target.Look(local); !errors.Is(err, lonja.LocalFile) {
+			t.Errorf("%s: %v", local, err)
+		}
+	}
+	if err := target.Directory("out/new"); !errors.Is(err, lonja.LocalFile) {
+		t.Errorf("a directory: %v", err)
+	}
+	must(t, target.Put(item("out/file", "x"), []byte("x")))
+	if err := target.Flush(); !errors.Is(err, errInTheWay) {
+		t.Errorf("a file: %v", err)
+	}
+	if left, err := os.ReadDir(outside); err != nil || len(left) > 0 {
+		t.Errorf("it came outside: %v, %v", left, err)
+	}
+	must(t, os.RemoveAll(filepath.Join(dir, "out")))
+	// A hidden directory that is none of ours is not used.
+	elsewhere := t.TempDir()
+	must(t, os.Symlink(outside, filepath.Join(elsewhere, PartName)))
+	if _, err := Open(elsewhere, false); !errors.Is(err, lonja.LocalFile) {
+		t.Errorf("a link for the hidden directory: %v", err)
+	}
+}
+
+// TestCopy: what check does not like is not taken.
+func TestCopy(t *testing.T) {
+	dir := t.TempDir()
+	src, err := os.CreateTemp(t.TempDir(), "src")
+	must(t, err)
+	defer src.Close()
+	_, err = src.WriteString("some content")
+	must(t, err)
+	target := open(t, dir, false)
+	must(t, target.Copy(item("copy", "some content"), src, func(f *os.File) error {
+		holds(t, filepath.Join(dir, PartName, filepath.Base(f.Name())), "some content")
+		return nil
+	}))
+	bad := lonja.E(lonja.Conflict, "copy", errors.New("another"))
+	if err := target.Copy(item("bad", "other"), src, func(*os.File) error { return bad }); !errors.Is(err, bad) {
+		t.Errorf("got %v", err)
+	}
+	must(t, target.Finish())
+	holds(t, filepath.Join(dir, "copy"), "some content")
+	if _, err := os.Lstat(filepath.Join(dir, "bad")); err == nil {
+		t.Error("it was taken")
+	}
+}
+
+// TestRoom: what does not fit is refused before it comes.
+func TestRoom(t *testing.T) {
+	target := open(t, t.TempDir(), false)
+	must(t, target.CheckRoom(1<<10, 1))
+	if err := target.CheckRoom(1<<60, 1); !errors.Is(err, lonja.LocalFile) || !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestDiscard leaves nothing of what was begun in vain.
+func TestDiscard(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "got")
+	target := open(t, dir, false)
+	target.Discard()
+	must(t, target.Close())
+	if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("it is there still: %v", err)
+	}
+}

@@ -1,0 +1,266 @@
+package share
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"lonja"
+	"lonja/internal/folder"
+)
+
+// OfferFolder publishes the directory that was looked through under the name of a
+// listing with a Proof, which is that of a folder and names the list; otherwise it
+// is as Offer. The Draft is of no use afterwards but to be closed.
+func (s *Set) OfferFolder(d *Draft, o Offering) error {
+	listing := o.Listing
+	bad := func(text string) error {
+		return &lonja.Error{Kind: lonja.Invalid, Op: "publish", File: listing.Name, Err: errors.New(text)}
+	}
+	switch {
+	case listing.Folder() == nil:
+		return bad("it is not signed as a folder")
+	case listing.Folder().ListSize != d.size || listing.Folder().Files != d.Totals.Files || listing.Size != d.Totals.Bytes:
+		return bad("another folder is signed")
+	case climbs(string(listing.Name)):
+		return bad(errClimbs.Error())
+	}
+	if err := s.store.keepFolder(d, listing.Proof.File); err != nil {
+		return lonja.E(lonja.LocalFile, "keep the list of a folder", err)
+	}
+	signed := &content{listing: listing, known: slices.Clone(o.Known)}
+	err := s.add(edit{name: listing.Name, item: item{place: d.place, content: signed}})
+	s.store.tidyFolders(s.folders())
+	return err
+}
+
+// isFolder reports whether the item is a folder.
+func (i item) isFolder() bool { return i.content != nil && i.content.listing.Folder() != nil }
+
+// folders returns the folders that are published, in the order of their names.
+func (s *Set) folders() []item {
+	s.refresh()
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	found := make([]item, 0, len(s.signed.folders))
+	for name := range s.signed.folders {
+		found = append(found, s.current[name])
+	}
+	slices.SortFunc(found, func(a, b item) int {
+		return folder.Compare(string(a.content.listing.Name), string(b.content.listing.Name))
+	})
+	return found
+}
+
+// openList opens the list of a folder.
+func (s *Set) openList(c *content) (*os.File, int64, error) {
+	if s.store == nil {
+		return nil, 0, fs.ErrNotExist
+	}
+	list, err := os.Open(s.store.folderPath(c.listing.Proof.File, listEnding))
+	if err != nil {
+		return nil, 0, plainCause(err)
+	}
+	info, err := list.Stat()
+	if err == nil && info.Size() != c.listing.Folder().ListSize {
+		err = errors.New("the list of the folder is damaged: publish it again")
+	}
+	if err != nil {
+		_ = list.Close()
+		return nil, 0, err
+	}
+	return list, info.Size(), nil
+}
+
+// openInFolders opens a file with that content that is in a published folder, for
+// member. Errors are as for OpenContent.
+func (s *Set) openInFolders(id lonja.FileID, member lonja.Member, follows Follows) (f *os.File, size int64, err error) {
+	err = &lonja.Error{Kind: lonja.NoSuchFile, Op: "open"}
+	for _, i := range s.folders() {
+		if !s.mayHave(i, id) || !i.content.isFor(s.owner, member, follows) {
+			continue
+		}
+		f, size, openErr := s.openInFolder(i, id)
+		if openErr == nil {
+			return f, size, nil
+		}
+		err = openErr
+	}
+	return nil, 0, err
+}
+
+// mayHave reports whether a folder is worth a look for a content.
+func (s *Set) mayHave(i item, id lonja.FileID) bool {
+	t, err := s.tree(i.content)
+	return err == nil && t.mayHave(id)
+}
+
+func (s *Set) openInFolder(i item, id lonja.FileID) (f *os.File, size int64, err error) {
+	name := i.content.listing.Name
+	err = &lonja.Error{Kind: lonja.NoSuchFile, Op: "open"}
+	findErr := s.eachWith(i, id, func(e folder.Entry, modified int64) bool {
+		opened, info, openErr := i.place.openWithin(e.Path)
+		if openErr != nil {
+			err = openFailed(name, openErr)
+			return true
+		}
+		if info.Size() == e.Size && info.ModTime().UnixNano() == modified {
+			f, size, err = opened, info.Size(), nil
+			return false
+		}
+		_ = opened.Close()
+		err = &lonja.Error{Kind: lonja.Conflict, Op: "open", File: name, Err: errChanged}
+		return true
+	})
+	if findErr != nil {
+		return nil, 0, openFailed(name, findErr)
+	}
+	return f, size, err
+}
+
+// eachWith calls each with the files in a folder that have that content, and when
+// each was changed last, until each returns false.
+func (s *Set) eachWith(i item, id lonja.FileID, each func(e folder.Entry, modified int64) bool) error {
+	t, err := s.tree(i.content)
+	if err != nil {
+		return err
+	}
+	list, _, err := s.openList(i.content)
+	if err != nil {
+		return err
+	}
+	defer list.Close()
+	return t.find(list, id, each)
+}
+
+// tree returns the index of a folder, which is made the first time.
+func (s *Set) tree(c *content) (*folderTree, error) {
+	id := c.listing.Proof.File
+	s.treesMu.Lock()
+	defer s.treesMu.Unlock()
+	if t := s.trees[id]; t != nil {
+		return t, nil
+	}
+	list, size, err := s.openList(c)
+	if err != nil {
+		return nil, err
+	}
+	defer list.Close()
+	seen, err := os.Open(s.store.folderPath(id, seenEnding))
+	if err != nil {
+		return nil, plainCause(err)
+	}
+	defer seen.Close()
+	t, err := readTree(io.NewSectionReader(list, 0, size), seen)
+	if err != nil {
+		return nil, err
+	}
+	if s.trees == nil {
+		s.trees = make(map[lonja.FileID]*folderTree)
+	}
+	s.dropTrees()
+	s.trees[id] = t
+	return t, nil
+}
+
+// dropTrees forgets the indexes of folders that are published no more; treesMu is
+// held.
+func (s *Set) dropTrees() {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for id := range s.trees {
+		if len(s.signed.names[id]) == 0 {
+			delete(s.trees, id)
+		}
+	}
+}
+
+// withdrawChangedFolders is WithdrawChanged for folders in which a file has that
+// content.
+func (s *Set) withdrawChangedFolders(id lonja.FileID, differs func(*os.File) bool) (names []lonja.FileName, err error) {
+	for _, i := range s.folders() {
+		if !s.mayHave(i, id) || !s.hasChangedIn(i, id, differs) {
+			continue
+		}
+		gone, removeErr := s.withdrawThis(i.content)
+		if gone {
+			names = append(names, i.content.listing.Name)
+		}
+		err = errors.Join(err, removeErr)
+	}
+	return names, err
+}
+
+func (s *Set) hasChangedIn(i item, id lonja.FileID, differs func(*os.File) bool) (changed bool) {
+	err := s.eachWith(i, id, func(e folder.Entry, modified int64) bool {
+		f, info, err := i.place.openWithin(e.Path)
+		if err != nil {
+			return true
+		}
+		defer f.Close()
+		changed = info.Size() != e.Size || info.ModTime().UnixNano() != modified || differs != nil && differs(f)
+		return !changed
+	})
+	return err == nil && changed
+}
+
+// openWithin opens a file of the directory that p is, whose path there is rel, for
+// reading if it is a regular one and no part of its path is a symbolic link.
+func (p place) openWithin(rel string) (*os.File, fs.FileInfo, error) {
+	if folder.CheckPath(rel) != nil || !filepath.IsLocal(filepath.FromSlash(rel)) {
+		return nil, nil, errClimbs
+	}
+	f, err := openStraight(p.path(), rel)
+	if err != nil {
+		return nil, nil, plainCause(err)
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = errNotRegular
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, nil, plainCause(err)
+	}
+	return f, info, nil
+}
+
+// openStepwise is openStraight without the help of the system.
+func openStepwise(dir, rel string) (*os.File, error) {
+	if real, err := filepath.EvalSymlinks(dir); err != nil {
+		return nil, err
+	} else if real != dir {
+		return nil, errMoved
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	for at, c := range rel {
+		if c != '/' {
+			continue
+		}
+		if info, err := root.Lstat(rel[:at]); err != nil {
+			return nil, err
+		} else if !info.IsDir() {
+			return nil, errMoved
+		}
+	}
+	info, err := root.Lstat(rel)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errNotRegular
+	}
+	f, err := root.OpenFile(rel, openFlags, 0)
+	if err != nil {
+		return nil, fmt.Errorf("%w", plainCause(err))
+	}
+	return f, nil
+}
