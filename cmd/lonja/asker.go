@@ -21,6 +21,7 @@ type askOptions struct {
 	json bool
 
 	serving *nodeOptions // nil: it serves nothing
+	rates   rateOptions  // heeded if serving is nil
 }
 
 func (o *askOptions) addFlags(f *pflag.FlagSet) {
@@ -107,11 +108,13 @@ func (o *askOptions) askerNamed(cmd *cobra.Command, user lonja.UserName) (*asker
 		Directory: m.client, DirectoryName: m.name(), StateDir: m.state, Log: m.log,
 		Secure: &node.SecureOptions{
 			Directory: m.client, Key: m.key, Authority: m.set, Follow: m.follow, Pins: m, Hashes: a.hashes, Outboards: a.trees, Invitation: m.invitation,
+			Rates: o.rates.rates(),
 		},
 	}
 	if s := o.serving; s != nil {
 		how.Listen, how.Secure.ClassicOff = s.listen, s.classic == switchOff
 		how.Secure.MapPort = s.mapping == switchOn && !isLoopback(s.listen)
+		how.Secure.Rates = s.rateOptions.rates()
 	}
 	a.node = node.New(how)
 	if a.errand, err = a.node.Errand(user); err != nil {

@@ -34,6 +34,7 @@ type clientOptions struct {
 	datetime  string
 	sendSize  bool
 	fetches   int // downloads at once
+	rateOptions
 }
 
 // classicOnly is the --classic of a client that speaks nothing else.
@@ -51,6 +52,7 @@ func (o *clientOptions) addFlags(f *pflag.FlagSet) {
 		"`URL` of the date-time service, with --classic; $"+datetimeVariable)
 	f.BoolVar(&o.sendSize, "send-size", false, "send a file's size before it to classic peers, as some want")
 	addDownloadsFlag(f, &o.fetches)
+	o.rateOptions.addFlags(f)
 	notSettings(f, "input-file")
 }
 
@@ -98,7 +100,7 @@ func (o *clientOptions) check() error {
 	if err := checkListen(o.listen); err != nil {
 		return usagef("--listen %s: %w", o.listen, err)
 	}
-	return nil
+	return o.rateOptions.check()
 }
 
 func runClient(cmd *cobra.Command, opts clientOptions) error {
@@ -156,7 +158,7 @@ func (o *clientOptions) node(cmd *cobra.Command) (*node.Node, func(), error) {
 		Secure: &node.SecureOptions{
 			Directory: m.client, Key: m.key, Authority: m.set, Follow: m.follow, Pins: m, Hashes: hashes, Outboards: trees,
 			Invitation: m.invitation, ClassicOff: o.classic == switchOff,
-			MapPort: o.mapping == switchOn && !isLoopback(o.listen), PartialOff: o.partial == switchOff,
+			MapPort: o.mapping == switchOn && !isLoopback(o.listen), PartialOff: o.partial == switchOff, Rates: o.rates(),
 		},
 	})
 	stop := keepStatus(n, &statusFile{state: m.state, directory: m.name(), program: "client", log: m.log})

@@ -67,6 +67,7 @@ that was interrupted, and completes one that is there.`,
 	opts.askOptions.addFlags(cmd.Flags())
 	cmd.Flags().StringVarP(&opts.output, "output", "o", "", "put it in this `file`, or directory (default: its base name, here)")
 	cmd.Flags().StringVar(&opts.from, "from", "", "only from this `user`")
+	opts.rates.addDownFlags(cmd.Flags())
 	cmd.Flags().BoolVar(&opts.force, "force", false, "also in the place of a file that is there")
 	cmd.Flags().BoolVarP(&opts.background, "background", "b", false, "only put it on the list of downloads")
 	cmd.Flags().IntVar(&opts.priority, "priority", 0, "`number` that says which of the queued downloads come first: the higher ones")

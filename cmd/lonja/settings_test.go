@@ -42,6 +42,8 @@ func TestSettingsReachCommands(t *testing.T) {
 		{"what is no setting", "[node]\ninput-file = 'x'\n", "", "client", "has no setting input-file", 2},
 		{"what one call is to do", "[node]\njson = true\n", "", "id", "has no setting json", 2},
 		{"a value that is none", "", "LONJA_PORT=many", "find x -s localhost", "environment LONJA_PORT", 2},
+		{"a rate that is none", "", "LONJA_LIMIT_UP=fast", "share . -s localhost", "environment LONJA_LIMIT_UP): invalid argument \"fast\"", 2},
+		{"slots that are none", "[node]\nupload-slots = 0\n", "", "share . -s localhost", "--upload-slots 0", 2},
 		{"a file that is missing", "", "LONJA_CONFIG=/nonexistent", "client", "/nonexistent", 2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -58,7 +60,8 @@ func TestSettingsReachCommands(t *testing.T) {
 // notSettings, or is added here.
 func TestOnlyLastingFlagsAreSettings(t *testing.T) {
 	lasting := map[string]string{
-		"node": `classic config-dir datetime listen partial passphrase-file port port-mapping rescan send-size server state-dir user verbose`,
+		"node": `classic config-dir datetime limit-down limit-down-each limit-lan limit-up limit-up-each listen partial passphrase-file port
+			port-mapping rescan send-size server state-dir upload-slots user verbose`,
 		"server": `admin allow-unsafe-store classic data host limit-connections-per-address limit-loopback limit-operations-per-address
 			limit-operations-per-user limit-publications-per-user max-connections port probe-period registration request-timeout
 			store store-ca store-cert store-credentials store-key store-name verbose`,
@@ -88,7 +91,7 @@ func TestOnlyLastingFlagsAreSettings(t *testing.T) {
 
 // TestConfigShowTellsWhereFrom: each setting, its value, and where it stands.
 func TestConfigShowTellsWhereFrom(t *testing.T) {
-	status, stdout, stderr := withSettings(t, "[node]\nlisten = ':4445'\n", []string{"LONJA_PORT=4000"}, "config", "show", "node", "--json")
+	status, stdout, stderr := withSettings(t, "[node]\nlisten = ':4445'\nlimit-up = '10MB/s'\n", []string{"LONJA_PORT=4000", "LONJA_LIMIT_DOWN=500k"}, "config", "show", "node", "--json")
 	if status != 0 || stderr != "" {
 		t.Fatalf("status %d, %s", status, stderr)
 	}
@@ -105,6 +108,15 @@ func TestConfigShowTellsWhereFrom(t *testing.T) {
 	}
 	if s := from["port"]; s.Value != "4000" || s.From != "environment LONJA_PORT" {
 		t.Errorf("port: %+v", s)
+	}
+	if s := from["limit-up"]; s.Value != "10MB/s" || !strings.Contains(s.From, configName) {
+		t.Errorf("limit-up: %+v", s)
+	}
+	if s := from["limit-down"]; s.Value != "500k" || s.From != "environment LONJA_LIMIT_DOWN" {
+		t.Errorf("limit-down: %+v", s)
+	}
+	if s := from["limit-down-each"]; s.Value != "off" || s.From != "default" {
+		t.Errorf("limit-down-each: %+v", s)
 	}
 	if s := from["server"]; s.From != "default" {
 		t.Errorf("server: %+v", s)

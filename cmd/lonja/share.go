@@ -30,6 +30,7 @@ type nodeOptions struct {
 	mapping string
 	classic string
 	fetches int // downloads at once
+	rateOptions
 }
 
 // defaultRescan is how often it is looked for changes that nobody told of.
@@ -65,6 +66,7 @@ started last is connected. The other ends with exit status 3.`,
 	f.StringVar(&opts.mapping, "port-mapping", switchOn, "`on`: have the router lead to that port; off: leave the router alone")
 	f.StringVar(&opts.classic, "classic", switchOn, "`on`: serve classic peers too, unencrypted, where the directory does; off: TLS only")
 	addDownloadsFlag(f, &opts.fetches)
+	opts.rateOptions.addFlags(f)
 	f.DurationVar(&opts.rescan, "rescan", defaultRescan, "how often it is looked for changes that the system did not tell of")
 	notSettings(f, "description", "to", "as")
 	return cmd
@@ -85,7 +87,7 @@ func (o *shareOptions) check(cmd *cobra.Command) error {
 	if err := checkListen(o.listen); err != nil {
 		return usagef("--listen %s: %w", o.listen, err)
 	}
-	if err := checkDownloads(o.fetches); err != nil {
+	if err := errors.Join(checkDownloads(o.fetches), o.rateOptions.check()); err != nil {
 		return err
 	}
 	return o.checkAudience(cmd)

@@ -22,6 +22,7 @@ var layers = [][]string{
 	1: {
 		"lonja/internal/api",
 		"lonja/internal/classic",
+		"lonja/internal/fairshare",
 		"lonja/internal/fileapi",
 		"lonja/internal/folder",
 		"lonja/internal/index",
@@ -82,8 +83,8 @@ var layers = [][]string{
 		"lonja/internal/directory",
 		"lonja/internal/dirserver",
 		"lonja/internal/download",
-		"lonja/internal/folderfetch",
 		"lonja/internal/fileserver",
+		"lonja/internal/folderfetch",
 		"lonja/internal/oplog",
 		"lonja/internal/probe",
 		"lonja/internal/session",
@@ -117,12 +118,13 @@ var pureImports = []string{"net", "net/http", "os", "os/exec", "syscall", "time"
 
 // pureExceptions are the exceptions to pureImports, with their reasons.
 var pureExceptions = map[string][]string{
-	"lonja":                   {"net"},          // the type net.Error, to know the network's errors by
-	"lonja/internal/picker":   {"time"},         // the type of lengths; it reads no clock
-	"lonja/internal/presence": {"time"},         // the types of instants and lengths; it reads no clock
-	"lonja/internal/api":      {"sync"},         // generated: descriptors are made once
-	"lonja/internal/soap":     {"embed"},        // the WSDL's text, compiled in
-	"lonja/internal/limits":   {"sync", "time"}, // all connections are counted there; it is told the time
+	"lonja":                    {"net"},          // the type net.Error, to know the network's errors by
+	"lonja/internal/fairshare": {"time"},         // the type of lengths; it reads no clock
+	"lonja/internal/picker":    {"time"},         // the type of lengths; it reads no clock
+	"lonja/internal/presence":  {"time"},         // the types of instants and lengths; it reads no clock
+	"lonja/internal/api":       {"sync"},         // generated: descriptors are made once
+	"lonja/internal/soap":      {"embed"},        // the WSDL's text, compiled in
+	"lonja/internal/limits":    {"sync", "time"}, // all connections are counted there; it is told the time
 }
 
 type goPackage struct {

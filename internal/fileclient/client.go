@@ -34,6 +34,7 @@ type Options struct {
 // once; each has a connection then. The errors of its methods are of kind
 // NoSuchFile, Forbidden, Limited, Conflict or Refused if the peer says no, NoHolder
 // if it does not have that part of the content;
+// Limited with a *Queued as its cause if it is not one's turn;
 // Unavailable if it cannot be reached, stops sending, or breaks off; Malformed if it
 // answers something else than it was asked; Untrusted if the content is of
 // another size there; Canceled if ctx ended; and whatever Dial says.
@@ -42,8 +43,12 @@ type Client struct {
 	transport *http.Transport
 }
 
-// maxHeader bounds the header of an answer, in bytes.
-const maxHeader = 16 << 10
+// The bounds of the header of an answer, and of what is read of the text of a
+// refusal, in bytes.
+const (
+	maxHeader  = 16 << 10
+	maxRefusal = 4 << 10
+)
 
 // New returns a Client for a content. The caller closes it.
 func New(id lonja.FileID, opts Options) *Client {
@@ -98,19 +103,21 @@ func (c *impatientConn) Write(p []byte) (int, error) {
 
 // ask sends a request. What is no success is an error; otherwise the caller
 // closes the body.
-func (c *Client) ask(ctx context.Context, method, path, byteRange string) (*http.Response, error) {
+func (c *Client) ask(ctx context.Context, method, path string, header http.Header) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, "http://peer"+path, nil)
 	if err != nil {
 		return nil, lonja.E(lonja.Internal, "ask", err)
 	}
-	if byteRange != "" {
-		req.Header.Set("Range", byteRange)
+	if header != nil {
+		req.Header = header
 	}
 	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
 		return nil, Broken(ctx, err)
 	}
 	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusPartialContent {
+		// To have seen the end lets the connection be used again.
+		_, _ = io.CopyN(io.Discard, resp.Body, maxRefusal)
 		_ = resp.Body.Close()
 		return nil, refusal(resp)
 	}
@@ -132,7 +139,7 @@ func Broken(ctx context.Context, err error) error {
 
 // Size asks how big the content is, in bytes.
 func (c *Client) Size(ctx context.Context) (int64, error) {
-	resp, err := c.ask(ctx, http.MethodHead, fileapi.Path(c.id), "")
+	resp, err := c.ask(ctx, http.MethodHead, fileapi.Path(c.id), nil)
 	if err != nil {
 		return 0, err
 	}
@@ -152,11 +159,11 @@ func (c *Client) Open(ctx context.Context, size, offset, end int64) (io.ReadClos
 }
 
 func (c *Client) open(ctx context.Context, path string, size, offset, end int64) (io.ReadCloser, error) {
-	var byteRange string
+	header := make(http.Header)
 	if end > offset {
-		byteRange = fmt.Sprintf("bytes=%d-%d", offset, end-1)
+		header.Set("Range", fmt.Sprintf("bytes=%d-%d", offset, end-1))
 	}
-	resp, err := c.ask(ctx, http.MethodGet, path, byteRange)
+	resp, err := c.ask(ctx, http.MethodGet, path, header)
 	if err != nil {
 		return nil, err
 	}
@@ -185,7 +192,7 @@ func (c *Client) Tree(ctx context.Context, size, offset, end int64) ([]byte, err
 
 // Have asks which of so many pieces the peer has: nil is all.
 func (c *Client) Have(ctx context.Context, pieces int64) (*roaring.Bitmap, error) {
-	resp, err := c.ask(ctx, http.MethodGet, fileapi.Have.Path(c.id), "")
+	resp, err := c.ask(ctx, http.MethodGet, fileapi.Have.Path(c.id), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -223,5 +230,8 @@ func check(resp *http.Response, size, offset, end int64) error {
 // refusal is the error for an answer that is no success.
 func refusal(resp *http.Response) error {
 	kind := fileapi.Kind(resp.StatusCode)
+	if queued := queuedAt(resp.Header); kind == lonja.Limited && queued != nil {
+		return lonja.E(kind, "", queued)
+	}
 	return lonja.E(kind, "", fmt.Errorf("the owner says no: %s", lonja.Printable(resp.Status)))
 }

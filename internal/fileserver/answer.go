@@ -5,11 +5,13 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
 
 	"lonja"
+	"lonja/internal/fairshare"
 	"lonja/internal/fileapi"
 	"lonja/internal/tree"
 )
@@ -30,9 +32,13 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, member lonja.Mem
 		return
 	}
 	defer content.Close()
-	out := &sender{ResponseWriter: w, control: http.NewResponseController(w), content: content, stall: s.opts.StallTimeout}
+	out := &sender{
+		ResponseWriter: w, control: http.NewResponseController(w), content: content, stall: s.opts.StallTimeout,
+		request: r, user: member.User, turns: s.turns, near: s.isNear(r),
+	}
+	defer out.end()
 	if err = content.Unchanged(); err == nil {
-		err = out.answer(r, what)
+		err = out.answer(what)
 	}
 	if err != nil {
 		s.heed(what.id, err)
@@ -41,13 +47,19 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, member lonja.Mem
 	}
 	s.heed(what.id, out.err)
 	switch {
-	case out.err != nil && out.sent == 0 && errors.Is(out.err, lonja.NoHolder):
+	case out.err != nil && out.sent == 0 && (errors.Is(out.err, lonja.NoHolder) || errors.Is(out.err, lonja.Limited)):
 		log.Debug("transfer refused", "error", out.err)
 	case out.err != nil:
 		log.Debug("transfer broken off", "error", out.err, "bytes", out.sent)
 	case out.sent > 0 && what.part == fileapi.File:
 		log.Debug("transfer done", "bytes", out.sent)
 	}
+}
+
+// isNear reports whether no rate counts for who asks.
+func (s *Server) isNear(r *http.Request) bool {
+	from, err := netip.ParseAddrPort(r.RemoteAddr)
+	return err == nil && s.opts.Near(from.Addr().Unmap().WithZone(""))
 }
 
 // heed has a file withdrawn that is not any more what it was.
@@ -58,33 +70,33 @@ func (s *Server) heed(id lonja.FileID, err error) {
 }
 
 // answer sends what is asked for. The error is that nothing was sent.
-func (s *sender) answer(r *http.Request, what asked) error {
+func (s *sender) answer(what asked) error {
 	switch what.part {
 	case fileapi.Tree:
-		return s.sendTree(r, what.id)
+		return s.sendTree(what.id)
 	case fileapi.Have:
-		s.sendHave(r)
+		return s.sendHave()
 	default:
-		s.sendFile(r, what.id)
+		s.sendFile(what.id)
 	}
 	return nil
 }
 
-func (s *sender) sendFile(r *http.Request, id lonja.FileID) {
-	s.checks, s.size = s.holdsPieces, s.content.Size()
-	s.serve(r, id, io.NewSectionReader(s.content, 0, s.content.Size()))
+func (s *sender) sendFile(id lonja.FileID) {
+	s.isFile, s.checks, s.size = true, s.holdsPieces, s.content.Size()
+	s.serve(id, io.NewSectionReader(s.content, 0, s.content.Size()))
 }
 
-func (s *sender) sendTree(r *http.Request, id lonja.FileID) error {
+func (s *sender) sendTree(id lonja.FileID) error {
 	layout, err := tree.LayoutOf(s.content.Size())
 	if err != nil {
 		return err
 	}
 	if layout.Levels() == 0 {
-		s.serve(r, id, bytes.NewReader(tree.AppendSize(nil, layout)))
+		s.serve(id, bytes.NewReader(tree.AppendSize(nil, layout)))
 		return nil
 	}
-	hashes, size, err := s.content.Outboard(r.Context())
+	hashes, size, err := s.content.Outboard(s.request.Context())
 	if err != nil {
 		return err
 	}
@@ -94,12 +106,13 @@ func (s *sender) sendTree(r *http.Request, id lonja.FileID) error {
 	if some, ok := hashes.(someHashes); ok {
 		s.checks, s.size = some.Holds, size
 	}
-	s.serve(r, id, io.NewSectionReader(hashes, 0, size))
+	s.serve(id, io.NewSectionReader(hashes, 0, size))
 	return nil
 }
 
 // serve answers with what never changes.
-func (s *sender) serve(r *http.Request, id lonja.FileID, content io.ReadSeeker) {
+func (s *sender) serve(id lonja.FileID, content io.ReadSeeker) {
+	r := s.request
 	s.Header().Set("ETag", fileapi.ETag(id))
 	s.binary()
 	// Who wants several ranges in one answer gets the whole, as RFC 9110
@@ -111,8 +124,17 @@ func (s *sender) serve(r *http.Request, id lonja.FileID, content io.ReadSeeker) 
 	http.ServeContent(s, r, "", time.Time{}, content)
 }
 
-// sendHave answers with which pieces are here now.
-func (s *sender) sendHave(r *http.Request) {
+// sendHave answers with which pieces are here now. Who wants to wait for its turn
+// is answered then, or told its place.
+func (s *sender) sendHave() error {
+	r := s.request
+	if seconds, waits := fileapi.ParseWait(r.Header.Get(fileapi.WaitHeader)); waits {
+		place := s.turns.wait(r.Context(), s.user, time.Duration(seconds)*time.Second)
+		if place == fairshare.NoPlace {
+			return limited(&queuedError{place})
+		}
+		s.Header().Set(fileapi.PlaceHeader, fileapi.FormatPlace(int(place)))
+	}
 	body := fileapi.AppendHave(nil, s.content.Have())
 	s.binary()
 	s.Header().Set("Cache-Control", "no-store")
@@ -121,6 +143,7 @@ func (s *sender) sendHave(r *http.Request) {
 	if r.Method != http.MethodHead {
 		s.err = s.write(body)
 	}
+	return nil
 }
 
 func (s *sender) binary() {

@@ -4,10 +4,16 @@ package fileserver
 
 import (
 	"bytes"
+	"log/slog"
 	"net"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"sync/atomic"
 	"testing"
+	"time"
 
+	"lonja/internal/fairshare"
 	"lonja/internal/fileapi"
 	"lonja/internal/tree"
 )
@@ -59,4 +65,51 @@ func TestCurl(t *testing.T) {
 	if got, err := curl(); err == nil || len(got) > 0 {
 		t.Errorf("without a certificate: %d bytes (%v)", len(got), err)
 	}
+}
+
+// curl waits for its turn, as it is told to.
+func TestCurlWaits(t *testing.T) {
+	var told atomic.Bool
+	log := slog.New(slog.NewTextHandler(writerFunc(func(line []byte) {
+		if bytes.Contains(line, []byte("place 1 in the queue")) {
+			told.Store(true)
+		}
+	}), &slog.HandlerOptions{Level: slog.LevelDebug}))
+	r := start(t, Options{Log: log, Uploads: fairshare.Options{Slots: 1, TurnTime: time.Hour, TurnBytes: 1 << 40}})
+	whole := content(24 * mib)
+	id := r.shelf.add(t, whole)
+	ana, err := r.client(t, "ana").Get("https://" + r.addr + fileapi.Path(id))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ana.Body.Close()
+	cert, key, ca := r.ca.WritePEM(t, "luis", t.TempDir())
+	_, port, err := net.SplitHostPort(r.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := filepath.Join(t.TempDir(), "film")
+	curl := exec.Command("curl", "--silent", "--show-error", "--retry", "20", "-o", target, "--cacert", ca, "--cert", cert, "--key", key,
+		"--connect-to", "node:"+port+":"+r.addr, "https://node:"+port+fileapi.Path(id))
+	said := &bytes.Buffer{}
+	curl.Stderr = said
+	if err := curl.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "curl is told its place", told.Load)
+	_ = ana.Body.Close()
+	if err := curl.Wait(); err != nil {
+		t.Fatalf("%v: %s", err, said)
+	}
+	if got, err := os.ReadFile(target); err != nil || !bytes.Equal(got, whole) {
+		t.Errorf("%d bytes (%v), want %d", len(got), err, len(whole))
+	}
+}
+
+// A writerFunc is told of each line of a log.
+type writerFunc func(line []byte)
+
+func (f writerFunc) Write(line []byte) (int, error) {
+	f(line)
+	return len(line), nil
 }

@@ -63,6 +63,10 @@ func refuse(w http.ResponseWriter, log *slog.Logger, err error) {
 		http.Error(w, errNotHere.Error(), fileapi.Status(kind))
 		return
 	case lonja.Limited:
+		if queued, ok := isQueued(err); ok {
+			refuseQueued(w, queued)
+			return
+		}
 		w.Header().Set("Retry-After", "10")
 		if !errors.Is(err, errTooMany) {
 			http.Error(w, kind.Error(), fileapi.Status(kind))

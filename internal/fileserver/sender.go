@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"lonja"
+	"lonja/internal/fairshare"
 	"lonja/internal/tree"
 )
 
@@ -27,20 +28,34 @@ type sender struct {
 	content Content
 	checks  func(first, last int64) bool // whether these bytes of what is sent are here; nil: all are
 	size    int64                        // of what is sent, or a part of it
+	isFile  bool                         // what is sent are bytes of content
 	stall   time.Duration
+
+	request *http.Request
+	user    lonja.UserName
+	turns   *turns
+	near    bool
+	turn    *turn // once bytes are sent
 
 	sent int64
 	err  error
 }
 
-// readStep is how much is read of a file at a time, and writeStep how much of
-// that is written before the receiver gets more time: some records of TLS.
-const (
-	readStep  = 256 << 10
-	writeStep = 64 << 10
+// writeStep is how much is written before the receiver gets more time: some
+// records of TLS.
+const writeStep = 64 << 10
+
+// buffers are for what is read of a file at a time, and smallBuffers for what is
+// in a crowd.
+var (
+	buffers      = sync.Pool{New: func() any { return newBuffer(fairshare.MostQuantum) }}
+	smallBuffers = sync.Pool{New: func() any { return newBuffer(writeStep) }}
 )
 
-var buffers = sync.Pool{New: func() any { return new([readStep]byte) }}
+func newBuffer(size int) *[]byte {
+	b := make([]byte, size)
+	return &b
+}
 
 // Unwrap is for http.ResponseController.
 func (s *sender) Unwrap() http.ResponseWriter { return s.ResponseWriter }
@@ -49,16 +64,44 @@ var errNotHere = errors.New("not all of it is here")
 
 // WriteHeader looks at what net/http is about to send: only now it is known,
 // whatever the request asked for and on whichever conditions. What is not here is
-// refused instead.
+// refused instead, and who is to wait for its turn is told so.
 func (s *sender) WriteHeader(status int) {
-	if s.checks == nil || s.holds(status) {
+	switch {
+	case s.checks != nil && !s.holds(status):
+		s.err = lonja.E(lonja.NoHolder, "serve", errNotHere)
+		s.Header().Set("Content-Range", fmt.Sprintf("bytes */%d", s.size))
+		s.Header().Del("ETag")
+		http.Error(s.ResponseWriter, errNotHere.Error(), http.StatusRequestedRangeNotSatisfiable)
+	case !s.begin(status):
+	default:
 		s.ResponseWriter.WriteHeader(status)
-		return
 	}
-	s.err = lonja.E(lonja.NoHolder, "serve", errNotHere)
-	s.Header().Set("Content-Range", fmt.Sprintf("bytes */%d", s.size))
+}
+
+// begin begins the turn of an answer that has one, and reports whether it may go
+// on.
+func (s *sender) begin(status int) bool {
+	if status/100 != 2 || s.request.Method != http.MethodGet {
+		return true
+	}
+	var place fairshare.Place
+	s.turn, place = s.turns.begin(s.user, fairshare.Terms{Unlimited: s.near, NoSlot: !s.isFile})
+	if s.turn != nil {
+		return true
+	}
+	queued := &queuedError{place}
+	s.err = limited(queued)
+	s.Header().Del("Content-Range")
 	s.Header().Del("ETag")
-	http.Error(s.ResponseWriter, errNotHere.Error(), http.StatusRequestedRangeNotSatisfiable)
+	refuseQueued(s.ResponseWriter, queued)
+	return false
+}
+
+// end ends the turn.
+func (s *sender) end() {
+	if s.turn != nil {
+		s.turn.end()
+	}
 }
 
 // holds reports whether all is here of what an answer of that status, and with the
@@ -90,25 +133,44 @@ func (s *sender) holdsPieces(first, last int64) bool {
 // ReadFrom implements io.ReaderFrom, which io.CopyN in net/http looks for. What
 // was read is sent only if the file is the same still afterwards.
 func (s *sender) ReadFrom(src io.Reader) (int64, error) {
-	if s.err != nil {
-		return 0, s.err
+	for s.err == nil {
+		most := int64(fairshare.MostQuantum)
+		if limited, ok := src.(*io.LimitedReader); ok { // as io.CopyN makes it
+			most = min(most, limited.N)
+		}
+		if most == 0 {
+			return s.sent, nil
+		}
+		var n int
+		if n, s.err = s.turn.next(s.request.Context(), int(most)); s.err != nil {
+			break
+		}
+		var ended bool
+		ended, s.err = s.quantum(src, n)
+		s.turn.sent()
+		if ended {
+			break
+		}
 	}
-	buf := buffers.Get().(*[readStep]byte)
-	defer buffers.Put(buf)
-	for {
-		n, err := io.ReadFull(src, buf[:])
-		ended := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
-		if err == nil || ended {
-			err = s.content.Unchanged()
-		}
-		if err == nil {
-			err = s.write(buf[:n])
-		}
-		if err != nil || ended {
-			s.err = err
-			return s.sent, err
-		}
+	return s.sent, s.err
+}
+
+// quantum sends the next n bytes of src. To have reached the end is no error.
+func (s *sender) quantum(src io.Reader, n int) (ended bool, err error) {
+	pool := &buffers
+	if n <= writeStep {
+		pool = &smallBuffers
 	}
+	buf := pool.Get().(*[]byte)
+	defer pool.Put(buf)
+	n, err = io.ReadFull(src, (*buf)[:n])
+	if ended = errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF); err == nil || ended {
+		err = s.content.Unchanged()
+	}
+	if err == nil {
+		err = s.write((*buf)[:n])
+	}
+	return ended, err
 }
 
 func (s *sender) write(b []byte) error {

@@ -17,9 +17,11 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"lonja"
+	"lonja/internal/fairshare"
 )
 
 // Options say what a Server serves, to whom, and how long it is patient. Files
@@ -36,6 +38,12 @@ type Options struct {
 	// published with that id, for somebody to withdraw it. It is called by many
 	// goroutines at once, again and again for one file, and must not wait.
 	Changed func(lonja.FileID)
+
+	// Uploads say how many users are served at once, in which turns, and how fast.
+	Uploads fairshare.Options
+	// Near, if set, reports whether an address is near enough for no rate to
+	// count. It is called by many goroutines at once.
+	Near func(netip.Addr) bool
 
 	MaxConns     int // connections of members at once; more are told so (1024)
 	MaxPerMember int // of them, those of one user; likewise (64)
@@ -58,8 +66,9 @@ type Options struct {
 // A Server answers other peers. Serve may be called for several listeners; what
 // Options bound is bounded for all of them together.
 type Server struct {
-	opts Options
-	door *door
+	opts  Options
+	door  *door
+	turns *turns
 }
 
 // New builds a Server.
@@ -76,7 +85,10 @@ func New(opts Options) *Server {
 	if opts.Changed == nil {
 		opts.Changed = func(lonja.FileID) {}
 	}
-	return &Server{opts: opts, door: newDoor(opts)}
+	if opts.Near == nil {
+		opts.Near = func(netip.Addr) bool { return false }
+	}
+	return &Server{opts: opts, door: newDoor(opts), turns: newTurns(opts.Uploads)}
 }
 
 // maxHeader bounds the header of a request, in bytes; net/http adds 4 KiB.

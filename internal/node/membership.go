@@ -140,7 +140,9 @@ func (m *membership) peers() authority.PeerOptions {
 func (m *membership) begin(lost func()) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	sorter := firstbyte.New(m.ln, firstbyte.Options{})
-	files := fileserver.New(fileserver.Options{Files: guarded{m}, Who: m.who, Changed: m.changed, Log: m.opts.Log})
+	files := fileserver.New(fileserver.Options{
+		Files: guarded{m}, Who: m.who, Changed: m.changed, Uploads: m.uploads(), Near: m.near(), Log: m.opts.Log,
+	})
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return sorter.Run(ctx) })
 	secure := net.Listener(sorter.Secure)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"lonja/internal/identity"
 	"lonja/internal/outboards"
 	"lonja/internal/session"
+	"lonja/internal/swarm"
 	"lonja/internal/transport"
 )
 
@@ -67,6 +69,7 @@ type SecureOptions struct {
 	PartialOff bool
 	// MapPort has the router lead to the node's port.
 	MapPort bool
+	Rates   Rates
 
 	// For tests: between renewals, and of coming back; 0: those of package session.
 	period, spread time.Duration
@@ -84,11 +87,15 @@ type secureDialect struct {
 	// downloads are served while they are on their way here.
 	downloads fileserver.Downloads
 	fetching  *fetching
+	networks  networks
+	down      *swarm.Limit // of all that is fetched; or nil
 }
 
 func newSecure(n *Node) *secureDialect {
 	return &secureDialect{
 		Node: n, SecureOptions: *n.opts.Secure, dialer: transport.NewDialer(transport.Options{}), fetching: newFetching(),
+		networks: networks{look: func() []netip.Prefix { return localNetworks(n.opts.Log) }},
+		down:     swarm.NewLimit(n.opts.Secure.Rates.Down),
 	}
 }
 

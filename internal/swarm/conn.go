@@ -45,6 +45,7 @@ func (c *conn) close() {
 	c.client.Close()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.holder.state.Place = 0
 	if c.holder.state.Conns--; c.holder.state.Conns == 0 && c.holder.joined {
 		// What it has counts only while it can be had: whoever comes back asks anew.
 		c.picker.Leave(c.holder.number)
@@ -75,7 +76,7 @@ func (c *conn) fetch(ctx context.Context, answered func()) error {
 				return err
 			}
 		case something:
-			if err := c.heed(ctx, c.fetchSpan(ctx, span)); err != nil {
+			if err := c.heed(ctx, c.inTurn(ctx, c.fetchSpan(ctx, span))); err != nil {
 				return err
 			}
 		}

@@ -22,6 +22,7 @@ type holder struct {
 	number picker.Holder
 	leave  context.CancelFunc // nothing before it runs
 	meter  meter              // of what it sends
+	limit  *Limit             // of what it sends, or nil
 
 	// The Swarm's mu guards the rest.
 	dial   func(ctx context.Context) (net.Conn, error)
@@ -33,7 +34,7 @@ type holder struct {
 
 func newHolder(s *Swarm, h Holder, number picker.Holder) *holder {
 	return &holder{
-		Holder: h, swarm: s, number: number, leave: func() {}, dial: h.Dial,
+		Holder: h, swarm: s, number: number, leave: func() {}, dial: h.Dial, limit: NewLimit(s.opts.LimitEach),
 		state: HolderState{User: h.User, Key: h.Key},
 	}
 }
@@ -126,7 +127,7 @@ func (h *holder) noting(dial func(context.Context) (net.Conn, error)) func(conte
 		h.swarm.mu.Lock()
 		defer h.swarm.mu.Unlock()
 		h.state.At = conn.RemoteAddr().String()
-		return conn, nil
+		return h.slow(conn), nil
 	}
 }
 

@@ -54,7 +54,11 @@ func (w *town) serve(name lonja.UserName, files fileserver.Files, wire func(net.
 	if err != nil {
 		w.Fatal(err)
 	}
-	server := fileserver.New(fileserver.Options{Files: files, Who: tlstest.Who, Grace: time.Millisecond, MaxPerMember: 1000})
+	opts := fileserver.Options{Files: files, Who: tlstest.Who, Grace: time.Millisecond, MaxPerMember: 1000}
+	if p, ok := files.(*peer); ok {
+		opts.Uploads = p.uploads
+	}
+	server := fileserver.New(opts)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	theirs := w.authority.Config(w, name)

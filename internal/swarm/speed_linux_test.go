@@ -39,7 +39,7 @@ func BenchmarkTransfer(b *testing.B) {
 	}
 	b.Cleanup(func() { _ = os.RemoveAll(dir) })
 	source, target := filepath.Join(dir, "source"), filepath.Join(dir, "target")
-	s := &shelf{path: source}
+	s := &shelf{path: source, size: sourceSize}
 	s.fill(b)
 	ca := tlstest.New(b)
 	runs := []struct {
@@ -91,6 +91,7 @@ func medianRatio(a, b []float64) float64 {
 // A shelf has one file for everybody.
 type shelf struct {
 	path     string
+	size     int64
 	id       lonja.FileID
 	outboard *os.File
 }
@@ -125,7 +126,7 @@ func (s *shelf) OpenContent(context.Context, lonja.FileID, lonja.Member) (filese
 	if err != nil {
 		return nil, err
 	}
-	return fileserver.NewWhole(f, sourceSize, func(context.Context) (io.ReaderAt, int64, error) {
+	return fileserver.NewWhole(f, s.size, func(context.Context) (io.ReaderAt, int64, error) {
 		info, err := s.outboard.Stat()
 		return s.outboard, info.Size(), err
 	})
@@ -162,12 +163,12 @@ func (s *shelf) swarm(b *testing.B, ca *tlstest.Authority, target string, holder
 		}})
 	}
 	return func() error {
-		dst, err := unfinished.Open(target, unfinished.Options{ID: s.id, Size: sourceSize})
+		dst, err := unfinished.Open(target, unfinished.Options{ID: s.id, Size: s.size})
 		if err != nil {
 			return err
 		}
 		defer dst.Close()
-		w, err := New(Content{ID: s.id, Size: sourceSize}, dst, Options{})
+		w, err := New(Content{ID: s.id, Size: s.size}, dst, Options{})
 		if err != nil {
 			return err
 		}

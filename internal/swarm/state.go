@@ -19,6 +19,7 @@ type HolderState struct {
 	Pieces int64         // likewise
 	Speed  int64         // bytes per second that came in the last seconds, whether they count or not
 	Trip   time.Duration // the last time between a question and the beginning of its answer; 0 before the first
+	Place  int           // in its queue, where it is waited for its turn; 0 if it is not
 	Err    error         // the last, nil if there was none since something came
 	Again  time.Time     // when it is tried again, if it is being left alone
 	// Partial says that it lacks some pieces, as it said last: it is downloading too.

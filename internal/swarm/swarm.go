@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -16,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"lonja"
+	"lonja/internal/fairshare"
 	"lonja/internal/picker"
 	"lonja/internal/tree"
 	"lonja/internal/unfinished"
@@ -50,6 +52,13 @@ type Options struct {
 	// ends because nobody sends anything (3). Below zero it never does: somebody
 	// may come.
 	Tries int
+
+	// Limit, if set, is that of all that arrives, and LimitEach the rate of each
+	// holder; 0 is none. Neither counts for a holder at an address of which Near,
+	// if set, says so.
+	Limit     *Limit
+	LimitEach fairshare.Rate
+	Near      func(netip.Addr) bool
 
 	// Progress, if set, is told now and then how many bytes are here that count.
 	// It is called from several goroutines at once and must not wait.

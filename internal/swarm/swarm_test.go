@@ -19,6 +19,7 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 
 	"lonja"
+	"lonja/internal/fairshare"
 	"lonja/internal/fileserver"
 	"lonja/internal/tlstest"
 	"lonja/internal/tree"
@@ -82,6 +83,8 @@ type peer struct {
 	wire  func(net.Conn) net.Conn      // what becomes of connections to it
 	close func()
 	at    string // its address
+
+	uploads fairshare.Options
 }
 
 func (p *peer) OpenContent(_ context.Context, id lonja.FileID, _ lonja.Member) (fileserver.Content, error) {

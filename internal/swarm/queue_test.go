@@ -1,0 +1,132 @@
+package swarm
+
+import (
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net/netip"
+	"testing"
+	"time"
+
+	"lonja/internal/fairshare"
+	"lonja/internal/fileapi"
+)
+
+// occupy takes the one slot of a peer, for another user, until the test ends or leave
+// is called.
+func (w *town) occupy(p *peer) (leave func()) {
+	w.Helper()
+	conn, err := tls.Dial("tcp", p.at, w.authority.Config(w, "other"))
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.Cleanup(func() { _ = conn.Close() })
+	if _, err := io.WriteString(conn, "GET "+fileapi.Path(p.ID)+" HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		w.Fatal(err)
+	}
+	if _, err := io.ReadFull(conn, make([]byte, 1000)); err != nil { // it has begun, and does not end
+		w.Fatal(err)
+	}
+	return func() { _ = conn.Close() }
+}
+
+func oneSlot(p *peer) {
+	p.uploads = fairshare.Options{Slots: 1, TurnBytes: 1 << 40, TurnTime: time.Hour, Linger: time.Millisecond}
+}
+
+// placeOf returns how it goes with a holder, once it waits in its queue.
+func (w *town) placeOf(s *Swarm, p *peer) HolderState {
+	w.Helper()
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+		for _, h := range s.Holders() {
+			if h.User == p.User && h.Place > 0 {
+				return h
+			}
+		}
+	}
+	w.Fatalf("%s never has us wait", p.User)
+	return HolderState{}
+}
+
+// Who has others to serve first is waited for, which is no failure, and the others
+// bring everything meanwhile.
+func TestOthersBringWhatIsWaitedFor(t *testing.T) {
+	w := newTown(t)
+	c := newCorpus(t, 40*mib)
+	busy, free := w.peer(c, "busy", oneSlot), w.peer(c, "free", nil)
+	w.occupy(busy)
+	opts := impatient
+	opts.StallTimeout, opts.Tries = 20*time.Second, 1
+	s, finish := w.swarm(c, opts, busy)
+	done := make(chan error, 1)
+	go func() { done <- finish() }()
+	if h := w.placeOf(s, busy); h.Place != 1 || h.Err != nil || h.Bytes > 0 {
+		t.Errorf("the busy one: %+v", h)
+	}
+	s.Join(free.Holder)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range s.Holders() {
+		if h.User == "free" && h.Bytes != c.Size || h.User == "busy" && (h.Err != nil || h.Bytes != 0) {
+			t.Errorf("got %+v", h)
+		}
+	}
+}
+
+// When it is our turn, whoever we waited for sends: whether it answers then, or is
+// asked again and again by somebody with little patience.
+func TestOurTurnComes(t *testing.T) {
+	for _, stall := range []time.Duration{time.Second, 20 * time.Second} {
+		t.Run(fmt.Sprint(stall), func(t *testing.T) {
+			w := newTown(t)
+			c := newCorpus(t, 40*mib)
+			busy := w.peer(c, "busy", oneSlot)
+			leave := w.occupy(busy)
+			opts := impatient
+			opts.StallTimeout, opts.Tries = stall, 1
+			s, finish := w.swarm(c, opts, busy)
+			done := make(chan error, 1)
+			go func() { done <- finish() }()
+			w.placeOf(s, busy)
+			leave()
+			if err := <-done; err != nil {
+				t.Fatal(err)
+			}
+			if h := s.Holders()[0]; h.Bytes != c.Size || h.Place != 0 {
+				t.Errorf("got %+v", h)
+			}
+		})
+	}
+}
+
+// What arrives keeps to the limits, of each holder and of all, but for holders that
+// are near.
+func TestLimits(t *testing.T) {
+	const size, rate = 4 * mib, 8 << 20
+	for name, tc := range map[string]struct {
+		opts  Options
+		least time.Duration
+	}{
+		"of all": {Options{Limit: NewLimit(rate)}, 350 * time.Millisecond},
+		"each":   {Options{LimitEach: rate / 2}, 350 * time.Millisecond},
+		"near":   {Options{Limit: NewLimit(rate / 100), Near: netip.Addr.IsLoopback}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newTown(t)
+			c := newCorpus(t, size)
+			_, finish := w.swarm(c, tc.opts, w.peer(c, "a", nil), w.peer(c, "b", nil))
+			began := time.Now()
+			if err := finish(); err != nil {
+				t.Fatal(err)
+			}
+			took := time.Since(began)
+			if took < tc.least { // half a second, less a tenth of a second's worth
+				t.Errorf("it took %v, want at least %v", took, tc.least)
+			}
+			if tc.least == 0 && took > 20*time.Second { // 50 s, if the rate counted
+				t.Errorf("it took %v, as if the rate counted", took)
+			}
+		})
+	}
+}
