@@ -60,16 +60,17 @@ func TestSettingsReachCommands(t *testing.T) {
 // notSettings, or is added here.
 func TestOnlyLastingFlagsAreSettings(t *testing.T) {
 	lasting := map[string]string{
-		"node": `classic config-dir datetime limit-down limit-down-each limit-lan limit-up limit-up-each listen partial passphrase-file port
-			port-mapping rescan send-size server state-dir upload-slots user verbose`,
+		"node": `classic config-dir datetime limit-down limit-down-each limit-lan limit-up limit-up-each listen max-downloads partial passphrase-file port
+			port-mapping progress rescan send-size server state-dir upload-slots user verbose`,
 		"server": `admin allow-unsafe-store classic data host limit-connections-per-address limit-loopback limit-operations-per-address
 			limit-operations-per-user limit-publications-per-user max-connections port probe-period registration request-timeout
 			store store-ca store-cert store-credentials store-key store-name verbose`,
 		"admin":    `admin host`,
 		"logger":   `host port rpcbind`,
 		"datetime": `host port`,
-		"bench": `address asked clients data duration listings-per-user logger-clients names nodes operations renew renewals rounds
-			seed services sessions store store-ca store-cert store-credentials store-key timeout users warmup writers`,
+		"bench": `address asked clients data dir downloaders duration files holders listings-per-user logger-clients names nodes operations
+			rate renew renewals rounds seed services shapes size sessions store store-ca store-cert store-credentials store-key throttled timeout users
+			warmup writers`,
 	}
 	seen := make(map[string]bool)
 	for section, names := range settingNames(newRootCommand()) {

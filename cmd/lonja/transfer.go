@@ -98,6 +98,7 @@ func holderOf(h swarm.HolderState, own []netip.Prefix) downloads.Holder {
 	told := downloads.Holder{
 		User: string(h.User), Key: h.Key.ID().String(), At: h.At, Way: wayOf(h.At, own), Conns: h.Conns,
 		Trip: float64(h.Trip.Microseconds()) / 1000, Speed: h.Speed, Bytes: h.Bytes, Pieces: h.Pieces, Again: h.Again, Lied: h.Lied,
+		Place: h.Place,
 	}
 	if !h.Has {
 		told.Conns = 0 // they are only tried

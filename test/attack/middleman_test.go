@@ -77,7 +77,7 @@ func TestMiddlemanBetweenPeers(t *testing.T) {
 	taps := make(map[lonja.FileName]*tap)
 	for _, tc := range cases {
 		name := lonja.FileName(strings.ReplaceAll(tc.name, " ", "-"))
-		ana.offers(string(name), "the content")
+		ana.offers(string(name), "the content of "+tc.name) // each its own: by its id, only that one is found
 		taps[name] = v.tap(ana.way())
 		taps[name].turns(tc.does)
 	}
