@@ -77,6 +77,9 @@ func (r *folderRun) readList(context.Context) error {
 		return r.refuse(lonja.Untrusted, fmt.Errorf("its owner has signed that it has %d files of %d bytes, and it has %d of %d",
 			f.Files, signed.Size, found.Files, found.Bytes))
 	}
+	if r.how.Include != nil && len(r.wanted)+len(r.empty) == 0 {
+		return r.refuse(lonja.NoSuchFile, errors.New("nothing in the folder matches"))
+	}
 	r.got.Files = int64(len(r.wanted))
 	if r.how.Begin != nil {
 		r.how.Progress = r.how.Begin(r.got.Bytes)

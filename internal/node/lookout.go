@@ -39,11 +39,12 @@ const (
 const mostPartial = 24
 
 // run looks until ctx ends. Those who have a part only are asked for from the
-// beginning, of what has several pieces.
-func (l *lookout) run(ctx context.Context) {
+// beginning, of what has several pieces; looked is called when they are known.
+func (l *lookout) run(ctx context.Context, looked func()) {
 	if l.size > tree.PieceSize {
 		l.look(ctx)
 	}
+	looked()
 	for pause := firstLook; ; pause = min(2*pause, mostLook) {
 		select {
 		case <-time.After(pause):
@@ -54,8 +55,9 @@ func (l *lookout) run(ctx context.Context) {
 	}
 }
 
+// look asks once. Who is fetching a folder's list has none of its files.
 func (l *lookout) look(ctx context.Context) {
-	all, err := l.holders(ctx, l.as.user, lonja.Wanted{File: l.id, Partial: true})
+	all, err := l.holders(ctx, l.as.user, lonja.Wanted{File: l.id, Partial: l.f.within == nil})
 	if err != nil {
 		l.opts.Log.Debug("cannot ask who has it now", slog.Any("error", err))
 		return

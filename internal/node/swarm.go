@@ -95,9 +95,10 @@ func (d *secureDialect) fetchSized(ctx context.Context, as asking, holders []lon
 	}
 	looking, stop := context.WithCancel(ctx)
 	looked := make(chan struct{})
+	known := s.Expect()
 	go func() {
 		defer close(looked)
-		look.run(looking)
+		look.run(looking, known)
 	}()
 	err = s.Run(ctx)
 	stop()

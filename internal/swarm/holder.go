@@ -157,6 +157,8 @@ func (h *holder) drop(err error) {
 	s.mu.Unlock()
 	if first {
 		s.opts.Log.Warn("a holder sent something else and is asked no more", "user", h.User, slog.Any("error", err))
+		s.telling.Lock()
+		defer s.telling.Unlock()
 		s.opts.Lied(h.User, err)
 	}
 }

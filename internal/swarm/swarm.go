@@ -64,7 +64,7 @@ type Options struct {
 	// It is called from several goroutines at once and must not wait.
 	Progress func(received int64)
 	// Lied, if set, is told of a holder that sent something else, and is asked no
-	// more. It must not wait.
+	// more; of one at a time. It must not wait.
 	Lied func(user lonja.UserName, err error)
 	Log  *slog.Logger // nil for none
 }
@@ -97,6 +97,7 @@ type Swarm struct {
 	received atomic.Int64
 	meter    meter             // of what comes from all
 	counted  func(piece int64) // told of each piece that counts; for tests, and set before Run
+	telling  sync.Mutex        // while Lied is told
 
 	mu      sync.Mutex // guards all below, and is not held while anything waits
 	picker  *picker.Picker
@@ -105,7 +106,9 @@ type Swarm struct {
 	next    uint32                                  // number of a holder or connection
 	changed chan struct{}                           // closed when somebody who waits should look again
 	running func(*holder)                           // starts a holder while Run runs
-	failed  error                                   // why all of it must end
+
+	expected int   // who may still join
+	failed   error // why all of it must end
 }
 
 // New returns a Swarm that fetches into dst, which stays the caller's: what is
@@ -150,6 +153,20 @@ func (s *Swarm) Join(h Holder) {
 	if s.running != nil {
 		s.running(entry)
 	}
+}
+
+// Expect has Run not give up, whoever was tried in vain, until done is called:
+// somebody may still join. Done may be called more than once.
+func (s *Swarm) Expect() (done func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.expected++
+	return sync.OnceFunc(func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.expected--
+		s.wake()
+	})
 }
 
 // Leave takes a holder out that does not have the content any more. What it is
@@ -225,7 +242,7 @@ func (c *Content) name() lonja.FileName {
 
 // hopeless returns the error for a content that nobody sends; mu is held.
 func (s *Swarm) hopeless() error {
-	if s.opts.Tries < 0 {
+	if s.opts.Tries < 0 || s.expected > 0 {
 		return nil
 	}
 	var tried []string

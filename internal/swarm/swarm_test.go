@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -309,8 +310,50 @@ func TestLiarIsNamed(t *testing.T) {
 func TestAllLie(t *testing.T) {
 	w, c := newTown(t), newCorpus(t, 3*mib)
 	lie := func(p *peer) { p.read = func(b []byte, _ int64) { b[0] ^= 1 } }
-	_, finish := w.swarm(c, impatient, w.peer(c, "ana", lie), w.peer(c, "luis", lie))
+	opts := impatient
+	var named []lonja.UserName
+	opts.Lied = func(user lonja.UserName, _ error) { named = append(named, user) }
+	_, finish := w.swarm(c, opts, w.peer(c, "ana", lie), w.peer(c, "luis", lie))
 	if err := finish(); !errors.Is(err, lonja.Untrusted) || !strings.Contains(err.Error(), "ana") || !strings.Contains(err.Error(), "luis") {
+		t.Errorf("got %v", err)
+	}
+	if slices.Sort(named); !slices.Equal(named, []lonja.UserName{"ana", "luis"}) {
+		t.Errorf("named as liars: %v", named)
+	}
+}
+
+// TestExpected: while somebody may still join, a swarm whose holders are all gone
+// does not give up; afterwards it does.
+func TestExpected(t *testing.T) {
+	w, c := newTown(t), newCorpus(t, 3*mib)
+	gone := w.peer(c, "ana", nil)
+	gone.close()
+	s, finish := w.swarm(c, impatient, gone)
+	done := s.Expect()
+	ended := make(chan error, 1)
+	go func() { ended <- finish() }()
+	for hopeless := false; !hopeless; {
+		s.mu.Lock()
+		changed := s.changed
+		for _, h := range s.holders {
+			hopeless = h.vain > s.opts.Tries // it would have ended before
+		}
+		s.mu.Unlock()
+		if !hopeless {
+			<-changed
+		}
+	}
+	s.Join(w.peer(c, "luis", nil).Holder)
+	done()
+	done()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	s, finish = w.swarm(c, impatient, gone)
+	done = s.Expect()
+	go func() { ended <- finish() }()
+	done()
+	if err := <-ended; !errors.Is(err, lonja.Unavailable) {
 		t.Errorf("got %v", err)
 	}
 }
