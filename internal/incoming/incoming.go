@@ -193,6 +193,9 @@ func (t *Target) Finish() error {
 	return nil
 }
 
+// Fresh reports whether Open made the directory.
+func (t *Target) Fresh() bool { return t.fresh }
+
 // Discard removes what Open made, if nothing came.
 func (t *Target) Discard() {
 	_ = t.root.RemoveAll(PartName)

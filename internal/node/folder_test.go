@@ -273,6 +273,13 @@ func TestFolderInPart(t *testing.T) {
 	ana, luis := v.residentWith("ana", func(o *Options) { sent = countTransfers(o) }), v.resident("luis")
 	ana.offerFolder(v.plant(t.TempDir(), someFiles), "things")
 	dir := filepath.Join(t.TempDir(), "got")
+	_, err := luis.getFolder("things", dir, func(f *FolderFetching) {
+		f.Include = func(string) bool { return false }
+	})
+	v.is(err, lonja.NoSuchFile)
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("of a folder of which nothing is wanted there is left: %v", err)
+	}
 	got, err := luis.getFolder("things", dir, func(f *FolderFetching) {
 		f.Include = func(path string) bool { return strings.HasPrefix(path, "a/") }
 	})

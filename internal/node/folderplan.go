@@ -78,6 +78,7 @@ func (r *folderRun) readList(context.Context) error {
 			f.Files, signed.Size, found.Files, found.Bytes))
 	}
 	if r.how.Include != nil && len(r.wanted)+len(r.empty) == 0 {
+		r.listed = !r.target.Fresh() // what an earlier run has fetched stays
 		return r.refuse(lonja.NoSuchFile, errors.New("nothing in the folder matches"))
 	}
 	r.got.Files = int64(len(r.wanted))
