@@ -128,9 +128,10 @@ func TestFailingDisk(t *testing.T) {
 	happened := 0
 	for range *faultRounds {
 		for _, fault := range diskFaults() {
+			t.Logf("with %v", fault)
 			happened += disk.round(fault, workers)
 			if t.Failed() {
-				t.Fatalf("with %v", fault)
+				t.FailNow()
 			}
 		}
 	}

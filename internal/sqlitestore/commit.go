@@ -39,6 +39,9 @@ func (s *Store) Purge(ctx context.Context, prefix store.Key) error {
 
 // hand gives a to the committer and waits for what comes of it.
 func (s *Store) hand(ctx context.Context, a *apply) (store.Rev, error) {
+	if err := s.Health(); err != nil {
+		return 0, err // the committer may be busy with finding out what is wrong
+	}
 	a.done = make(chan struct{})
 	select {
 	case s.applies <- a:
@@ -64,7 +67,8 @@ func (s *Store) commit(ctx context.Context) {
 			s.commitGroup(s.gather(first))
 		case <-retry:
 			retry = nil
-			s.probe()
+			s.probe(ctx)
+		case <-s.suspicions: // of somebody who read
 		case <-ctx.Done():
 			s.endFeeds()
 			return
@@ -120,7 +124,7 @@ func (s *Store) attempt(group []*apply) error {
 		s.doubt = &next
 		s.fail(err)
 		_ = s.settle() // or the probe does
-		return err
+		return s.Health()
 	}
 	s.advance(next)
 	return nil

@@ -55,9 +55,18 @@ func (s *Store) mayRecover() bool {
 	return err != nil && !errors.Is(err, lonja.Damaged)
 }
 
-// fail has all writes refused with err from now on. No other fault takes the
-// place of damage.
+// fail has all writes refused because of err from now on.
 func (s *Store) fail(err error) {
+	if isSuspicion(err) {
+		s.suspect(err)
+		return
+	}
+	s.refuse(err)
+}
+
+// refuse has all writes refused with err. No other fault takes the place of
+// damage.
+func (s *Store) refuse(err error) {
 	s.mu.Lock()
 	if errors.Is(s.health, lonja.Damaged) {
 		s.mu.Unlock()
@@ -76,7 +85,11 @@ func (s *Store) fail(err error) {
 
 // probe looks whether the disk is well again: it finds out what became of the
 // group that failed, and makes a small synced write, a checkpoint, and a file.
-func (s *Store) probe() {
+// Where damage is suspected, it reads everything first.
+func (s *Store) probe(ctx context.Context) {
+	if !s.clear(ctx) {
+		return
+	}
 	s.commits.Lock()
 	defer s.commits.Unlock()
 	err := forgetCache(s.held...)

@@ -140,7 +140,7 @@ func TestDoubt(t *testing.T) {
 			s.feeds[f] = struct{}{}
 			s.doubt = &next
 			s.fail(errors.New("the answer was lost"))
-			s.probe()
+			s.probe(t.Context())
 			events, err := f.take()
 			if told := len(events) == 1 && events[0].Key == "b"; told != committed || err != nil {
 				t.Errorf("told %v, %v; want the event: %t", events, err, committed)

@@ -23,7 +23,7 @@ func TestFeedFindsDamage(t *testing.T) {
 	}
 	log.waitFor(t, "the store refuses to write")
 	s.fail(lonja.E(lonja.Unavailable, "checkpoint", errors.New("full")))
-	s.probe()
+	s.probe(t.Context())
 	if err := s.Health(); !errors.Is(err, lonja.Damaged) {
 		t.Errorf("health: got %v, want kind %v", err, lonja.Damaged)
 	}

@@ -22,9 +22,8 @@ const cacheSize = 2_000_000
 // inspectFirst checks the trees of a database that is opened if that takes a
 // moment only, or if it has no proof, and then makes one.
 //
-// The writer checks a small database, and has it in memory from then on: of a
-// disk that fails to read later it could not tell what is damaged from what
-// cannot be read.
+// The writer checks a small database, and has it in memory from then on: a
+// disk that fails to read later does not trouble it.
 func (s *Store) inspectFirst(ctx context.Context, proven bool) error {
 	size := int64(0)
 	for _, file := range s.held {
@@ -73,7 +72,7 @@ func (s *Store) inspect(ctx context.Context) {
 			s.log.Debug("the database is whole", slog.Duration("after", time.Since(began).Round(time.Millisecond)))
 			return
 		case errors.Is(err, lonja.Damaged):
-			s.fail(err)
+			s.refuse(err)
 			return
 		}
 		s.log.Warn("the database could not be checked; it will be again", slog.Any("error", err), slog.Duration("in", s.inspectAgain))
@@ -90,6 +89,8 @@ func (s *Store) inspect(ctx context.Context) {
 // one that makes no sense, and disks get well. So damage must be found twice,
 // and all of the file be read in between.
 func (s *Store) inspectOnce(ctx context.Context) error {
+	s.checks.Lock()
+	defer s.checks.Unlock()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	s.commits.Lock()

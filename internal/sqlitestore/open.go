@@ -83,6 +83,8 @@ type Store struct {
 	fedOnce      sync.Once
 	inspecting   sync.WaitGroup
 	inspectAgain time.Duration
+	checks       sync.Mutex    // held over a check of the trees: one at a time
+	suspicions   chan struct{} // has a value when damage is suspected
 
 	commits   sync.Mutex // guards what follows; held over each commit, so that feeds begin between two
 	feeds     map[*feed]struct{}
@@ -91,10 +93,11 @@ type Store struct {
 	maxFrames int      // of the log, beside feeds that read their rows
 	interrupt func()   // ends a check of the trees, which also holds the log; nil before the first
 
-	mu       sync.Mutex // guards what follows; held for a moment
-	proof    proof      // of the records, as of the latest change
-	health   error
-	failedAt time.Time // when health was last nil
+	mu        sync.Mutex // guards what follows; held for a moment
+	proof     proof      // of the records, as of the latest change
+	health    error
+	suspected bool      // damage, by an error that may be one of reading
+	failedAt  time.Time // when health was last nil
 }
 
 var _ store.Store = (*Store)(nil)
@@ -121,9 +124,10 @@ func OpenLogged(ctx context.Context, dir string, log *slog.Logger) (_ *Store, er
 		applies: make(chan *apply),
 		done:    make(chan struct{}),
 		fed:     make(chan struct{}),
-		feeds:   make(map[*feed]struct{}),
 
-		maxFrames: maxFrames, inspectAgain: inspectAgain,
+		suspicions: make(chan struct{}, 1),
+		feeds:      make(map[*feed]struct{}),
+		maxFrames:  maxFrames, inspectAgain: inspectAgain,
 	}
 	if s.claim, err = datadir.Claim(dir, kind, databaseFile); err != nil {
 		return nil, lonja.E(lonja.LocalFile, "open data directory", err)

@@ -24,12 +24,10 @@ func (s *Server) handle(ctx context.Context, conn net.Conn) {
 	defer s.turns.leave(ip, entry)
 	defer conn.Close()
 	keep := context.AfterFunc(ctx, func() { reset(conn) })
-	whole := s.answerInTurn(ctx, conn, entry)
-	switch {
-	case !keep(): // ctx ended: the connection is reset already
-	case whole:
+	defer keep()
+	if s.answerInTurn(ctx, conn, entry, keep) {
 		s.linger(ctx, conn)
-	default:
+	} else {
 		reset(conn)
 	}
 }
@@ -39,35 +37,36 @@ var errWaited = errors.New("its address has too many transfers under way")
 
 // answerInTurn is answer once there is room among the connections of the same
 // address. One that waits for longer than a peer may be silent is refused.
-func (s *Server) answerInTurn(ctx context.Context, conn net.Conn, entry *turn) (whole bool) {
+func (s *Server) answerInTurn(ctx context.Context, conn net.Conn, entry *turn, keep func() bool) (whole bool) {
 	patience := time.NewTimer(s.opts.StallTimeout)
 	defer patience.Stop()
 	select {
 	case entry.served <- struct{}{}:
 		defer func() { <-entry.served }()
-		return s.answer(conn)
+		return s.answer(conn, keep)
 	case <-patience.C:
 		_ = conn.SetWriteDeadline(time.Now().Add(s.opts.RequestTimeout))
-		return refuse(conn, s.opts.Log.With("peer", conn.RemoteAddr().String()), lonja.E(lonja.Limited, "", errWaited))
+		return refuse(conn, s.opts.Log.With("peer", conn.RemoteAddr().String()), lonja.E(lonja.Limited, "", errWaited)) && keep()
 	case <-ctx.Done():
 		return false
 	}
 }
 
 // answer reads the request and sends the answer to it. It reports whether the
-// answer is whole: content that breaks off behind a status 0 is not.
-func (s *Server) answer(conn net.Conn) (whole bool) {
+// answer is whole: content that breaks off behind a status 0 is not. One that
+// is, keep saves from the reset of all connections, or reports that it came.
+func (s *Server) answer(conn net.Conn, keep func() bool) (whole bool) {
 	log := s.opts.Log.With("peer", conn.RemoteAddr().String())
 	_ = conn.SetReadDeadline(time.Now().Add(s.opts.RequestTimeout))
 	req, err := classic.ReadPeerRequest(bufio.NewReaderSize(conn, classic.ReadBufferSize))
 	_ = conn.SetWriteDeadline(time.Now().Add(s.opts.RequestTimeout)) // for the status
 	if err != nil {
-		return refuse(conn, log, err)
+		return refuse(conn, log, err) && keep()
 	}
 	log = log.With("file", req.Name, "slice", req.Slice.Index, "of", req.Slice.Total)
 	f, size, err := s.opts.Files.Open(req.Name)
 	if err != nil {
-		return refuse(conn, log, err)
+		return refuse(conn, log, err) && keep()
 	}
 	defer f.Close()
 
@@ -78,6 +77,9 @@ func (s *Server) answer(conn net.Conn) (whole bool) {
 	if _, err = conn.Write(head); err == nil {
 		offset, length := req.Slice.Range(size)
 		err = s.send(conn, f, offset, length)
+	}
+	if err == nil && !keep() {
+		err = net.ErrClosed
 	}
 	if err != nil {
 		log.Info("transfer broken off", "error", err)
