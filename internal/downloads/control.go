@@ -2,6 +2,7 @@ package downloads
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -36,6 +37,7 @@ type question struct {
 type answer struct {
 	Status *Status `json:"status,omitempty"`
 	Error  string  `json:"error,omitempty"`
+	Late   bool    `json:"late,omitempty"` // it has ended by itself, or for another's word
 }
 
 // The bounds of what is said.
@@ -191,7 +193,7 @@ func (c *control) end(cause error) answer {
 		if c.failure != nil {
 			return answer{Error: c.failure.Error()}
 		}
-		return answer{}
+		return answer{Late: !errors.Is(context.Cause(c.running.ctx), cause)}
 	case <-time.After(stopsFor):
 		return answer{Error: fmt.Sprintf("it has not stopped for %v", stopsFor)}
 	}
@@ -229,6 +231,9 @@ func ask(dir string, w word) (a answer, err error) {
 	}
 	if a.Error != "" {
 		return a, lonja.E(lonja.Refused, "ask the process that fetches it", errors.New(lonja.Printable(a.Error)))
+	}
+	if a.Late {
+		return a, errNobody
 	}
 	return a, nil
 }

@@ -2,6 +2,7 @@ package downloads
 
 import (
 	"errors"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -153,7 +154,15 @@ func (m *model) end(t *rapid.T) {
 	if state != o.State {
 		t.Fatalf("got %s, want %s", state, o.State)
 	}
+	if o.State == Done { // its parts are the target now
+		must(t, os.RemoveAll(m.partsOf(d)))
+		d.parts = false
+	}
 	d.State, d.active = o.State, nil
+}
+
+func (m *model) partsOf(d *modelled) string {
+	return filepath.Join(m.dir, "."+filepath.Base(d.Target)+".lonja-part")
 }
 
 // kill ends the process that fetches one.
@@ -228,7 +237,7 @@ func (m *model) cancel(t *rapid.T) {
 
 func (m *model) gone(t *rapid.T, d *modelled) {
 	delete(m.all, d.ID)
-	if _, err := os.Lstat(filepath.Join(m.dir, "."+filepath.Base(d.Target)+".lonja-part")); (err == nil) != (d.parts && d.is(Done)) {
+	if _, err := os.Lstat(m.partsOf(d)); !errors.Is(err, fs.ErrNotExist) {
 		t.Fatalf("what had come of %+v: %v", d, err)
 	}
 }

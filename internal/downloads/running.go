@@ -110,12 +110,13 @@ type Outcome struct {
 // it is Done; of one that was canceled nothing is left. It returns the state that it
 // is in now, "" if it is no more. What is fetched must be closed.
 func (r *Active) End(o Outcome) (State, error) {
-	cause := context.Cause(r.ctx)
-	r.stop(nil)
-	if o.State != Done && errors.Is(cause, ErrPaused) {
-		o = Outcome{State: Paused, Received: o.Received}
-	}
 	err := r.list.locked(func() error {
+		// Whoever says something from now on is told that it is too late.
+		cause := context.Cause(r.ctx)
+		r.stop(nil)
+		if o.State != Done && errors.Is(cause, ErrPaused) {
+			o = Outcome{State: Paused, Received: o.Received}
+		}
 		// Whoever has the list sees a lock and a socket, or neither.
 		defer func() {
 			r.control.withdraw()
@@ -138,6 +139,7 @@ func (r *Active) End(o Outcome) (State, error) {
 		d.end(o)
 		return r.list.put(d)
 	})
+	r.stop(nil) // also if the list could not be locked
 	r.control.close(err)
 	return o.State, err
 }

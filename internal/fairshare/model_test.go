@@ -65,7 +65,8 @@ func (m *model) ask(t *rapid.T) { m.told(t, drawUser(t), m.s.Ask) }
 
 // told looks at what a user learns of its place.
 func (m *model) told(t *rapid.T, name lonja.UserName, ask func(lonja.UserName, time.Duration) Place) {
-	was, kept := m.places[name], m.s.users[name] != nil && m.s.users[name].queued
+	u := m.s.users[name]
+	was, kept := m.places[name], u != nil && u.queued && !m.s.stale(u, m.now)
 	place := ask(name, m.now)
 	if kept && was > 0 && place > was {
 		t.Fatalf("%s goes back from place %d to %d", name, was, place)

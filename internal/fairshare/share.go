@@ -182,7 +182,7 @@ func (s *Share) End(r *Request, now time.Duration) {
 	}
 	r.ended = true
 	u := r.user
-	if u.stopWaiting(r) && len(u.waiting) == 0 {
+	if u.stopWaiting(r) && !u.mayHave() {
 		s.unready(u)
 	}
 	s.land(r)

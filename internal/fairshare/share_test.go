@@ -270,3 +270,35 @@ func FuzzParseRate(f *testing.F) {
 		}
 	})
 }
+
+// TestEndOfWhatNeedsNoSlot: a user whose turn was taken has a file waiting, which
+// may not go on, when its request for hashes ends: nothing of it is next.
+func TestEndOfWhatNeedsNoSlot(t *testing.T) {
+	now := time.Duration(0)
+	s := New(Options{Slots: 1, Total: 10_000, TurnBytes: 8 << 20, TurnTime: 10 * time.Second, Claim: 10 * time.Second})
+	file, _ := s.Begin("ana", Terms{}, now)
+	s.Want(file, 1<<20, now)
+	for ; s.users["ana"].slot; now += 100 * time.Millisecond { // luis asks until her turn is over
+		if now > time.Minute {
+			t.Fatal("her turn does not end")
+		}
+		s.Ask("luis", now)
+		for r, _, _ := s.Next(now); r != nil; r, _, _ = s.Next(now) {
+			s.Sent(r, now)
+			s.Want(r, 1<<20, now)
+		}
+	}
+	his, place := s.Begin("luis", Terms{}, now)
+	if place != Served {
+		t.Fatalf("luis has place %d", place)
+	}
+	s.Want(his, 1<<20, now)
+	s.Next(now) // the rate is used up
+	hashes, _ := s.Begin("ana", Terms{NoSlot: true}, now)
+	s.Want(hashes, 1000, now)
+	s.Next(now)
+	s.End(hashes, now)
+	if r, _, _ := s.Next(now + time.Hour); r == file || r == hashes {
+		t.Error("what may not go on is next")
+	}
+}
