@@ -17,7 +17,7 @@ type model struct {
 	opts   Options
 	now    time.Duration
 	all    []*modelRequest
-	places map[lonja.UserName]Place // as last told, of those that wait
+	places map[lonja.UserName]Place // of those in the queue, before the step
 	paid   int64                    // bytes for which a rate counts
 }
 
@@ -74,7 +74,6 @@ func (m *model) told(t *rapid.T, name lonja.UserName, ask func(lonja.UserName, t
 	if place == NoPlace && len(m.s.queue) < m.opts.Queue {
 		t.Fatalf("no place, with %d in the queue", len(m.s.queue))
 	}
-	m.places[name] = place
 }
 
 func (m *model) begin(t *rapid.T) {
@@ -179,6 +178,10 @@ func (m *model) wait(t *rapid.T) {
 
 // invariants compares the Share's own accounts with each other and with the model's.
 func (m *model) invariants(t *rapid.T) {
+	clear(m.places)
+	for i, u := range m.s.queue {
+		m.places[u.name] = Place(i + 1)
+	}
 	slots, sending := 0, 0
 	for name, u := range m.s.users {
 		if u.slot {

@@ -271,34 +271,41 @@ func FuzzParseRate(f *testing.F) {
 	})
 }
 
-// TestEndOfWhatNeedsNoSlot: a user whose turn was taken has a file waiting, which
-// may not go on, when its request for hashes ends: nothing of it is next.
+// TestEndOfWhatNeedsNoSlot: ana's slot was taken while something of her files was
+// wanted, which may not go on then. Her request for hashes is the second of its
+// sort, so it waits for her first quantum to be taken; when it ends, nothing of
+// hers is next.
 func TestEndOfWhatNeedsNoSlot(t *testing.T) {
+	s := New(Options{Slots: 1})
 	now := time.Duration(0)
-	s := New(Options{Slots: 1, Total: 10_000, TurnBytes: 8 << 20, TurnTime: 10 * time.Second, Claim: 10 * time.Second})
-	file, _ := s.Begin("ana", Terms{}, now)
-	s.Want(file, 1<<20, now)
-	for ; s.users["ana"].slot; now += 100 * time.Millisecond { // luis asks until her turn is over
-		if now > time.Minute {
+	begin := func(name lonja.UserName, how Terms) *Request {
+		r, place := s.Begin(name, how, now)
+		if r == nil {
+			t.Fatalf("%s has place %d", name, place)
+		}
+		return r
+	}
+	taken, kept := begin("ana", Terms{}), begin("ana", Terms{})
+	s.Want(taken, 1<<20, now)
+	if r, _, _ := s.Next(now); r != taken {
+		t.Fatal("what is wanted is not next")
+	}
+	for s.Ask("luis", now); s.users["ana"].slot; s.Ask("luis", now) {
+		if now += time.Second; now > time.Minute {
 			t.Fatal("her turn does not end")
 		}
-		s.Ask("luis", now)
-		for r, _, _ := s.Next(now); r != nil; r, _, _ = s.Next(now) {
-			s.Sent(r, now)
-			s.Want(r, 1<<20, now)
+	}
+	s.Want(kept, 1<<20, now)
+	s.Want(begin("luis", Terms{}), 1<<20, now)
+	s.Next(now)
+	for range 2 {
+		hashes := begin("ana", Terms{NoSlot: true})
+		s.Want(hashes, 1000, now)
+		if r, _, _ := s.Next(now); r != hashes {
+			s.End(hashes, now)
 		}
 	}
-	his, place := s.Begin("luis", Terms{}, now)
-	if place != Served {
-		t.Fatalf("luis has place %d", place)
-	}
-	s.Want(his, 1<<20, now)
-	s.Next(now) // the rate is used up
-	hashes, _ := s.Begin("ana", Terms{NoSlot: true}, now)
-	s.Want(hashes, 1000, now)
-	s.Next(now)
-	s.End(hashes, now)
-	if r, _, _ := s.Next(now + time.Hour); r == file || r == hashes {
-		t.Error("what may not go on is next")
+	if r, _, _ := s.Next(now); r != nil {
+		t.Errorf("%+v is next", r)
 	}
 }
