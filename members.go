@@ -14,6 +14,10 @@ type Member struct {
 	// only ConnectMember, RenewMember, DisconnectMember and Watch heed it. Zero: not
 	// told.
 	Node NodeID
+	// Yields says of a program that tells its Node, when it begins a session, that it
+	// wants one only while no other program of the user wants it: a download that
+	// happens to run, say. ConnectMember heeds it.
+	Yields bool
 }
 
 // Members are the operations on names that are bound to keys. Who implements
@@ -53,8 +57,11 @@ type Members interface {
 	// reached, the likeliest way first. A session that the same key has already
 	// is taken over, also from another program: who began it last has it. One of another
 	// key is AlreadyConnected. It ends by Disconnect, or when it is not renewed in time.
+	// A member that Yields takes over none but its own program's: AlreadyConnected. Its
+	// session stands in nobody's way: other programs, with the same key or another one of
+	// the user's, may begin theirs in its place, and are told until then that they have none.
 	// NoSuchUser, OtherKey, AlreadyConnected; TakenOver if another program with the key
-	// did the same just after.
+	// did the same just after; Invalid for who Yields and does not tell its Node.
 	ConnectMember(ctx context.Context, member Member, ways []Endpoint) error
 	// RenewMember keeps the session, and tells where the node may be reached
 	// now; nil ways are those from before. TakenOver if another program with the key

@@ -987,7 +987,10 @@ type ConnectRequest struct {
 	WithoutKey bool `protobuf:"varint,3,opt,name=without_key,json=withoutKey,proto3" json:"without_key,omitempty"`
 	// Which program it is of those that have the key: 16 bytes that the node has left
 	// to chance when it began, or empty. A session of another one is taken over.
-	Node          []byte `protobuf:"bytes,4,opt,name=node,proto3" json:"node,omitempty"`
+	Node []byte `protobuf:"bytes,4,opt,name=node,proto3" json:"node,omitempty"`
+	// A session is wanted only while no other program of the user wants one. Then none
+	// is taken over, and others do not find this one in their way. It needs a node.
+	Yields        bool `protobuf:"varint,5,opt,name=yields,proto3" json:"yields,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1048,6 +1051,13 @@ func (x *ConnectRequest) GetNode() []byte {
 		return x.Node
 	}
 	return nil
+}
+
+func (x *ConnectRequest) GetYields() bool {
+	if x != nil {
+		return x.Yields
+	}
+	return false
 }
 
 // That the user is connected.
@@ -2531,13 +2541,14 @@ const file_lonja_v1_directory_proto_rawDesc = "" +
 	"\x05limit\x18\x03 \x01(\x05R\x05limit\"_\n" +
 	"\x11RevocationsAnswer\x126\n" +
 	"\vrevocations\x18\x01 \x03(\v2\x14.lonja.v1.RevocationR\vrevocations\x12\x12\n" +
-	"\x04next\x18\x02 \x01(\tR\x04next\"m\n" +
+	"\x04next\x18\x02 \x01(\tR\x04next\"\x85\x01\n" +
 	"\x0eConnectRequest\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\tR\x04user\x12\x12\n" +
 	"\x04ways\x18\x02 \x03(\tR\x04ways\x12\x1f\n" +
 	"\vwithout_key\x18\x03 \x01(\bR\n" +
 	"withoutKey\x12\x12\n" +
-	"\x04node\x18\x04 \x01(\fR\x04node\"<\n" +
+	"\x04node\x18\x04 \x01(\fR\x04node\x12\x16\n" +
+	"\x06yields\x18\x05 \x01(\bR\x06yields\"<\n" +
 	"\rConnectAnswer\x12+\n" +
 	"\asession\x18\x01 \x01(\v2\x11.lonja.v1.SessionR\asession\"l\n" +
 	"\fRenewRequest\x12\x12\n" +

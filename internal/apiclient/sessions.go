@@ -39,7 +39,7 @@ func (c *Client) Begin(ctx context.Context, member lonja.Member, ways []lonja.En
 		return Session{}, err
 	}
 	return ask(ctx, c, about(lonja.OpConnect, api.Method_METHOD_CONNECT, member.User),
-		&api.ConnectRequest{User: api.Text(member.User), Ways: api.WaysText(ways), Node: api.NodeBytes(member.Node)},
+		&api.ConnectRequest{User: api.Text(member.User), Ways: api.WaysText(ways), Node: api.NodeBytes(member.Node), Yields: member.Yields},
 		func(a *api.ConnectAnswer) (Session, error) { return sessionOf(a.Session) })
 }
 

@@ -17,6 +17,7 @@ func (s *Server) Connect(ctx context.Context, m *api.ConnectRequest) (*api.Conne
 		ways, err := waysOf(m.Ways, c)
 		if err == nil {
 			member.Node, err = api.NodeOf(m.Node)
+			member.Yields = m.Yields
 		}
 		if err != nil {
 			return nil, err

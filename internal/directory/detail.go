@@ -10,12 +10,20 @@ import (
 // A detail is what others are to know of a session, in bytes the node's key, then its
 // ways: of each the number of bytes of its address, 4 or 16, the address, and the port in
 // two bytes. Then come the contents that it is fetching, of each its number of bytes, 32,
-// and its id. If the node has told which program it is, a 0 and that follow.
+// and its id. If the node has told which program it is, a 0 and that follow, or a 1 and
+// that if it yields to others.
 type detail struct {
 	reach    *lonja.Reach
 	fetching []lonja.FileID
 	node     lonja.NodeID
+	yields   bool
 }
+
+// What stands before the node, in the place of a number of bytes.
+const (
+	detailStays  = 0
+	detailYields = 1
+)
 
 // append appends the bytes of a detail.
 func (d detail) append(b []byte) []byte {
@@ -31,7 +39,11 @@ func (d detail) append(b []byte) []byte {
 	if d.node.IsZero() {
 		return b
 	}
-	return append(append(b, 0), d.node[:]...)
+	how := byte(detailStays)
+	if d.yields {
+		how = detailYields
+	}
+	return append(append(b, how), d.node[:]...)
 }
 
 func (d detail) String() string { return string(d.append(nil)) }
@@ -57,7 +69,8 @@ func parseDetail(s string) (d detail, ok bool) {
 			}
 			d.fetching = append(d.fetching, lonja.FileID([]byte(rest[:size])))
 			rest = rest[size:]
-		case 0: // the last thing
+		case detailStays, detailYields: // the last thing
+			d.yields = size == detailYields
 			if copy(d.node[:], rest); len(rest) != len(d.node) || d.node.IsZero() {
 				return detail{}, false
 			}

@@ -541,6 +541,7 @@ func FuzzDetail(f *testing.F) {
 	ways := []lonja.Endpoint{somewhere, lonja.EndpointFrom(netip.MustParseAddr("2001:db8::1"), 9)}
 	f.Add(detail{reach: &lonja.Reach{Key: key}}.String())
 	f.Add(detail{reach: &lonja.Reach{Key: key, Ways: ways}, node: lonja.NodeID{15: 1}}.String())
+	f.Add(detail{reach: &lonja.Reach{Key: key}, node: lonja.NodeID{15: 1}, yields: true}.String())
 	f.Add(detail{reach: &lonja.Reach{Key: key, Ways: ways}, fetching: []lonja.FileID{{1}, {2}}, node: lonja.NodeID{15: 1}}.String())
 	f.Fuzz(func(t *testing.T, s string) {
 		d, ok := parseDetail(s)

@@ -3,6 +3,7 @@ package directory
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -18,6 +19,9 @@ func (d *Directory) session(op string, m lonja.Member, ways []lonja.Endpoint) (a
 	if len(ways) > lonja.MaxWays {
 		return at, s, memberFailure(lonja.Invalid, op, m.User, fmt.Errorf("%d ways to reach a node, at most %d may be", len(ways), lonja.MaxWays))
 	}
+	if m.Yields && m.Node.IsZero() {
+		return at, s, memberFailure(lonja.Invalid, op, m.User, errors.New("a program that yields to others tells which it is"))
+	}
 	r := lonja.Reach{Key: m.Key}
 	for _, way := range ways {
 		if !way.IsValid() || way.Port() == 0 {
@@ -25,7 +29,7 @@ func (d *Directory) session(op string, m lonja.Member, ways []lonja.Endpoint) (a
 		}
 		r.Ways = append(r.Ways, lonja.EndpointFrom(way.Addr().WithZone(""), way.Port()))
 	}
-	return classicWay(r.Ways), presence.Session{Length: d.opts.sessionLease(), Detail: detail{reach: &r, node: m.Node}.String()}, nil
+	return classicWay(r.Ways), presence.Session{Length: d.opts.sessionLease(), Detail: detail{reach: &r, node: m.Node, yields: m.Yields}.String()}, nil
 }
 
 // classicWay returns which of several ways is shown in the classic dialect, which
@@ -84,12 +88,22 @@ func (d *Directory) connectMember(m lonja.Member, at lonja.Endpoint, s presence.
 	if err != nil {
 		return 0, err
 	}
-	if l, _ := d.leases.Lookup(m.User); a.Connected && !ownLease(a, m, l.Detail) {
+	if l, _ := d.leases.Lookup(m.User); a.Connected && !mayHave(a, m, l.Detail) {
 		return 0, memberFailure(lonja.AlreadyConnected, opConnect, m.User, nil)
 	}
 	stamp, changes := d.leases.ConnectSession(m.User, at, s, time.Now())
 	d.applyPresence(changes)
 	return stamp, nil
+}
+
+// mayHave reports whether a member may begin a session in the place of the one that
+// there is.
+func mayHave(a index.Account, m lonja.Member, detail string) bool {
+	has, _ := parseDetail(detail)
+	if m.Yields {
+		return has.yields && has.node == m.Node && ownLease(a, m, detail)
+	}
+	return has.yields || ownLease(a, m, detail)
 }
 
 // ownLease reports whether a lease is of the member's node: begun with its key,
@@ -102,13 +116,20 @@ func ownLease(a index.Account, m lonja.Member, detail string) bool {
 }
 
 // takenOver returns the error of a member whose session another program with its
-// key has, as far as both have told which they are. The caller holds mu.
+// key has, as far as both have told which they are. Who has lost it to one that yields
+// only has to begin it again: that one came while there was none. The caller holds mu.
 func (d *Directory) takenOver(op string, m lonja.Member) error {
 	l, connected := d.leases.Lookup(m.User)
-	if connected && keyOfDetail(l.Detail) == m.Key && nodeOfDetail(l.Detail).IsOther(m.Node) {
-		return memberFailure(lonja.TakenOver, op, m.User, nil)
+	if !connected || keyOfDetail(l.Detail) != m.Key {
+		return nil
 	}
-	return nil
+	switch has, _ := parseDetail(l.Detail); {
+	case !has.node.IsOther(m.Node):
+		return nil
+	case has.yields:
+		return memberFailure(lonja.NotConnected, op, m.User, nil)
+	}
+	return memberFailure(lonja.TakenOver, op, m.User, nil)
 }
 
 // RenewMember implements lonja.Members.
@@ -120,7 +141,7 @@ func (d *Directory) RenewMember(_ context.Context, member lonja.Member, ways []l
 		return err
 	}
 	before, ok := parseDetail(l.Detail)
-	member.Node = cmp.Or(member.Node, before.node) // who does not tell its own changes nothing
+	member.Node, member.Yields = cmp.Or(member.Node, before.node), before.yields // who does not tell its own changes nothing
 	at, s, err := d.session(opRenew, member, ways)
 	if err != nil {
 		return err
@@ -173,11 +194,17 @@ func (d *Directory) sessionOf(op string, m lonja.Member) (presence.Lease, error)
 	switch {
 	case !connected || !a.Connected || l.Detail == "":
 		return l, memberFailure(lonja.NotConnected, op, m.User, nil)
-	case keyOfDetail(l.Detail) != m.Key:
+	}
+	has, _ := parseDetail(l.Detail)
+	other := keyOfDetail(l.Detail) != m.Key
+	if other && !has.yields {
 		return l, memberFailure(lonja.OtherKey, op, m.User, nil)
 	}
 	if _, err := d.authorized(op, m); err != nil {
 		return l, err
+	}
+	if other {
+		return l, memberFailure(lonja.NotConnected, op, m.User, nil)
 	}
 	return l, d.takenOver(op, m)
 }

@@ -377,6 +377,7 @@ var sessionCases = []memberCase{
 	{"session: not needed", "a member asks and publishes without being connected; a name without a key does not", MemberOptions{}, testWithoutSession},
 	{"session: taken over", "the same key takes its session over, another one does not", MemberOptions{}, testTakenOver},
 	{"session: other program", "of two programs with one key the later has the session; the earlier is told, and ends nothing", MemberOptions{}, testOtherProgram},
+	{"session: yields", "a session that yields takes over none, and is in nobody's way: neither with this key nor with another one", MemberOptions{}, testYields},
 	{"session: without a key", "ConnectWithoutKey is Connect for who may act for the name, and no session", MemberOptions{}, testConnectWithoutKey},
 	{"session: programs untold", "programs that do not tell which they are share a session, as they always did", MemberOptions{}, testUntoldPrograms},
 	{"session: renewed", "RenewMember keeps a session, and says where the node is now", MemberOptions{}, testRenewed},

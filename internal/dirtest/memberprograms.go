@@ -60,6 +60,51 @@ func testOtherProgram(m *members) {
 	m.is(second.renew(nil), lonja.TakenOver)
 }
 
+func testYields(m *members) {
+	ctx := m.Context()
+	ana, phone := m.member("ana"), m.node("ana", "phone")
+	m.ok(ana.dir.AddKey(ctx, ana.Member, ana.endorse("phone", time.Now().Unix())))
+	stays, spare, other := ana.program(1), ana.program(2), ana.program(3)
+	spare.Yields, other.Yields = true, true
+	begin := func(n *node, port uint16) error { return n.dir.ConnectMember(ctx, n.Member, n.ways(port)) }
+
+	untold := ana.program(0)
+	untold.Yields = true
+	m.is(begin(untold, 4000), lonja.Invalid)
+
+	m.ok(begin(stays, 4001))
+	m.is(begin(spare, 4002), lonja.AlreadyConnected)
+	m.ok(stays.renew(nil))
+	m.ok(stays.disconnect())
+	m.ok(begin(spare, 4002)) // nobody has one
+	m.ok(spare.renew(nil))
+	m.ok(begin(spare, 4003)) // it has slept
+	m.same("users", spare.announced(), []lonja.Peer{spare.peer(4003)})
+	m.is(begin(other, 4004), lonja.AlreadyConnected)
+
+	// One whose session the directory had forgotten begins it again, as if nobody had one.
+	m.is(stays.renew(nil), lonja.NotConnected)
+	m.is(stays.disconnect(), lonja.NotConnected)
+	m.is(stays.dir.Watch(ctx, stays.Member, lonja.EventFilter{}, noEvent), lonja.NotConnected)
+	m.is(phone.renew(nil), lonja.NotConnected)
+	m.ok(spare.renew(spare.ways(4005)))
+	m.same("users, renewed", spare.announced(), []lonja.Peer{spare.peer(4005)})
+	watched := spare.watchUntilTold()
+	m.ok(begin(stays, 4001))
+	m.is(<-watched, lonja.TakenOver)
+	m.is(spare.renew(nil), lonja.TakenOver)
+	m.is(spare.disconnect(), lonja.TakenOver)
+	m.is(begin(spare, 4002), lonja.AlreadyConnected)
+	m.ok(stays.renew(nil))
+	m.ok(stays.disconnect())
+
+	m.ok(begin(spare, 4002))
+	m.ok(begin(phone, 4006)) // another key
+	m.is(spare.renew(nil), lonja.OtherKey)
+	m.is(begin(spare, 4002), lonja.AlreadyConnected)
+	m.same("users, with the other key", phone.announced(), []lonja.Peer{phone.peer(4006)})
+}
+
 func testConnectWithoutKey(m *members) {
 	ctx := m.Context()
 	ana := m.member("ana")
