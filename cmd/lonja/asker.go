@@ -21,7 +21,7 @@ type askOptions struct {
 	json bool
 
 	serving *nodeOptions // nil: it serves nothing
-	rates   rateOptions  // heeded if serving is nil
+	part    *partOptions // of what fetches and does not serve; or nil
 }
 
 func (o *askOptions) addFlags(f *pflag.FlagSet) {
@@ -35,7 +35,8 @@ func addJSONFlag(f *pflag.FlagSet, asJSON *bool) {
 	notSettings(f, "json")
 }
 
-// An asker is a member for the time of one command. It begins no session.
+// An asker is a member for the time of one command. It begins no session, but for what
+// serves and for partOptions.
 type asker struct {
 	*member
 	user   lonja.UserName
@@ -108,13 +109,14 @@ func (o *askOptions) askerNamed(cmd *cobra.Command, user lonja.UserName) (*asker
 		Directory: m.client, DirectoryName: m.name(), StateDir: m.state, Log: m.log,
 		Secure: &node.SecureOptions{
 			Directory: m.client, Key: m.key, Authority: m.set, Follow: m.follow, Pins: m, Hashes: a.hashes, Outboards: a.trees, Invitation: m.invitation,
-			Rates: o.rates.rates(),
 		},
 	}
 	if s := o.serving; s != nil {
 		how.Listen, how.Secure.ClassicOff = s.listen, s.classic == switchOff
 		how.Secure.MapPort = s.mapping == switchOn && !isLoopback(s.listen)
 		how.Secure.Rates = s.rateOptions.rates()
+	} else if o.part != nil {
+		o.part.set(&how)
 	}
 	a.node = node.New(how)
 	if a.errand, err = a.node.Errand(user); err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -42,7 +43,7 @@ user.`,
 		Example: `  lonja downloads run
   lonja downloads run --max-downloads 10`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkDownloads(most); err != nil || most == 0 {
+			if err := errors.Join(checkDownloads(most), opts.partOptions.check()); err != nil || most == 0 {
 				return err
 			}
 			return opts.runAll(cmd, most)

@@ -21,6 +21,7 @@ import (
 type getOptions struct {
 	askOptions
 	showOptions
+	partOptions
 	output     string
 	from       string
 	force      bool
@@ -39,6 +40,11 @@ func newGetCommand() *cobra.Command {
 "b3sum" prints), or by the lonja:// link that "lonja publish" shows. What comes is
 checked against the id, piece by piece; when all is right the file appears. Until
 then it grows in a hidden directory beside it, and the same command goes on with it.
+
+While it comes, others are given what is here of it, and are told that by the
+directory, unless your "lonja share" or "lonja client" is connected. You are
+connected for that time, and what you have published is served too. When the command
+ends nothing of that stays. --partial off does without.
 
 It is on the list of "lonja downloads" from then on: another terminal can pause it,
 or ask why it is slow ("lonja why"). With --background it is only put there; your
@@ -67,7 +73,7 @@ that was interrupted, and completes one that is there.`,
 	opts.askOptions.addFlags(cmd.Flags())
 	cmd.Flags().StringVarP(&opts.output, "output", "o", "", "put it in this `file`, or directory (default: its base name, here)")
 	cmd.Flags().StringVar(&opts.from, "from", "", "only from this `user`")
-	opts.rates.addDownFlags(cmd.Flags())
+	opts.partOptions.addFlags(cmd.Flags())
 	cmd.Flags().BoolVar(&opts.force, "force", false, "also in the place of a file that is there")
 	cmd.Flags().BoolVarP(&opts.background, "background", "b", false, "only put it on the list of downloads")
 	cmd.Flags().IntVar(&opts.priority, "priority", 0, "`number` that says which of the queued downloads come first: the higher ones")
@@ -154,9 +160,10 @@ func runGet(cmd *cobra.Command, opts getOptions, text string) error {
 	if err != nil {
 		return err
 	}
-	if err := opts.checkInclude(); err != nil {
+	if err := errors.Join(opts.checkInclude(), opts.partOptions.check()); err != nil {
 		return err
 	}
+	opts.part = &opts.partOptions
 	if opts.output != "" && !strings.HasSuffix(opts.output, "/") || wanted.Name != "" {
 		path, err := opts.place(wanted.Name) // before anybody is asked
 		if err == nil && !isDir(path) {      // which may be the folder that is meant

@@ -15,12 +15,14 @@ import (
 type resumeOptions struct {
 	listOptions
 	keyOptions
+	partOptions
 	verbose bool
 }
 
 func (o *resumeOptions) addFlags(f *pflag.FlagSet) {
 	o.listOptions.addFlags(f)
 	o.keyOptions.addFlags(f)
+	o.partOptions.addFlags(f)
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "tell also of single connections")
 }
 
@@ -30,7 +32,7 @@ func (o *resumeOptions) asks(d downloads.Download) *askOptions {
 		memberOptions: memberOptions{
 			keyOptions: o.keyOptions, server: cmp.Or(d.Directory, d.Site), port: link.DefaultPort, stateDir: o.stateDir, verbose: o.verbose,
 		},
-		user: string(d.User), json: o.json,
+		user: string(d.User), json: o.json, part: &o.partOptions,
 	}
 }
 
@@ -50,6 +52,9 @@ shows how it goes, as "lonja get" does. Only what is missing is asked for. With
   lonja resume film.mkv --background`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := opts.partOptions.check(); err != nil {
+				return err
+			}
 			return opts.on(args[0], func(list *downloads.List, d downloads.Download) error {
 				if background {
 					return opts.queueAgain(cmd, list, d)

@@ -55,9 +55,9 @@ func (f *fetching) told() (files []lonja.FileID) {
 	return files
 }
 
-// give has what comes of a swarm served to those whom it is for, until the function
+// give has what comes of a user's swarm served to those whom it is for, until the function
 // that it returns is called, which waits until nobody reads it.
-func (d *secureDialect) give(id lonja.FileID, s *swarm.Swarm, of *audience) (stop func()) {
+func (d *secureDialect) give(user lonja.UserName, id lonja.FileID, s *swarm.Swarm, of *audience) (stop func()) {
 	pieces := s.Pieces()
 	if d.PartialOff || pieces.Size() <= tree.PieceSize { // of one piece there are no parts
 		return func() {}
@@ -66,6 +66,9 @@ func (d *secureDialect) give(id lonja.FileID, s *swarm.Swarm, of *audience) (sto
 		return d.isMeant(ctx, of, m)
 	})
 	d.fetching.add(id)
+	if d.TakePart && !d.Serving() {
+		d.spare.want(d, user)
+	}
 	return func() {
 		d.fetching.remove(id)
 		forget()

@@ -39,6 +39,27 @@ type hold struct {
 // there. When the test ends it goes on.
 func (c *citizen) fetchHeld(name lonja.FileName, bytes int64) *hold {
 	c.town.Helper()
+	return c.hold(bytes, func(target string, progress func(int64)) error {
+		return c.FetchMulti(c.town.Context(), name, target, progress)
+	})
+}
+
+// runHeld is fetchHeld for who is not connected.
+func (c *citizen) runHeld(id lonja.FileID, bytes int64) *hold {
+	c.town.Helper()
+	e, err := c.Errand(c.user)
+	c.town.ok(err)
+	wanted := lonja.Wanted{File: id}
+	choices, err := e.Choices(c.town.Context(), wanted, "")
+	c.town.ok(err)
+	return c.hold(bytes, func(target string, progress func(int64)) error {
+		_, err := e.Fetch(c.town.Context(), Fetching{Wanted: wanted, Choice: choices[0], Local: target, Progress: progress})
+		return err
+	})
+}
+
+func (c *citizen) hold(bytes int64, fetch func(target string, progress func(int64)) error) *hold {
+	c.town.Helper()
 	h := &hold{c, filepath.Join(c.town.TempDir(), "got"), make(chan struct{}), make(chan struct{}), make(chan error, 1)}
 	var once bool
 	reach := make(chan int64, 64)
@@ -51,7 +72,7 @@ func (c *citizen) fetchHeld(name lonja.FileName, bytes int64) *hold {
 		}
 	}()
 	go func() {
-		h.done <- c.FetchMulti(c.town.Context(), name, h.target, func(received int64) {
+		h.done <- fetch(h.target, func(received int64) {
 			reach <- received
 			if received >= bytes {
 				<-h.goOn
@@ -62,7 +83,7 @@ func (c *citizen) fetchHeld(name lonja.FileName, bytes int64) *hold {
 	select {
 	case <-h.reached:
 	case <-time.After(patience):
-		c.town.Fatalf("%d bytes of %s do not come", bytes, name)
+		c.town.Fatalf("%d bytes do not come", bytes)
 	}
 	return h
 }

@@ -30,6 +30,7 @@ type membership struct {
 	*secureDialect
 	user     lonja.UserName
 	files    *share.Set
+	yields   bool // it is a spare's
 	ln       net.Listener
 	keeper   *session.Session
 	revoked  *revocations
@@ -177,7 +178,11 @@ func (m *membership) begin(lost func()) (stop func()) {
 	go func() {
 		defer close(ended)
 		if err := group.Wait(); err != nil {
-			m.opts.Log.Error("files are served no more", slog.Any("user", m.user), slog.Any("error", err))
+			level := slog.LevelError
+			if m.yields {
+				level = slog.LevelDebug // what is fetched comes all the same
+			}
+			m.opts.Log.Log(context.Background(), level, "files are served no more", slog.Any("user", m.user), slog.Any("error", err))
 		}
 		cancel()
 	}()

@@ -81,6 +81,7 @@ type fetch struct {
 type Node struct {
 	opts    Options
 	dialect dialect
+	spare   spare
 
 	changing sync.Mutex // held while a user comes or goes
 
@@ -96,6 +97,10 @@ type stay struct {
 	stop  func()      // ends the serving of files and waits for it; may be called again
 	keeps *membership // of the secure dialect, or nil
 	lost  atomic.Bool // the directory has said that the user is not connected
+
+	// Of a spare:
+	yields bool
+	gone   func() // told when it is lost; or nil
 }
 
 // New returns a Node with no user.
@@ -240,6 +245,11 @@ func (n *Node) openFiles(user lonja.UserName) (*share.Set, error) {
 // Connect makes user the connected one: its files are served, those published
 // before a restart among them. NodeInUse if there is one already.
 func (n *Node) Connect(ctx context.Context, user lonja.UserName) error {
+	return n.connect(ctx, user, func(*stay) {})
+}
+
+// connect is Connect; how tells what the stay is to be like.
+func (n *Node) connect(ctx context.Context, user lonja.UserName, how func(*stay)) error {
 	n.changing.Lock()
 	defer n.changing.Unlock()
 	if s := n.current(); s != nil && !s.lost.Load() {
@@ -250,13 +260,16 @@ func (n *Node) Connect(ctx context.Context, user lonja.UserName) error {
 	}
 	s, err := n.newStay(user)
 	if err == nil {
+		how(s)
 		err = n.dialect.join(ctx, s)
 	}
 	if err != nil {
 		return err
 	}
 	n.setCurrent(s)
-	n.tellUnserved(ctx, s)
+	if !s.yields {
+		n.tellUnserved(ctx, s)
+	}
 	return nil
 }
 
@@ -329,6 +342,7 @@ const closeTimeout = 3 * time.Second
 // does. It tells nobody of failures: there is nothing left to be done about
 // them.
 func (n *Node) Close() {
+	n.spare.close()
 	n.changing.Lock()
 	defer n.changing.Unlock()
 	if s := n.leave(n.User()); s != nil {

@@ -67,12 +67,17 @@ type SecureOptions struct {
 	// PartialOff keeps what is on its way here from being given to others, and the
 	// directory from being told of it.
 	PartialOff bool
+	// TakePart has a node on which no user connects begin a session while it fetches
+	// something, so that others are given that and are told of it. It is in no other
+	// program's way. See spare.
+	TakePart bool
 	// MapPort has the router lead to the node's port.
 	MapPort bool
 	Rates   Rates
 
-	// For tests: between renewals, and of coming back; 0: those of package session.
-	period, spread time.Duration
+	// For tests: between renewals, and of coming back; 0: those of package session. And
+	// sparePause.
+	period, spread, spareAgain time.Duration
 }
 
 // The secure dialect: names are what their owners call them, a file is its
@@ -115,14 +120,18 @@ func (d *secureDialect) register(ctx context.Context, user lonja.UserName) error
 }
 
 func (d *secureDialect) join(ctx context.Context, s *stay) error {
-	m := &membership{secureDialect: d, user: s.user, files: s.files}
+	m := &membership{secureDialect: d, user: s.user, files: s.files, yields: s.yields}
 	m.revoked = newRevocations(m.concerns)
 	if err := m.listen(); err != nil {
 		return &lonja.Error{Kind: lonja.LocalFile, Op: lonja.OpConnect.String(), User: s.user, Err: err}
 	}
+	who, log := d.member(s.user), d.opts.Log
+	if who.Yields = s.yields; s.yields {
+		log = nil // nobody has asked for a session
+	}
 	m.keeper = session.New(session.Options{
-		Directory: grants{d.Directory, d.follow}, Member: d.member(s.user), Ways: m.ways, Granted: m.granted,
-		Period: d.period, Spread: d.spread, Log: d.opts.Log,
+		Directory: grants{d.Directory, d.follow}, Member: who, Ways: m.ways, Granted: m.granted,
+		Period: d.period, Spread: d.spread, Log: log,
 	})
 	s.keeps = m
 	if err := m.keeper.Begin(ctx); err != nil {
@@ -132,7 +141,12 @@ func (d *secureDialect) join(ctx context.Context, s *stay) error {
 		}
 		return err
 	}
-	s.stop = m.begin(func() { s.lost.Store(true) })
+	s.stop = m.begin(func() {
+		s.lost.Store(true)
+		if s.gone != nil {
+			s.gone()
+		}
+	})
 	return nil
 }
 
