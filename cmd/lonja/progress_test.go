@@ -121,11 +121,24 @@ func TestHolderText(t *testing.T) {
 		"waits in its queue":                      {Place: 3, Conns: 1},
 		"1 connection":                            {Conns: 1, Speed: 1},
 		"2 connections, and sends nothing":        {Conns: 2},
+		"1 connection, has a part only":           {Conns: 1, Speed: 1, Part: true},
 		"tried again in 5s; last error: broke":    {Again: now.Add(5 * time.Second), Error: "broke"},
 		"being connected":                         {Again: now},
 	} {
 		if got := holderText(h, now); got != want {
 			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	for want, h := range map[string]downloads.Holder{
+		"Internet":                        {Way: wayPublic, Route: routeDirect, IP: "IPv4"},
+		"Internet, IPv6":                  {Way: wayPublic, Route: routeDirect, IP: "IPv6"},
+		"Internet, mapped by its router":  {Way: wayPublic, Route: routeMapped, IP: "IPv4"},
+		"Internet, forwarded to it, IPv6": {Way: wayPublic, Route: routeSeen, IP: "IPv6"},
+		"this machine":                    {Way: wayLoopback, Route: routeDirect, IP: "IPv4"},
+	} {
+		h.At = "198.51.100.7:4445"
+		if cells := holderCells(h, now); cells[2] != want {
+			t.Errorf("got %q, want %q", cells, want)
 		}
 	}
 	if cells := holderCells(downloads.Holder{User: "ana", Place: 3}, now); cells[6] != "3" || cells[1] != "-" || cells[3] != "-" {

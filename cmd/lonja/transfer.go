@@ -98,7 +98,13 @@ func holderOf(h swarm.HolderState, own []netip.Prefix) downloads.Holder {
 	told := downloads.Holder{
 		User: string(h.User), Key: h.Key.ID().String(), At: h.At, Way: wayOf(h.At, own), Conns: h.Conns,
 		Trip: float64(h.Trip.Microseconds()) / 1000, Speed: h.Speed, Bytes: h.Bytes, Pieces: h.Pieces, Again: h.Again, Lied: h.Lied,
-		Place: h.Place,
+		Place: h.Place, Part: h.Partial, Route: routes[h.Route],
+	}
+	if at, err := netip.ParseAddrPort(h.At); err == nil {
+		told.IP = "IPv6"
+		if at.Addr().Unmap().Is4() {
+			told.IP = "IPv4"
+		}
 	}
 	if !h.Has {
 		told.Conns = 0 // they are only tried
@@ -109,8 +115,16 @@ func holderOf(h swarm.HolderState, own []netip.Prefix) downloads.Holder {
 	return told
 }
 
-// The kinds of ways to a holder. Which of a holder's addresses its router has mapped,
-// and which its directory has seen, only that holder knows: "lonja who --me" there.
+// routes are how a way leads to a holder, as programs are told it.
+var routes = map[swarm.Route]string{swarm.Direct: routeDirect, swarm.Mapped: routeMapped, swarm.Seen: routeSeen}
+
+const (
+	routeDirect = "direct"
+	routeMapped = "mapped"
+	routeSeen   = "seen"
+)
+
+// The kinds of ways to a holder.
 const (
 	wayLoopback = "this machine"
 	wayLAN      = "LAN"

@@ -19,7 +19,8 @@ func newWhyCommand() *cobra.Command {
 		Use:   "why DOWNLOAD",
 		Short: "say why a download is as fast, or slow, as it is",
 		Long: `Says of each holder of a download that is running where it was reached and what kind
-of way that is (LAN, Internet ...), how long an answer takes, how fast it sends, how
+of way that is (LAN, Internet; IPv6; through a port that its router has mapped, or
+that somebody forwards to it), whether it has a part only, how long an answer takes, how fast it sends, how
 many pieces came from it, its place in that holder's queue, and the last error. Of one
 that is not running, it says why not, and what to do.
 
@@ -86,6 +87,15 @@ func holderCells(h downloads.Holder, now time.Time) []string {
 	if at == "" {
 		at, way = "-", "-"
 	}
+	switch h.Route {
+	case routeMapped:
+		way += ", mapped by its router"
+	case routeSeen:
+		way += ", forwarded to it"
+	}
+	if h.IP == "IPv6" {
+		way += ", IPv6"
+	}
 	if h.Trip > 0 {
 		trip = strconv.FormatFloat(h.Trip, 'f', 1, 64) + " ms"
 	}
@@ -109,6 +119,9 @@ func holderText(h downloads.Holder, now time.Time) string {
 		text = fmt.Sprintf("%d connections", h.Conns)
 	case h.Again.After(now):
 		text = "tried again in " + h.Again.Sub(now).Round(time.Second).String()
+	}
+	if h.Part {
+		text += ", has a part only"
 	}
 	if h.Conns > 0 && h.Speed == 0 && h.Place == 0 {
 		text += ", and sends nothing"

@@ -42,11 +42,14 @@ type Holder struct {
 	Key    string    `json:"key"`               // the fingerprint of its node's key
 	At     string    `json:"at,omitempty"`      // the address at which it was reached
 	Way    string    `json:"way,omitempty"`     // what kind of address that is
+	IP     string    `json:"ip,omitempty"`      // IPv4 or IPv6
+	Route  string    `json:"route,omitempty"`   // "direct", to an address of its own; "mapped" by its router; as its directory has "seen" it
 	Conns  int       `json:"connections"`       // on which it has answered
 	Trip   float64   `json:"trip_ms,omitempty"` // from a question to the beginning of its answer
 	Speed  int64     `json:"speed"`             // bytes per second, in the last seconds
 	Bytes  int64     `json:"bytes"`             // that came from it and count
 	Pieces int64     `json:"pieces"`            // likewise
+	Part   bool      `json:"partial,omitempty"` // it has a part only: it is downloading too
 	Place  int       `json:"place,omitempty"`   // in its queue, from 1 on; 0 if it does not wait
 	Error  string    `json:"error,omitempty"`   // the last
 	Again  time.Time `json:"again,omitzero"`    // when it is tried again

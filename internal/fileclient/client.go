@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -41,6 +42,7 @@ type Options struct {
 type Client struct {
 	id        lonja.FileID
 	transport *http.Transport
+	ways      atomic.Pointer[fileapi.Ways]
 }
 
 // The bounds of the header of an answer, and of what is read of the text of a
@@ -54,7 +56,7 @@ const (
 func New(id lonja.FileID, opts Options) *Client {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
-	return &Client{id, &http.Transport{
+	return &Client{id: id, transport: &http.Transport{
 		// For http.Transport the connection is a plain one: whom it leads to
 		// is proved already.
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -190,6 +192,15 @@ func (c *Client) Tree(ctx context.Context, size, offset, end int64) ([]byte, err
 	return b, nil
 }
 
+// Ways returns which addresses the peer said, with what it has, to lead to it only by
+// way of something else.
+func (c *Client) Ways() (w fileapi.Ways) {
+	if told := c.ways.Load(); told != nil {
+		w = *told
+	}
+	return w
+}
+
 // Have asks which of so many pieces the peer has: nil is all.
 func (c *Client) Have(ctx context.Context, pieces int64) (*roaring.Bitmap, error) {
 	resp, err := c.ask(ctx, http.MethodGet, fileapi.Have.Path(c.id), nil)
@@ -197,6 +208,8 @@ func (c *Client) Have(ctx context.Context, pieces int64) (*roaring.Bitmap, error
 		return nil, err
 	}
 	defer resp.Body.Close()
+	ways := fileapi.ParseWays(resp.Header.Get(fileapi.WaysHeader))
+	c.ways.Store(&ways)
 	b, err := io.ReadAll(io.LimitReader(resp.Body, fileapi.MaxHave+1))
 	if err != nil {
 		return nil, Broken(ctx, fmt.Errorf("in the pieces that it has: %w", err))

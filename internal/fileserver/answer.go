@@ -34,7 +34,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, member lonja.Mem
 	defer content.Close()
 	out := &sender{
 		ResponseWriter: w, control: http.NewResponseController(w), content: content, stall: s.opts.StallTimeout,
-		request: r, user: member.User, turns: s.turns, near: s.isNear(r),
+		request: r, user: member.User, turns: s.turns, near: s.isNear(r), ways: s.opts.Ways,
 	}
 	defer out.end()
 	if err = content.Unchanged(); err == nil {
@@ -134,6 +134,9 @@ func (s *sender) sendHave() error {
 			return limited(&queuedError{place})
 		}
 		s.Header().Set(fileapi.PlaceHeader, fileapi.FormatPlace(int(place)))
+	}
+	if ways := s.ways().String(); ways != "" {
+		s.Header().Set(fileapi.WaysHeader, ways)
 	}
 	body := fileapi.AppendHave(nil, s.content.Have())
 	s.binary()

@@ -11,6 +11,7 @@ import (
 
 	"lonja"
 	"lonja/internal/fairshare"
+	"lonja/internal/fileapi"
 	"lonja/internal/tree"
 )
 
@@ -35,6 +36,7 @@ type sender struct {
 	user    lonja.UserName
 	turns   *turns
 	near    bool
+	ways    func() fileapi.Ways
 	turn    *turn // once bytes are sent
 
 	sent int64

@@ -22,6 +22,7 @@ import (
 
 	"lonja"
 	"lonja/internal/fairshare"
+	"lonja/internal/fileapi"
 )
 
 // Options say what a Server serves, to whom, and how long it is patient. Files
@@ -38,6 +39,10 @@ type Options struct {
 	// published with that id, for somebody to withdraw it. It is called by many
 	// goroutines at once, again and again for one file, and must not wait.
 	Changed func(lonja.FileID)
+
+	// Ways, if set, returns which addresses lead here by way of something else, for
+	// those who ask what is here. It is called by many goroutines at once.
+	Ways func() fileapi.Ways
 
 	// Uploads say how many users are served at once, in which turns, and how fast.
 	Uploads fairshare.Options
@@ -84,6 +89,9 @@ func New(opts Options) *Server {
 	opts.Log = cmp.Or(opts.Log, slog.New(slog.DiscardHandler))
 	if opts.Changed == nil {
 		opts.Changed = func(lonja.FileID) {}
+	}
+	if opts.Ways == nil {
+		opts.Ways = func() fileapi.Ways { return fileapi.Ways{} }
 	}
 	if opts.Near == nil {
 		opts.Near = func(netip.Addr) bool { return false }

@@ -15,6 +15,7 @@ import (
 
 	"lonja"
 	"lonja/internal/authority"
+	"lonja/internal/fileapi"
 	"lonja/internal/fileserver"
 	"lonja/internal/firstbyte"
 	"lonja/internal/portmap"
@@ -63,14 +64,23 @@ func (m *membership) listen() (err error) {
 func (m *membership) address() netip.AddrPort { return m.ln.Addr().(*net.TCPAddr).AddrPort() }
 
 // ways returns where the node may be reached now.
-func (m *membership) ways() []lonja.Endpoint {
+func (m *membership) ways() []lonja.Endpoint { return reach.Order(m.given()) }
+
+// given is what the ways are made of now.
+func (m *membership) given() reach.Given {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	at := m.address()
-	return reach.Order(reach.Given{
+	return reach.Given{
 		Interfaces: m.interfaces, Port: at.Port(), Listen: at.Addr().Unmap(),
 		Mapped: m.mapping.Mapping.Endpoint, Seen: m.observed,
-	})
+	}
+}
+
+// forwarded returns those of the ways that lead here by way of something else.
+func (m *membership) forwarded() fileapi.Ways {
+	mapped, seen := reach.Forwarded(m.given())
+	return fileapi.Ways{Mapped: mapped.AddrPort, Seen: seen.AddrPort}
 }
 
 // granted takes in what the directory gave.
@@ -142,7 +152,7 @@ func (m *membership) begin(lost func()) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	sorter := firstbyte.New(m.ln, firstbyte.Options{})
 	files := fileserver.New(fileserver.Options{
-		Files: guarded{m}, Who: m.who, Changed: m.changed, Uploads: m.uploads(), Near: m.near(), Log: m.opts.Log,
+		Files: guarded{m}, Who: m.who, Changed: m.changed, Uploads: m.uploads(), Near: m.near(), Ways: m.forwarded, Log: m.opts.Log,
 	})
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return sorter.Run(ctx) })

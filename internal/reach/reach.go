@@ -45,6 +45,30 @@ type Given struct {
 // directory sees, and last what only few can reach. Addresses of the link alone
 // are left out, and so is loopback, unless there is nothing else.
 func Order(g Given) []lonja.Endpoint {
+	ways := order(g)
+	endpoints := make([]lonja.Endpoint, len(ways))
+	for i, w := range ways {
+		endpoints[i] = w.at
+	}
+	return endpoints
+}
+
+// Forwarded returns those of the endpoints that lead to the node only because the router
+// maps them, or somebody forwards what the directory sees; zero where that is none, or
+// is an address of this machine's own too.
+func Forwarded(g Given) (byMapping, asSeen lonja.Endpoint) {
+	for _, w := range order(g) {
+		switch w.rank {
+		case mapped:
+			byMapping = w.at
+		case seen:
+			asSeen = w.at
+		}
+	}
+	return byMapping, asSeen
+}
+
+func order(g Given) []way {
 	var ways []way
 	add := func(r rank, at lonja.Endpoint) {
 		if at.IsValid() && !slices.ContainsFunc(ways, func(w way) bool { return w.at == at }) {
@@ -146,15 +170,11 @@ func isVirtual(i Interface) bool {
 // atMost leaves out what is too much, from the end, but neither the mapped
 // endpoint nor what the directory sees: an interface may have any number of
 // addresses, and those are one each.
-func atMost(ways []way, most int) []lonja.Endpoint {
+func atMost(ways []way, most int) []way {
 	for i := len(ways) - 1; i >= 0 && len(ways) > most; i-- {
 		if r := ways[i].rank; r != mapped && r != seen {
 			ways = slices.Delete(ways, i, i+1)
 		}
 	}
-	endpoints := make([]lonja.Endpoint, len(ways))
-	for i, w := range ways {
-		endpoints[i] = w.at
-	}
-	return endpoints
+	return ways
 }

@@ -97,6 +97,36 @@ func TestOrderHasRoomForWhatIsOutside(t *testing.T) {
 	}
 }
 
+// TestForwarded: an address that this machine has itself is not forwarded to it, and one
+// that is mapped need not be looked for in what the directory sees.
+func TestForwarded(t *testing.T) {
+	outside := netip.MustParseAddr("1.2.3.21")
+	for name, tc := range map[string]struct {
+		given        Given
+		mapped, seen string // "" for none
+	}{
+		"nothing":                   {Given{Interfaces: []Interface{lo, wlan}}, "", ""},
+		"both":                      {Given{Interfaces: []Interface{lo, wlan}, Mapped: endpoint("1.2.3.21:4446"), Seen: outside}, "1.2.3.21:4446", "1.2.3.21:4445"},
+		"the same":                  {Given{Interfaces: []Interface{lo, wlan}, Mapped: endpoint("1.2.3.21:4445"), Seen: outside}, "1.2.3.21:4445", ""},
+		"seen where it is":          {Given{Interfaces: []Interface{lo, server}, Seen: netip.MustParseAddr("1.2.3.30")}, "", ""},
+		"it listens at loopback":    {Given{Interfaces: []Interface{lo, wlan}, Listen: netip.MustParseAddr("127.0.0.1"), Seen: outside}, "", ""},
+		"it listens at one address": {Given{Interfaces: []Interface{lo, wlan}, Listen: netip.MustParseAddr("192.168.1.11"), Seen: outside}, "", "1.2.3.21:4445"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tc.given.Port = port
+			mapped, seen := Forwarded(tc.given)
+			for _, is := range []struct {
+				got  lonja.Endpoint
+				want string
+			}{{mapped, tc.mapped}, {seen, tc.seen}} {
+				if want := is.want; is.got.IsValid() != (want != "") || want != "" && is.got.String() != want {
+					t.Errorf("got %v, want %q", is.got, want)
+				}
+			}
+		})
+	}
+}
+
 // TestOrderOfAnything has interfaces at random: what is announced is bounded,
 // told once, and never of the link alone.
 func TestOrderOfAnything(t *testing.T) {

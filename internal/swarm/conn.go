@@ -118,6 +118,7 @@ func (c *conn) ask(ctx context.Context) error {
 	}
 	c.holder.look.end(has, time.Since(c.began))
 	c.holder.state.Partial = has != nil
+	c.holder.state.Route = routeOf(c.holder.state.At, c.client.Ways())
 	c.holder.state.Trip = time.Since(began)
 	if c.holder.joined {
 		c.picker.Update(c.holder.number, has)

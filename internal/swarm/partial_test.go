@@ -16,6 +16,7 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 
 	"lonja"
+	"lonja/internal/fileapi"
 	"lonja/internal/fileserver"
 	"lonja/internal/tlstest"
 	"lonja/internal/tree"
@@ -57,6 +58,10 @@ func (w *town) serve(name lonja.UserName, files fileserver.Files, wire func(net.
 	opts := fileserver.Options{Files: files, Who: tlstest.Who, Grace: time.Millisecond, MaxPerMember: 1000}
 	if p, ok := files.(*peer); ok {
 		opts.Uploads = p.uploads
+		if p.ways != nil {
+			at := l.Addr().(*net.TCPAddr).AddrPort()
+			opts.Ways = func() fileapi.Ways { return p.ways(at) }
+		}
 	}
 	server := fileserver.New(opts)
 	ctx, cancel := context.WithCancel(context.Background())

@@ -2,16 +2,19 @@ package swarm
 
 import (
 	"cmp"
+	"net/netip"
 	"slices"
 	"time"
 
 	"lonja"
+	"lonja/internal/fileapi"
 )
 
 // A HolderState is how it goes with one holder.
 type HolderState struct {
 	User   lonja.UserName
 	Key    lonja.PublicKey
+	Route  Route         // how that leads there, as far as the holder has told
 	At     string        // the address that it was reached at last, "" before the first time
 	Conns  int           // connections that are there now, or being made
 	Has    bool          // it has told what it has, over a connection that is there
@@ -25,6 +28,31 @@ type HolderState struct {
 	// Partial says that it lacks some pieces, as it said last: it is downloading too.
 	Partial bool
 	Lied    bool // it sent something else, and is asked no more
+}
+
+// A Route is how an address leads to a holder.
+type Route uint8
+
+const (
+	Untold Route = iota // the holder was not reached yet
+	Direct              // it is an address of the holder's own
+	Mapped              // the holder's router has mapped it for the holder
+	Seen                // the holder's directory sees it there, and somebody forwards it
+)
+
+// routeOf returns how an address leads to a holder that has told of its ways.
+func routeOf(at string, told fileapi.Ways) Route {
+	to, err := netip.ParseAddrPort(at)
+	if err != nil {
+		return Untold
+	}
+	switch netip.AddrPortFrom(to.Addr().Unmap().WithZone(""), to.Port()) {
+	case told.Mapped:
+		return Mapped
+	case told.Seen:
+		return Seen
+	}
+	return Direct
 }
 
 // Holders returns how it goes with each holder, those that sent most first.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,6 +22,7 @@ import (
 
 	"lonja"
 	"lonja/internal/fairshare"
+	"lonja/internal/fileapi"
 	"lonja/internal/fileserver"
 	"lonja/internal/tlstest"
 	"lonja/internal/tree"
@@ -86,6 +88,7 @@ type peer struct {
 	at    string // its address
 
 	uploads fairshare.Options
+	ways    func(at netip.AddrPort) fileapi.Ways // that it tells; nil: none
 }
 
 func (p *peer) OpenContent(_ context.Context, id lonja.FileID, _ lonja.Member) (fileserver.Content, error) {
