@@ -1,10 +1,13 @@
 package main
 
 import (
+	"time"
+
 	"github.com/spf13/pflag"
 
 	"lonja/internal/fairshare"
 	"lonja/internal/node"
+	"lonja/internal/swarm"
 )
 
 // A rateFlag is a flag that is a rate.
@@ -28,12 +31,14 @@ type rateOptions struct {
 	up, upEach, down, downEach rateFlag
 	near                       bool
 	slots                      int
+	queue                      time.Duration
 }
 
 // addDownFlags adds the flags of what only fetches.
 func (o *rateOptions) addDownFlags(f *pflag.FlagSet) {
 	f.Var(&o.down, "limit-down", "fetch no faster than this `rate`, such as 10MB/s or 500k; off for no limit")
 	f.Var(&o.downEach, "limit-down-each", "likewise, from each node, for each file")
+	f.DurationVar(&o.queue, "queue-patience", swarm.DefaultQueuePatience, "give up a node that has you wait for your turn if its queue does not move for so long")
 	f.BoolVar(&o.near, "limit-lan", false, "limits are for this machine and its own networks too")
 }
 
@@ -49,12 +54,15 @@ func (o *rateOptions) check() error {
 	if o.slots < 1 {
 		return usagef("--upload-slots %d: it must be above zero", o.slots)
 	}
+	if o.queue <= 0 {
+		return usagef("--queue-patience must be above zero")
+	}
 	return nil
 }
 
 func (o *rateOptions) rates() node.Rates {
 	return node.Rates{
 		Up: fairshare.Rate(o.up), UpEach: fairshare.Rate(o.upEach), Down: fairshare.Rate(o.down), DownEach: fairshare.Rate(o.downEach),
-		Slots: o.slots, Near: o.near,
+		Slots: o.slots, Queue: o.queue, Near: o.near,
 	}
 }

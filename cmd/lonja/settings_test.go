@@ -61,7 +61,7 @@ func TestSettingsReachCommands(t *testing.T) {
 func TestOnlyLastingFlagsAreSettings(t *testing.T) {
 	lasting := map[string]string{
 		"node": `classic config-dir datetime limit-down limit-down-each limit-lan limit-up limit-up-each listen max-downloads partial passphrase-file port
-			port-mapping progress rescan send-size server state-dir upload-slots user verbose`,
+			port-mapping progress queue-patience rescan send-size server state-dir upload-slots user verbose`,
 		"server": `admin allow-unsafe-store classic data host limit-connections-per-address limit-loopback limit-operations-per-address
 			limit-operations-per-user limit-publications-per-user max-connections port probe-period registration request-timeout
 			store store-ca store-cert store-credentials store-key store-name verbose`,

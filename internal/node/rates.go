@@ -15,6 +15,9 @@ type Rates struct {
 	Up, UpEach     fairshare.Rate // to all, and to each user
 	Down, DownEach fairshare.Rate // from all, and from each node
 	Slots          int            // users who are sent something at once
+	// Queue is how long it is waited for a node in whose queue nothing moves; of zero
+	// package swarm has a default.
+	Queue time.Duration
 	// Near has rates count for peers in the networks of this machine too.
 	Near bool
 }

@@ -29,6 +29,7 @@ type holder struct {
 	state  HolderState
 	joined bool // the picker knows what it has
 	look   look
+	queue  queue
 	vain   int // tries in a row that brought nothing
 }
 

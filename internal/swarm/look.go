@@ -82,6 +82,8 @@ func (h *holder) hopeful() bool {
 		return false
 	case h.state.Conns == 0:
 		return h.vain < s.opts.Tries
+	case h.stuck():
+		return false
 	}
 	patience := time.Duration(s.opts.Tries) * s.opts.StallTimeout
 	return !h.look.partial || !h.look.idle || time.Since(s.began)-h.look.since < patience

@@ -3,6 +3,8 @@ package swarm
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"lonja"
@@ -46,4 +48,48 @@ func (c *conn) waitsAt(place int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.holder.state.Place = place
+	c.holder.queue.at(place, time.Since(c.began))
+	c.wake()
+}
+
+// A queue is what has happened in that of a holder since something came from it. Times
+// are since the Swarm was made. The Swarm's mu guards it.
+type queue struct {
+	best  int           // place that one had there; 0: none
+	since time.Duration // when one came to have it
+}
+
+func (q *queue) at(place int, now time.Duration) {
+	if place > 0 && (q.best == 0 || place < q.best) {
+		q.best, q.since = place, now
+	}
+}
+
+// err is why it is waited no more.
+func (q *queue) err(patience time.Duration) error {
+	return lonja.E(lonja.Limited, "", fmt.Errorf("place %d in its queue has not changed for %v, and nothing comes", q.best, patience))
+}
+
+// stuck reports whether the holder's queue has not moved for too long. It may have said
+// more than once that it is our turn; that brings nothing by itself. The Swarm's mu is
+// held.
+func (h *holder) stuck() bool {
+	s := h.swarm
+	return h.state.Place > 0 && time.Since(s.began)-h.queue.since >= s.opts.QueuePatience
+}
+
+// stuckAfter returns what is sent something when the queue of another holder may be
+// stuck; nil where nobody waits in any. The Swarm's mu is held.
+func (s *Swarm) stuckAfter() <-chan time.Time {
+	now := time.Since(s.began)
+	var left []time.Duration
+	for _, h := range s.holders {
+		if wait := h.queue.since + s.opts.QueuePatience - now; h.state.Place > 0 && wait > 0 {
+			left = append(left, wait)
+		}
+	}
+	if len(left) == 0 {
+		return nil
+	}
+	return time.After(slices.Min(left))
 }

@@ -6,8 +6,10 @@ import (
 	"io"
 	"net/netip"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"lonja"
 	"lonja/internal/fairshare"
 	"lonja/internal/fileapi"
 )
@@ -72,6 +74,70 @@ func TestOthersBringWhatIsWaitedFor(t *testing.T) {
 			t.Errorf("got %+v", h)
 		}
 	}
+}
+
+// A queue that does not move while nothing comes is left, with a sentence that says so;
+// in time also by who waits for nothing else.
+func TestStuckQueue(t *testing.T) {
+	w := newTown(t)
+	c := newCorpus(t, 40*mib)
+	busy := w.peer(c, "busy", oneSlot)
+	w.occupy(busy)
+	opts := impatient
+	opts.StallTimeout, opts.QueuePatience = 20*time.Second, 500*time.Millisecond
+	_, finish := w.swarm(c, opts, busy)
+	began := time.Now()
+	err := finish()
+	if want := "fetch from: busy: " + string(c.Name) + ": place 1 in its queue has not changed for 500ms, and nothing comes"; err == nil || lonja.KindOf(err) != lonja.Limited || err.Error() != want {
+		t.Errorf("got  %v\nwant %v", err, want)
+	}
+	if took := time.Since(began); took < opts.QueuePatience {
+		t.Errorf("it was left after %v", took)
+	}
+}
+
+// A queue that moves is waited for, however long that takes; so is one that stands as long
+// as something comes now and then.
+func TestQueueThatMoves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const patience = 10 * time.Minute
+		s := &Swarm{began: time.Now(), opts: Options{QueuePatience: patience}, changed: make(chan struct{}), holders: make(map[lonja.Member]*holder)}
+		h := newHolder(s, Holder{}, 1)
+		s.holders[h.id()] = h
+		c := &conn{Swarm: s, holder: h}
+		is := func(want bool) {
+			t.Helper()
+			if got := h.stuck(); got != want {
+				t.Errorf("after %v at place %d: stuck is %v", time.Since(s.began), h.state.Place, got)
+			}
+		}
+		is(false)
+		for place := 200; place > 1; place-- {
+			c.waitsAt(place)
+			time.Sleep(patience - 1)
+			is(false)
+		}
+		c.waitsAt(2) // back, and it is our turn for nothing
+		is(false)
+		c.waitsAt(0)
+		is(false)
+		c.waitsAt(2)
+		after := s.stuckAfter()
+		before := time.Now()
+		if <-after; time.Since(before) != 1 {
+			t.Errorf("it is looked at after %v", time.Since(before))
+		}
+		is(true)
+		if s.stuckAfter() != nil {
+			t.Error("it is looked at again")
+		}
+		h.queue = queue{} // something comes
+		c.waitsAt(7)
+		time.Sleep(patience - 1)
+		is(false)
+		time.Sleep(1)
+		is(true)
+	})
 }
 
 // When it is our turn, whoever we waited for sends: whether it answers then, or is

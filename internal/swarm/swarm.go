@@ -53,6 +53,10 @@ type Options struct {
 	// may come.
 	Tries int
 
+	// QueuePatience is how long it is waited for a holder in whose queue nothing moves
+	// and of which nothing comes (10 min). One that moves is waited for, however long.
+	QueuePatience time.Duration
+
 	// Limit, if set, is that of all that arrives, and LimitEach the rate of each
 	// holder; 0 is none. Neither counts for a holder at an address of which Near,
 	// if set, says so.
@@ -69,12 +73,17 @@ type Options struct {
 	Log  *slog.Logger // nil for none
 }
 
+// DefaultQueuePatience is what Options have unless they say otherwise: many times as long
+// as it takes a queue like those of package fairshare to move.
+const DefaultQueuePatience = 10 * time.Minute
+
 func (o Options) withDefaults() Options {
 	o.ConnsEach = cmp.Or(o.ConnsEach, 2)
 	o.StallTimeout = cmp.Or(o.StallTimeout, 30*time.Second)
 	o.LeastPause = cmp.Or(o.LeastPause, 500*time.Millisecond)
 	o.MostPause = cmp.Or(o.MostPause, 30*time.Second)
 	o.Tries = cmp.Or(o.Tries, 3)
+	o.QueuePatience = cmp.Or(o.QueuePatience, DefaultQueuePatience)
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	if o.Progress == nil {
 		o.Progress = func(int64) {}
@@ -218,7 +227,7 @@ func (s *Swarm) Run(ctx context.Context) error {
 func (s *Swarm) watch(ctx context.Context) error {
 	for {
 		s.mu.Lock()
-		changed, failed, missing := s.changed, s.failed, s.picker.Missing()
+		changed, failed, missing, stuck := s.changed, s.failed, s.picker.Missing(), s.stuckAfter()
 		if failed == nil && missing > 0 {
 			failed = s.hopeless()
 		}
@@ -228,6 +237,7 @@ func (s *Swarm) watch(ctx context.Context) error {
 		}
 		select {
 		case <-changed:
+		case <-stuck:
 		case <-ctx.Done():
 			return &lonja.Error{Kind: lonja.Canceled, Op: op, File: s.content.name(), Err: context.Cause(ctx)}
 		}
@@ -252,7 +262,9 @@ func (s *Swarm) hopeless() error {
 			return nil
 		}
 		err := h.state.Err
-		if err == nil {
+		if h.stuck() {
+			err = h.queue.err(s.opts.QueuePatience)
+		} else if err == nil {
 			err = lonja.E(lonja.NoHolder, "", errLacks)
 		}
 		if len(s.holders) == 1 {
