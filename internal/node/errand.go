@@ -47,6 +47,7 @@ func (n *Node) Errand(user lonja.UserName) (*Errand, error) {
 		return nil, err
 	}
 	e := &Errand{dialect: d, user: user, files: files}
+	n.spare.is(user)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.errand = e

@@ -23,11 +23,15 @@ type fetching struct {
 	mu      sync.Mutex // guards files
 	files   []lonja.FileID
 	changed chan struct{} // holds one token when files were changed
+	begun   func()        // told of each that comes to be there
 }
 
-func newFetching() *fetching { return &fetching{changed: make(chan struct{}, 1)} }
+func newFetching(begun func()) *fetching {
+	return &fetching{changed: make(chan struct{}, 1), begun: begun}
+}
 
 func (f *fetching) add(file lonja.FileID) {
+	defer f.begun()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.files = append(f.files, file)
@@ -55,9 +59,9 @@ func (f *fetching) told() (files []lonja.FileID) {
 	return files
 }
 
-// give has what comes of a user's swarm served to those whom it is for, until the function
+// give has what comes of a swarm served to those whom it is for, until the function
 // that it returns is called, which waits until nobody reads it.
-func (d *secureDialect) give(user lonja.UserName, id lonja.FileID, s *swarm.Swarm, of *audience) (stop func()) {
+func (d *secureDialect) give(id lonja.FileID, s *swarm.Swarm, of *audience) (stop func()) {
 	pieces := s.Pieces()
 	if d.PartialOff || pieces.Size() <= tree.PieceSize { // of one piece there are no parts
 		return func() {}
@@ -66,9 +70,6 @@ func (d *secureDialect) give(user lonja.UserName, id lonja.FileID, s *swarm.Swar
 		return d.isMeant(ctx, of, m)
 	})
 	d.fetching.add(id)
-	if d.TakePart && !d.Serving() {
-		d.spare.want(d, user)
-	}
 	return func() {
 		d.fetching.remove(id)
 		forget()

@@ -97,11 +97,13 @@ type secureDialect struct {
 }
 
 func newSecure(n *Node) *secureDialect {
-	return &secureDialect{
-		Node: n, SecureOptions: *n.opts.Secure, dialer: transport.NewDialer(transport.Options{}), fetching: newFetching(),
+	d := &secureDialect{
+		Node: n, SecureOptions: *n.opts.Secure, dialer: transport.NewDialer(transport.Options{}),
 		networks: networks{look: func() []netip.Prefix { return localNetworks(n.opts.Log) }},
 		down:     swarm.NewLimit(n.opts.Secure.Rates.Down),
 	}
+	d.fetching = newFetching(func() { n.spare.want(d) })
+	return d
 }
 
 func (d *secureDialect) member(user lonja.UserName) lonja.Member {

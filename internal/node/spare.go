@@ -20,6 +20,7 @@ import (
 // the node is closed. That it cannot begin is no failure of what is fetched.
 type spare struct {
 	mu     sync.Mutex // guards all below
+	user   lonja.UserName
 	stop   func()     // ends it and waits; nil before it began
 	closed bool
 	wanted chan struct{} // holds one token when something is fetched
@@ -28,17 +29,25 @@ type spare struct {
 // sparePause is how long after it could not begin, or had to yield, it tries again.
 const sparePause = 15 * time.Second
 
-// want says that something is fetched for a user.
-func (s *spare) want(d *secureDialect, user lonja.UserName) {
+// is says whose it would be: who asks last without being connected.
+func (s *spare) is(user lonja.UserName) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
+	s.user = user
+}
+
+// want says that something is fetched.
+func (s *spare) want(d *secureDialect) {
+	serving := d.Serving()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if serving || !d.TakePart || s.closed || s.user == "" {
 		return
 	}
 	if s.stop == nil {
 		s.wanted = make(chan struct{}, 1)
 		ctx, cancel := context.WithCancel(context.Background())
-		done := make(chan struct{})
+		done, user := make(chan struct{}), s.user
 		go func() {
 			defer close(done)
 			d.keepSpare(ctx, user, s.wanted)

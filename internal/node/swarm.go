@@ -89,7 +89,7 @@ func (d *secureDialect) fetchSized(ctx context.Context, as asking, holders []lon
 	}
 	offered := holders[0].Publication() // of a file in a folder, that is the folder
 	look := &lookout{secureDialect: d, swarm: s, as: as, f: f, id: offered.Proof.File, size: offered.ContentSize(), known: holders, audience: newAudience(holders)}
-	defer d.give(as.user, got.ID, s, look.audience)()
+	defer d.give(got.ID, s, look.audience)()
 	if f.started != nil {
 		f.started(s)
 	}
