@@ -212,6 +212,7 @@ func (o *clientOptions) classicNode(cmd *cobra.Command) (*node.Node, func(), err
 		StateDir:      state,
 		Listen:        o.listen,
 		SendSize:      o.sendSize,
+		Rates:         o.rates(),
 		Log:           log,
 	})
 	return n, func() {

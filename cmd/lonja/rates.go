@@ -45,9 +45,9 @@ func (o *rateOptions) addDownFlags(f *pflag.FlagSet) {
 // addFlags adds the flags of what also serves.
 func (o *rateOptions) addFlags(f *pflag.FlagSet) {
 	o.addDownFlags(f)
-	f.Var(&o.up, "limit-up", "send no faster than this `rate` over TLS, such as 10MB/s or 500k; off for no limit")
-	f.Var(&o.upEach, "limit-up-each", "likewise, to each user")
-	f.IntVar(&o.slots, "upload-slots", fairshare.DefaultSlots, "send to so many `users` at once; others wait for their turn")
+	f.Var(&o.up, "limit-up", "send no faster than this `rate`, such as 10MB/s or 500k; off for no limit")
+	f.Var(&o.upEach, "limit-up-each", "likewise, to each user, and each address of classic peers")
+	f.IntVar(&o.slots, "upload-slots", fairshare.DefaultSlots, "send to so many `users` at once over TLS; others wait for their turn")
 }
 
 func (o *rateOptions) check() error {

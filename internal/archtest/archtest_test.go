@@ -49,6 +49,7 @@ var layers = [][]string{
 		"lonja/internal/incoming",
 		"lonja/internal/natlab",
 		"lonja/internal/natsstore/natscluster",
+		"lonja/internal/pacing",
 		"lonja/internal/partial",
 		"lonja/internal/peercert",
 		"lonja/internal/portmap",

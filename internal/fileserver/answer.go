@@ -34,7 +34,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, member lonja.Mem
 	defer content.Close()
 	out := &sender{
 		ResponseWriter: w, control: http.NewResponseController(w), content: content, stall: s.opts.StallTimeout,
-		request: r, user: member.User, turns: s.turns, near: s.isNear(r), ways: s.opts.Ways,
+		request: r, user: member.User, pacer: s.opts.Pacer, near: s.isNear(r), ways: s.opts.Ways,
 	}
 	defer out.end()
 	if err = content.Unchanged(); err == nil {
@@ -129,7 +129,7 @@ func (s *sender) serve(id lonja.FileID, content io.ReadSeeker) {
 func (s *sender) sendHave() error {
 	r := s.request
 	if seconds, waits := fileapi.ParseWait(r.Header.Get(fileapi.WaitHeader)); waits {
-		place := s.turns.wait(r.Context(), s.user, time.Duration(seconds)*time.Second)
+		place := s.pacer.Wait(r.Context(), s.user, time.Duration(seconds)*time.Second)
 		if place == fairshare.NoPlace {
 			return limited(&queuedError{place})
 		}

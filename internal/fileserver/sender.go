@@ -12,6 +12,7 @@ import (
 	"lonja"
 	"lonja/internal/fairshare"
 	"lonja/internal/fileapi"
+	"lonja/internal/pacing"
 	"lonja/internal/tree"
 )
 
@@ -34,10 +35,10 @@ type sender struct {
 
 	request *http.Request
 	user    lonja.UserName
-	turns   *turns
+	pacer   *pacing.Pacer
 	near    bool
 	ways    func() fileapi.Ways
-	turn    *turn // once bytes are sent
+	turn    *pacing.Turn // once bytes are sent
 
 	sent int64
 	err  error
@@ -87,7 +88,7 @@ func (s *sender) begin(status int) bool {
 		return true
 	}
 	var place fairshare.Place
-	s.turn, place = s.turns.begin(s.user, fairshare.Terms{Unlimited: s.near, NoSlot: !s.isFile})
+	s.turn, place = s.pacer.Begin(s.user, fairshare.Terms{Unlimited: s.near, NoSlot: !s.isFile})
 	if s.turn != nil {
 		return true
 	}
@@ -102,7 +103,7 @@ func (s *sender) begin(status int) bool {
 // end ends the turn.
 func (s *sender) end() {
 	if s.turn != nil {
-		s.turn.end()
+		s.turn.End()
 	}
 }
 
@@ -144,12 +145,12 @@ func (s *sender) ReadFrom(src io.Reader) (int64, error) {
 			return s.sent, nil
 		}
 		var n int
-		if n, s.err = s.turn.next(s.request.Context(), int(most)); s.err != nil {
+		if n, s.err = s.turn.Next(s.request.Context(), int(most)); s.err != nil {
 			break
 		}
 		var ended bool
 		ended, s.err = s.quantum(src, n)
-		s.turn.sent()
+		s.turn.Sent()
 		if ended {
 			break
 		}

@@ -23,6 +23,7 @@ import (
 	"lonja"
 	"lonja/internal/fairshare"
 	"lonja/internal/fileapi"
+	"lonja/internal/pacing"
 )
 
 // Options say what a Server serves, to whom, and how long it is patient. Files
@@ -46,6 +47,8 @@ type Options struct {
 
 	// Uploads say how many users are served at once, in which turns, and how fast.
 	Uploads fairshare.Options
+	// Pacer, if set, does so in the place of Uploads, also for others.
+	Pacer *pacing.Pacer
 	// Near, if set, reports whether an address is near enough for no rate to
 	// count. It is called by many goroutines at once.
 	Near func(netip.Addr) bool
@@ -71,9 +74,8 @@ type Options struct {
 // A Server answers other peers. Serve may be called for several listeners; what
 // Options bound is bounded for all of them together.
 type Server struct {
-	opts  Options
-	door  *door
-	turns *turns
+	opts Options
+	door *door
 }
 
 // New builds a Server.
@@ -93,10 +95,13 @@ func New(opts Options) *Server {
 	if opts.Ways == nil {
 		opts.Ways = func() fileapi.Ways { return fileapi.Ways{} }
 	}
+	if opts.Pacer == nil {
+		opts.Pacer = pacing.New(opts.Uploads)
+	}
 	if opts.Near == nil {
 		opts.Near = func(netip.Addr) bool { return false }
 	}
-	return &Server{opts: opts, door: newDoor(opts), turns: newTurns(opts.Uploads)}
+	return &Server{opts: opts, door: newDoor(opts)}
 }
 
 // maxHeader bounds the header of a request, in bytes; net/http adds 4 KiB.

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/netip"
 	"path/filepath"
 
 	"lonja"
 	"lonja/internal/download"
+	"lonja/internal/pacing"
 	"lonja/internal/upload"
 )
 
@@ -45,7 +47,11 @@ func (n classicDialect) serve(s *stay) (lonja.Endpoint, error) {
 	if err != nil {
 		return lonja.Endpoint{}, err
 	}
-	uploads := upload.New(upload.Options{Files: s.files, SendSize: n.opts.SendSize, Log: n.opts.Log})
+	rates := n.opts.Rates
+	own := &networks{look: func() []netip.Prefix { return localNetworks(n.opts.Log) }}
+	uploads := upload.New(upload.Options{
+		Files: s.files, SendSize: n.opts.SendSize, Pacer: rates.classic(pacing.New(rates.uploads())), Near: rates.near(own), Log: n.opts.Log,
+	})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {

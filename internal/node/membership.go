@@ -18,6 +18,7 @@ import (
 	"lonja/internal/fileapi"
 	"lonja/internal/fileserver"
 	"lonja/internal/firstbyte"
+	"lonja/internal/pacing"
 	"lonja/internal/portmap"
 	"lonja/internal/reach"
 	"lonja/internal/session"
@@ -151,8 +152,9 @@ func (m *membership) peers() authority.PeerOptions {
 func (m *membership) begin(lost func()) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	sorter := firstbyte.New(m.ln, firstbyte.Options{})
+	pacer := pacing.New(m.Rates.uploads())
 	files := fileserver.New(fileserver.Options{
-		Files: guarded{m}, Who: m.who, Changed: m.changed, Uploads: m.uploads(), Near: m.near(), Ways: m.forwarded, Log: m.opts.Log,
+		Files: guarded{m}, Who: m.who, Changed: m.changed, Pacer: pacer, Near: m.near(), Ways: m.forwarded, Log: m.opts.Log,
 	})
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return sorter.Run(ctx) })
@@ -164,7 +166,7 @@ func (m *membership) begin(lost func()) (stop func()) {
 		return files.Serve(ctx, tls.NewListener(secure, authority.PeerServerConfig(m.peers())))
 	})
 	if m.speaksClassic() {
-		uploads := upload.New(upload.Options{Files: m.files, SendSize: m.opts.SendSize, Log: m.opts.Log})
+		uploads := upload.New(upload.Options{Files: m.files, SendSize: m.opts.SendSize, Pacer: m.Rates.classic(pacer), Near: m.near(), Log: m.opts.Log})
 		group.Go(func() error { return uploads.Serve(ctx, sorter.Classic) })
 	} else {
 		_ = sorter.Classic.Close()

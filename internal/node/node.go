@@ -40,6 +40,9 @@ type Options struct {
 	// SendSize makes the node send a file's size before its content, in the
 	// classic protocol.
 	SendSize bool
+	// Rates are how fast a node sends that speaks the classic dialect; those of the
+	// secure one are in Secure. It knows no Slots, and fetches as fast as it can.
+	Rates Rates
 	// Secure makes the node speak the secure dialect. Nil: the classic one.
 	Secure *SecureOptions
 	Log    *slog.Logger

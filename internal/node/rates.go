@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"lonja/internal/fairshare"
+	"lonja/internal/pacing"
 )
 
 // Rates say how fast a node sends and fetches, and to how many it sends at once. What
@@ -49,15 +50,25 @@ func (n *networks) has(addr netip.Addr) bool {
 
 // near tells for whom rates do not count; nil if they do for everybody, or there
 // are none.
-func (d *secureDialect) near() func(netip.Addr) bool {
-	r := d.Rates
+func (r *Rates) near(own *networks) func(netip.Addr) bool {
 	if r.Near || r.Up == 0 && r.UpEach == 0 && r.Down == 0 && r.DownEach == 0 {
 		return nil
 	}
-	return d.networks.has
+	return own.has
+}
+
+func (d *secureDialect) near() func(netip.Addr) bool { return d.Rates.near(&d.networks) }
+
+// classic returns what classic uploads are paced by, together with all else that the
+// pacer has: nothing where nothing limits them, as the kernel does it best then.
+func (r *Rates) classic(pacer *pacing.Pacer) *pacing.Pacer {
+	if r.Up == 0 && r.UpEach == 0 {
+		return nil
+	}
+	return pacer
 }
 
 // uploads say how files are served.
-func (d *secureDialect) uploads() fairshare.Options {
-	return fairshare.Options{Slots: d.Rates.Slots, Total: d.Rates.Up, Each: d.Rates.UpEach}
+func (r *Rates) uploads() fairshare.Options {
+	return fairshare.Options{Slots: r.Slots, Total: r.Up, Each: r.UpEach}
 }

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"lonja"
+	"lonja/internal/download"
 	"lonja/internal/fairshare"
 )
 
@@ -38,6 +40,47 @@ func TestRates(t *testing.T) {
 				t.Errorf("it took %v, as if the rates counted", took)
 			}
 		})
+	}
+}
+
+// TestOneRateForBothDialects: what is sent to classic peers counts for the same rate, also
+// where nothing else is spoken.
+func TestOneRateForBothDialects(t *testing.T) {
+	rates := Rates{Up: 4 << 20, Near: true}
+	content := strings.Repeat("0123456789abcdef", 2<<20/16)
+	v := newTown(t)
+	ana, luis := v.residentWith("ana", func(o *Options) { o.Secure.Rates = rates }), v.resident("luis")
+	v.ok(ana.Publish(t.Context(), ana.write("film", content), ""))
+	classic := func(at lonja.Endpoint, name lonja.FileName) error {
+		target := filepath.Join(t.TempDir(), "got")
+		n, err := download.FetchFile(t.Context(), lonja.Holder{User: "ana", At: at, Name: name}, target, download.Options{})
+		if err == nil && n != int64(len(content)) {
+			t.Errorf("%d bytes came, want %d", n, len(content))
+		}
+		return err
+	}
+	began := time.Now()
+	done := make(chan error, 1)
+	go func() { done <- classic(lonja.Endpoint{AddrPort: ana.current().keeps.address()}, "film") }()
+	v.ok(luis.FetchMulti(t.Context(), "film", filepath.Join(t.TempDir(), "got"), nil))
+	v.ok(<-done)
+	if took := time.Since(began); took < 800*time.Millisecond { // a second, less a tenth of one's worth and a quantum of each
+		t.Errorf("it took %v in both dialects", took)
+	}
+
+	old := New(Options{Directory: v.rules, DirectoryName: "town:1", Listen: "127.0.0.1:0", Rates: rates})
+	defer old.Close()
+	v.ok(old.Register(t.Context(), "old"))
+	v.ok(old.Connect(t.Context(), "old"))
+	path := ana.write("old-film", content)
+	v.ok(old.Publish(t.Context(), path, ""))
+	peers, err := v.rules.ListUsers(t.Context(), "old")
+	v.ok(err)
+	peer, _ := peers.Of("old")
+	began = time.Now()
+	v.ok(classic(peer.At, lonja.FileName(path)))
+	if took := time.Since(began); took < 300*time.Millisecond {
+		t.Errorf("it took %v in the classic dialect alone", took)
 	}
 }
 

@@ -21,7 +21,7 @@ import (
 type spare struct {
 	mu     sync.Mutex // guards all below
 	user   lonja.UserName
-	stop   func()     // ends it and waits; nil before it began
+	stop   func() // ends it and waits; nil before it began
 	closed bool
 	wanted chan struct{} // holds one token when something is fetched
 }

@@ -48,8 +48,13 @@ func (l *pipeListener) Addr() net.Addr { return &net.TCPAddr{} }
 
 // simulate runs test against a Server in simulated time.
 func simulate(t *testing.T, opts Options, test func(t *testing.T, l *pipeListener)) {
+	simulateWith(t, func() Options { return opts }, test)
+}
+
+// simulateWith is simulate with options that tell the simulated time.
+func simulateWith(t *testing.T, options func() Options, test func(t *testing.T, l *pipeListener)) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newPipeListener()
+		l, opts := newPipeListener(), options()
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- New(opts).Serve(ctx, l) }()

@@ -1,6 +1,7 @@
 package upload
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -25,30 +26,32 @@ var errShrunk = errors.New("the file became shorter while it was sent")
 // nothing for all of StallTimeout, counted from when the last pause was looked
 // at, send fails. A receiver that stops is therefore noticed after that time at
 // the soonest and twice that at the latest. While there is no place for another
-// connection, a receiver that has not kept LeastRate, on average, gives up its
-// own.
-func (s *Server) send(conn net.Conn, f *os.File, offset, length int64) error {
-	stall, begun, first := s.opts.StallTimeout, time.Now(), offset
+// connection, a receiver that has not kept LeastRate, on average over the time in
+// which it was sent something, gives up its own.
+func (s *Server) send(ctx context.Context, conn net.Conn, f *os.File, offset, length int64) error {
+	pace := s.pace(conn)
+	defer pace.end()
+	first := offset
+	var took time.Duration
 	for length > 0 {
-		// The position is set anew each time because after a timeout the
-		// generic way of copying may have read more than it has written.
-		if _, err := f.Seek(offset, io.SeekStart); err != nil {
+		most, err := pace.next(ctx, min(length, stepSize))
+		if err != nil {
 			return err
 		}
-		if err := conn.SetWriteDeadline(time.Now().Add(stall)); err != nil {
-			return err
-		}
-		n, err := io.CopyN(conn, f, min(length, stepSize))
+		began := time.Now()
+		n, err := s.step(conn, f, offset, most)
+		took += time.Since(began)
+		pace.sent()
 		offset += n
 		length -= n
 		switch {
 		case err == io.EOF:
 			return errShrunk
 		case errors.Is(err, os.ErrDeadlineExceeded) && n == 0:
-			return fmt.Errorf("the peer took nothing for %v: %w", stall, err)
+			return fmt.Errorf("the peer took nothing for %v: %w", s.opts.StallTimeout, err)
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			// slow, but alive
-			if s.crowded.Load() > 0 && s.tooSlow(offset-first, time.Since(begun)) {
+			if s.crowded.Load() > 0 && s.tooSlow(offset-first, took) {
 				return errTooSlow
 			}
 		case err != nil:
@@ -56,6 +59,19 @@ func (s *Server) send(conn net.Conn, f *os.File, offset, length int64) error {
 		}
 	}
 	return nil
+}
+
+// step sends so many bytes of f from offset, and returns how many were.
+func (s *Server) step(conn net.Conn, f *os.File, offset, most int64) (int64, error) {
+	// The position is set anew each time because after a timeout the
+	// generic way of copying may have read more than it has written.
+	if _, err := f.Seek(offset, io.SeekStart); err != nil {
+		return 0, err
+	}
+	if err := conn.SetWriteDeadline(time.Now().Add(s.opts.StallTimeout)); err != nil {
+		return 0, err
+	}
+	return io.CopyN(conn, f, most)
 }
 
 // errTooSlow is the error for a receiver that keeps others waiting.

@@ -12,12 +12,14 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"lonja"
+	"lonja/internal/pacing"
 )
 
 // Files are what a Server may send.
@@ -37,6 +39,13 @@ type Options struct {
 	// SendSize sends the size of a whole file before its content, as some
 	// other implementations do and the original does not.
 	SendSize bool
+
+	// Pacer, if set, says when something may be sent, which takes turns by address:
+	// the protocol knows no users. No request of it needs a slot, as nobody could be
+	// told a place. Near, if set, reports whether an address is near enough for no rate
+	// to count; it is called by many goroutines at once.
+	Pacer *pacing.Pacer
+	Near  func(netip.Addr) bool
 
 	MaxConns       int           // connections at once; more wait unaccepted (256)
 	MaxPerAddress  int           // of them, those of one address that are served; more wait (16)
@@ -65,6 +74,9 @@ func New(opts Options) *Server {
 	opts.RequestTimeout = cmp.Or(opts.RequestTimeout, 10*time.Second)
 	opts.StallTimeout = cmp.Or(opts.StallTimeout, 30*time.Second)
 	opts.LingerTimeout = cmp.Or(opts.LingerTimeout, 5*time.Second)
+	if opts.Near == nil {
+		opts.Near = func(netip.Addr) bool { return false }
+	}
 	opts.Log = cmp.Or(opts.Log, slog.New(slog.DiscardHandler))
 	return &Server{opts: opts, free: make(chan struct{}, opts.MaxConns), turns: newTurns(opts.MaxPerAddress)}
 }

@@ -43,7 +43,7 @@ func (s *Server) answerInTurn(ctx context.Context, conn net.Conn, entry *turn, k
 	select {
 	case entry.served <- struct{}{}:
 		defer func() { <-entry.served }()
-		return s.answer(conn, keep)
+		return s.answer(ctx, conn, keep)
 	case <-patience.C:
 		_ = conn.SetWriteDeadline(time.Now().Add(s.opts.RequestTimeout))
 		return refuse(conn, s.opts.Log.With("peer", conn.RemoteAddr().String()), lonja.E(lonja.Limited, "", errWaited)) && keep()
@@ -55,7 +55,7 @@ func (s *Server) answerInTurn(ctx context.Context, conn net.Conn, entry *turn, k
 // answer reads the request and sends the answer to it. It reports whether the
 // answer is whole: content that breaks off behind a status 0 is not. One that
 // is, keep saves from the reset of all connections, or reports that it came.
-func (s *Server) answer(conn net.Conn, keep func() bool) (whole bool) {
+func (s *Server) answer(ctx context.Context, conn net.Conn, keep func() bool) (whole bool) {
 	log := s.opts.Log.With("peer", conn.RemoteAddr().String())
 	_ = conn.SetReadDeadline(time.Now().Add(s.opts.RequestTimeout))
 	req, err := classic.ReadPeerRequest(bufio.NewReaderSize(conn, classic.ReadBufferSize))
@@ -76,7 +76,7 @@ func (s *Server) answer(conn net.Conn, keep func() bool) (whole bool) {
 	}
 	if _, err = conn.Write(head); err == nil {
 		offset, length := req.Slice.Range(size)
-		err = s.send(conn, f, offset, length)
+		err = s.send(ctx, conn, f, offset, length)
 	}
 	if err == nil && !keep() {
 		err = net.ErrClosed
