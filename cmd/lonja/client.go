@@ -159,6 +159,7 @@ func (o *clientOptions) node(cmd *cobra.Command) (*node.Node, func(), error) {
 			Directory: m.client, Key: m.key, Authority: m.set, Follow: m.follow, Pins: m, Hashes: hashes, Outboards: trees,
 			Invitation: m.invitation, ClassicOff: o.classic == switchOff,
 			MapPort: o.mapping == switchOn && !isLoopback(o.listen), PartialOff: o.partial == switchOff, Rates: o.rates(),
+			Begun: listTyped(downloadsBelow(m.state), m.site, m.log),
 		},
 	})
 	stop := keepStatus(n, &statusFile{state: m.state, directory: m.name(), program: "client", log: m.log})

@@ -71,6 +71,10 @@ type SecureOptions struct {
 	// something, so that others are given that and are told of it. It is in no other
 	// program's way. See spare.
 	TakePart bool
+	// Begun, if set, is told of what FetchFile and FetchMulti begin to fetch, once they
+	// know what that is, and says what is to become of it. With an error it is not
+	// fetched. Any number of goroutines may call it.
+	Begun func(ctx context.Context, b Begun) (Watch, error)
 	// MapPort has the router lead to the node's port.
 	MapPort bool
 	Rates   Rates

@@ -33,8 +33,7 @@ func (d *secureDialect) fetchFile(ctx context.Context, s *stay, owner lonja.User
 		return folderNotFile(f.remote, holders[0].Proof.File)
 	}
 	f.from = owner
-	_, err = d.fetchFromAll(ctx, s.asks(), holders[:1], f)
-	return err
+	return d.fetchWatched(ctx, s, holders[:1], f)
 }
 
 // wanted is what somebody wants who typed that: the content with that id, or
@@ -162,6 +161,5 @@ func (d *secureDialect) fetchMulti(ctx context.Context, s *stay, f fetch) error 
 	if choices[0].IsFolder() {
 		return folderNotFile(f.remote, choices[0].ID)
 	}
-	_, err = d.fetchFromAll(ctx, s.asks(), choices[0].Holders, f)
-	return err
+	return d.fetchWatched(ctx, s, choices[0].Holders, f)
 }
