@@ -121,3 +121,16 @@ func TestGetYields(t *testing.T) {
 		t.Errorf("share: got status %d, %q", status, share.stderr.String())
 	}
 }
+
+// TestGetLeavesAStuckQueue: whoever is at a place that does not change is told so in one
+// sentence.
+func TestGetLeavesAStuckQueue(t *testing.T) {
+	f := openFair(t)
+	ana, eva, luis := f.join("ana"), f.join("eva"), f.join("luis")
+	ana.large("public/film", 48)
+	share := ana.share("public", "--upload-slots", "1", "--limit-up", "1MB/s", "--limit-lan")
+	share.waitFor("published public/film")
+	first := luis.start("get", "film", "--partial", "off", "--json", "--progress", "1ms")
+	first.waitEvent("that it has its turn", func(e event) bool { return e.Event == eventProgress && *e.Received > 0 })
+	eva.fails(1, "place 1 in its queue has not changed for 50ms, and nothing comes", "get", "film", "--queue-patience", "50ms")
+}
