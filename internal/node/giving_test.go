@@ -101,9 +101,14 @@ func (h *hold) finish(content string) {
 // partial returns who fetches a content, as the directory tells the citizen.
 func (c *citizen) partial(id lonja.FileID) (all []lonja.Holder) {
 	c.town.Helper()
-	holders, _, err := c.client.HoldersPage(c.town.Context(), c.user, lonja.Wanted{File: id, Partial: true}, "", 0)
+	all, err := c.askPartial(id)
 	c.town.ok(err)
-	return slices.DeleteFunc(holders, func(h lonja.Holder) bool { return !h.Partial })
+	return all
+}
+
+func (c *citizen) askPartial(id lonja.FileID) ([]lonja.Holder, error) {
+	holders, _, err := c.client.HoldersPage(c.town.Context(), c.user, lonja.Wanted{File: id, Partial: true}, "", 0)
+	return slices.DeleteFunc(holders, func(h lonja.Holder) bool { return !h.Partial }), err
 }
 
 // offer publishes a file, for those users only if there are any, and returns its id.
@@ -132,7 +137,11 @@ func (c *citizen) partsOf(h lonja.Holder, id lonja.FileID) *fileclient.Client {
 func (c *citizen) sees(fetcher *citizen, id lonja.FileID) (h lonja.Holder) {
 	c.town.Helper()
 	c.town.until(string(fetcher.user)+" is listed as fetching", func() bool {
-		for _, h = range c.partial(id) {
+		all, err := c.askPartial(id)
+		if err != nil && lonja.KindOf(err) != lonja.Unavailable { // a directory that is back is not reached at once
+			c.town.Fatal(err)
+		}
+		for _, h = range all {
 			if h.User == fetcher.user && h.Reach.Key == fetcher.key.PublicKey() {
 				return true
 			}
