@@ -30,6 +30,7 @@ var layers = [][]string{
 		"lonja/internal/link",
 		"lonja/internal/oncrpc",
 		"lonja/internal/operator",
+		"lonja/internal/meter",
 		"lonja/internal/picker",
 		"lonja/internal/presence",
 		"lonja/internal/shell",
@@ -126,6 +127,7 @@ var pureExceptions = map[string][]string{
 	"lonja/internal/api":       {"sync"},         // generated: descriptors are made once
 	"lonja/internal/soap":      {"embed"},        // the WSDL's text, compiled in
 	"lonja/internal/limits":    {"sync", "time"}, // all connections are counted there; it is told the time
+	"lonja/internal/meter":     {"sync", "time"}, // many connections count there; it is told the time
 }
 
 type goPackage struct {

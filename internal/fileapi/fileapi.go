@@ -21,14 +21,15 @@ type Part uint8
 
 // The parts. Each has a path of its own.
 const (
-	File Part = iota // its bytes
-	Tree             // the hashes of its pieces: an outboard, as package tree has it
-	Have             // which pieces of it are there: AppendHave
+	File    Part = iota // its bytes
+	Tree                // the hashes of its pieces: an outboard, as package tree has it
+	Have                // which pieces of it are there: AppendHave
+	Entries             // of a folder, which of its list's entries are there, likewise
 	parts
 )
 
 // endings are what the paths of the parts have behind the id.
-var endings = [parts]string{Tree: "/tree", Have: "/have"}
+var endings = [parts]string{Tree: "/tree", Have: "/have", Entries: "/entries"}
 
 // Path returns the path of the bytes of a content.
 func Path(id lonja.FileID) string { return File.Path(id) }

@@ -4,8 +4,9 @@
 // Each is one piece, and is checked against its FileID as soon as it is here. Many
 // are asked for at once on each connection. A holder that sends something else is
 // asked no more; one that breaks off, refuses or stalls comes back after a while,
-// and what it was asked for is asked of others. What is bigger than a piece,
-// package swarm fetches.
+// and what it was asked for is asked of others. Who is fetching the folder too is
+// asked which of them it has, and for these. What is bigger than a piece, package
+// swarm fetches.
 //
 // It knows nothing of directories, certificates and disks: node tells it who has
 // the folder, and takes the files.
@@ -20,6 +21,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -28,19 +30,24 @@ import (
 	"lonja/internal/tree"
 )
 
-// A Holder has the folder.
+// A Holder has the folder, or is fetching it too.
 type Holder struct {
 	User lonja.UserName
 	Key  lonja.PublicKey // of the node: with User it tells holders apart
 	// Dial connects to the holder, over TLS, and returns when the other side has
 	// proved to be it. It is called by several goroutines at once.
 	Dial func(ctx context.Context) (net.Conn, error)
+	// Partial says that it has some of the files: it is asked which.
+	Partial bool
 }
+
+func (h *Holder) id() lonja.Member { return lonja.Member{User: h.User, Key: h.Key} }
 
 // A Wanted is a content of at most tree.PieceSize bytes.
 type Wanted struct {
-	ID   lonja.FileID
-	Size int64
+	ID    lonja.FileID
+	Size  int64
+	Entry uint32 // its number in the folder's list, from 0
 }
 
 // Options say how it is fetched. What is zero gets the value in parentheses.
@@ -50,6 +57,8 @@ type Options struct {
 	// must be set.
 	Put func(i int, content []byte) error
 
+	Folder       lonja.FileID   // by which a holder's queue, and what it has of the folder, is asked for
+	Entries      int64          // how many the folder's list has; for holders that are Partial
 	Name         lonja.FileName // of the folder, for messages
 	ConnsEach    int            // connections to each holder at once (4)
 	StallTimeout time.Duration  // for a holder that sends nothing (30 s)
@@ -76,53 +85,112 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// A Result is what came of it.
-type Result struct {
-	From []lonja.UserName // whom contents came from, those who sent most first
+// A Fetch fetches what is wanted of one folder. Join, Leave, Expect, Place and
+// Holders may be called by any number of goroutines at once, before, while and after
+// it runs.
+type Fetch struct {
+	opts  Options
+	queue *queue
+	began time.Time
+
+	// The queue's mu guards the rest, and what changes in holders.
+	holders  map[lonja.Member]*holder
+	running  func(*holder) // starts a holder while Run runs
+	expected int           // who may still join
+	failed   error         // why all of it must end
 }
 
-// Fetch fetches all that is wanted, and returns nil when all was put. Otherwise the
-// error tells what was tried if nobody sends the rest: its kind is Unavailable, or
-// that of what is wrong with all holders; it is what Put says, or of kind Canceled.
-func Fetch(ctx context.Context, holders []Holder, wanted []Wanted, opts Options) (Result, error) {
+// New returns a Fetch of what is wanted, in the order of the folder's list. The error
+// is of kind Internal for what is more than a piece.
+func New(wanted []Wanted, opts Options) (*Fetch, error) {
 	for _, w := range wanted {
 		if w.Size < 0 || w.Size > tree.PieceSize {
-			return Result{}, lonja.E(lonja.Internal, op, fmt.Errorf("%d bytes are not one piece", w.Size))
+			return nil, lonja.E(lonja.Internal, op, fmt.Errorf("%d bytes are not one piece", w.Size))
 		}
 	}
-	f := &fetch{opts: opts.withDefaults(), queue: newQueue(wanted, 2*len(holders)*opts.withDefaults().ConnsEach)}
-	for _, h := range holders {
-		f.holders = append(f.holders, &holder{Holder: h, fetch: f})
+	return &Fetch{opts: opts.withDefaults(), queue: newQueue(wanted), began: time.Now(), holders: make(map[lonja.Member]*holder)}, nil
+}
+
+// Join adds a holder. One that is there already may have a new way to be reached, or
+// all of the folder now; one that was dropped because it lied stays dropped.
+func (f *Fetch) Join(h Holder) {
+	f.queue.mu.Lock()
+	defer f.queue.mu.Unlock()
+	if known := f.holders[h.id()]; known != nil {
+		known.dial = h.Dial
+		if known.partial && !h.Partial {
+			known.partial, known.has = false, nil
+			f.queue.wake()
+		}
+		return
 	}
-	err := f.run(ctx)
-	return f.result(), err
+	entry := newHolder(h, f)
+	f.holders[h.id()] = entry
+	f.queue.sharers += 2 * f.opts.ConnsEach
+	if f.running != nil {
+		f.running(entry)
+	}
 }
 
-const op = "fetch"
-
-// A fetch is one call of Fetch.
-type fetch struct {
-	opts    Options
-	queue   *queue
-	holders []*holder // what changes in them is guarded by the queue's mu
-	failed  error     // likewise: why all of it must end
+// Leave takes a holder out that does not have the folder any more.
+func (f *Fetch) Leave(user lonja.UserName, key lonja.PublicKey) {
+	f.queue.mu.Lock()
+	defer f.queue.mu.Unlock()
+	id := lonja.Member{User: user, Key: key}
+	if h := f.holders[id]; h != nil && !h.state.Lied {
+		delete(f.holders, id)
+		f.queue.sharers -= 2 * f.opts.ConnsEach
+		h.leave()
+		f.queue.wake()
+	}
 }
 
-func (f *fetch) run(ctx context.Context) error {
+// Expect has Run not give up, whoever was tried in vain, until done is called:
+// somebody may still join. Done may be called more than once.
+func (f *Fetch) Expect() (done func()) {
+	f.queue.mu.Lock()
+	defer f.queue.mu.Unlock()
+	f.expected++
+	return sync.OnceFunc(func() {
+		f.queue.mu.Lock()
+		defer f.queue.mu.Unlock()
+		f.expected--
+		f.queue.wake()
+	})
+}
+
+// Place says that this downloader is one of so many that fetch the folder now, and
+// which one, from 0, in an order that all of them follow: so each begins with other
+// files. An of of 0 is that nobody knows.
+func (f *Fetch) Place(rank, of int) { f.queue.place(rank, of) }
+
+// Run fetches all that is wanted, and returns nil when all was put. Otherwise the
+// error tells what was tried if nobody sends the rest: its kind is Unavailable, or
+// that of what is wrong with all holders; it is what Put says, or of kind Canceled.
+// Run is called once.
+func (f *Fetch) Run(ctx context.Context) error {
 	running, cancel := context.WithCancel(ctx)
 	defer cancel()
 	group, running := errgroup.WithContext(running)
+	f.queue.mu.Lock()
+	f.running = func(h *holder) { h.run(running, group) }
 	for _, h := range f.holders {
-		h.run(running, group)
+		f.running(h)
 	}
+	f.queue.mu.Unlock()
 	err := f.watch(ctx)
+	f.queue.mu.Lock()
+	f.running = nil
+	f.queue.mu.Unlock()
 	cancel()
 	_ = group.Wait() // each ends because of cancel
 	return err
 }
 
+const op = "fetch"
+
 // watch returns when there is nothing left to do, or nothing that can be done.
-func (f *fetch) watch(ctx context.Context) error {
+func (f *Fetch) watch(ctx context.Context) error {
 	for {
 		f.queue.mu.Lock()
 		changed, failed, missing := f.queue.changed, f.failed, f.queue.missing
@@ -142,7 +210,7 @@ func (f *fetch) watch(ctx context.Context) error {
 }
 
 // fail ends all of it.
-func (f *fetch) fail(err error) {
+func (f *Fetch) fail(err error) {
 	f.queue.mu.Lock()
 	defer f.queue.mu.Unlock()
 	if f.failed == nil {
@@ -151,16 +219,23 @@ func (f *fetch) fail(err error) {
 	}
 }
 
+// errLacks is why nothing comes from a holder that is connected.
+var errLacks = errors.New("it is fetching the folder too, and lacks what is missing here")
+
 // hopeless returns the error for files that nobody sends; the queue's mu is held.
-func (f *fetch) hopeless() error {
+func (f *Fetch) hopeless() error {
+	if f.expected > 0 {
+		return nil
+	}
 	var tried []string
 	var kinds []lonja.Kind
 	for _, h := range f.holders {
-		if !h.lied && (h.conns > 0 || h.vain < f.opts.Tries) {
+		if h.hopeful() {
 			return nil
 		}
-		kinds = append(kinds, lonja.KindOf(h.err))
-		tried = append(tried, fmt.Sprintf("%s: %v", lonja.Printable(string(h.User)), why(h.err)))
+		err := cmp.Or[error](h.state.Err, lonja.E(lonja.NoHolder, "", errLacks))
+		kinds = append(kinds, lonja.KindOf(err))
+		tried = append(tried, fmt.Sprintf("%s: %v", lonja.Printable(string(h.User)), why(err)))
 	}
 	kind, text := lonja.Unavailable, fmt.Sprintf("nobody sends the %d files that are missing", f.queue.missing)
 	if kinds = slices.Compact(slices.Sorted(slices.Values(kinds))); len(kinds) == 1 {
@@ -177,14 +252,4 @@ func why(err error) error {
 		return e.Err
 	}
 	return err
-}
-
-func (f *fetch) result() (r Result) {
-	slices.SortStableFunc(f.holders, func(a, b *holder) int { return cmp.Compare(b.brought, a.brought) })
-	for _, h := range f.holders {
-		if h.brought > 0 {
-			r.From = append(r.From, h.User)
-		}
-	}
-	return r
 }

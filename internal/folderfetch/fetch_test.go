@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/RoaringBitmap/roaring/v2"
 	"pgregory.net/rapid"
 
 	"lonja"
@@ -104,9 +105,27 @@ func (f *field) library(n int) (*files, []Wanted) {
 		if err := os.WriteFile(lib.path(id), content, 0o600); err != nil {
 			f.Fatal(err)
 		}
-		wanted = append(wanted, Wanted{id, int64(len(content))})
+		wanted = append(wanted, Wanted{ID: id, Size: int64(len(content)), Entry: uint32(i)})
 	}
 	return lib, wanted
+}
+
+// fetchAll fetches from holders, and returns whom something came from.
+func fetchAll(ctx context.Context, holders []Holder, wanted []Wanted, opts Options) (from []lonja.UserName, err error) {
+	f, err := New(wanted, opts)
+	if err != nil {
+		return nil, err
+	}
+	for _, h := range holders {
+		f.Join(h)
+	}
+	err = f.Run(ctx)
+	for _, h := range f.Holders() {
+		if h.Files > 0 {
+			from = append(from, h.User)
+		}
+	}
+	return from, err
 }
 
 // put collects what comes.
@@ -142,9 +161,9 @@ func TestFetch(t *testing.T) {
 	for n, holders := range map[int][]Holder{1: {f.holder("ana", lib)}, 2: {f.holder("eva", lib), f.holder("luis", lib)}} {
 		clear(lib.asked)
 		p := &put{came: make(map[int]string)}
-		r, err := Fetch(t.Context(), holders, wanted, Options{Put: p.take})
-		if err != nil || len(r.From) == 0 || len(r.From) > n {
-			t.Errorf("%d holders: got %v, %v", n, r, err)
+		from, err := fetchAll(t.Context(), holders, wanted, Options{Put: p.take})
+		if err != nil || len(from) == 0 || len(from) > n {
+			t.Errorf("%d holders: got %v, %v", n, from, err)
 		}
 		f.wantAll(p, len(wanted))
 		for id, times := range lib.asked {
@@ -169,11 +188,11 @@ func TestLiarIsDropped(t *testing.T) {
 		var liars []lonja.UserName
 		liar := f.holder("eva", lying)
 		// Alone first: what it sends rightly does not save it.
-		_, err := Fetch(t.Context(), []Holder{liar}, wanted, Options{Put: func(int, []byte) error { return nil }, Lied: func(u lonja.UserName, _ error) { liars = append(liars, u) }})
+		_, err := fetchAll(t.Context(), []Holder{liar}, wanted, Options{Put: func(int, []byte) error { return nil }, Lied: func(u lonja.UserName, _ error) { liars = append(liars, u) }})
 		if !errors.Is(err, lonja.Untrusted) || len(liars) != 1 || liars[0] != "eva" {
 			t.Errorf("%s: got %v, liars %q", what, err, liars)
 		}
-		if _, err := Fetch(t.Context(), []Holder{liar, f.holder("ana", lib)}, wanted, Options{Put: p.take}); err != nil {
+		if _, err := fetchAll(t.Context(), []Holder{liar, f.holder("ana", lib)}, wanted, Options{Put: p.take}); err != nil {
 			t.Errorf("%s: %v", what, err)
 		}
 		f.wantAll(p, len(wanted))
@@ -189,12 +208,12 @@ func TestHolderLosesAll(t *testing.T) {
 	losing.left = 100
 	loser := f.holder("eva", losing)
 	p := &put{came: make(map[int]string)}
-	if _, err := Fetch(t.Context(), []Holder{loser, f.holder("ana", lib)}, wanted, Options{Put: p.take}); err != nil {
+	if _, err := fetchAll(t.Context(), []Holder{loser, f.holder("ana", lib)}, wanted, Options{Put: p.take}); err != nil {
 		t.Error(err)
 	}
 	f.wantAll(p, len(wanted))
 	losing.left = 100
-	_, err := Fetch(t.Context(), []Holder{loser}, wanted, Options{Put: func(int, []byte) error { return nil }})
+	_, err := fetchAll(t.Context(), []Holder{loser}, wanted, Options{Put: func(int, []byte) error { return nil }})
 	if !errors.Is(err, lonja.NoSuchFile) {
 		t.Errorf("got %v, want kind %v", err, lonja.NoSuchFile)
 	}
@@ -207,11 +226,11 @@ func TestFetchEnds(t *testing.T) {
 	lib, wanted := f.library(200)
 	ana := f.holder("ana", lib)
 	full := lonja.E(lonja.LocalFile, "write", errors.New("the disk is full"))
-	if _, err := Fetch(t.Context(), []Holder{ana}, wanted, Options{Put: func(int, []byte) error { return full }}); !errors.Is(err, full) {
+	if _, err := fetchAll(t.Context(), []Holder{ana}, wanted, Options{Put: func(int, []byte) error { return full }}); !errors.Is(err, full) {
 		t.Errorf("got %v, want what Put says", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	_, err := Fetch(ctx, []Holder{ana}, wanted, Options{Put: func(int, []byte) error { cancel(); return nil }})
+	_, err := fetchAll(ctx, []Holder{ana}, wanted, Options{Put: func(int, []byte) error { cancel(); return nil }})
 	if err != nil && !errors.Is(err, lonja.Canceled) {
 		t.Errorf("got %v, want kind %v", err, lonja.Canceled)
 	}
@@ -219,15 +238,28 @@ func TestFetchEnds(t *testing.T) {
 		return nil, lonja.E(lonja.Unavailable, "", errors.New("nobody listens"))
 	}}
 	quick := Options{Put: func(int, []byte) error { return nil }, LeastPause: time.Millisecond, MostPause: time.Millisecond}
-	if _, err := Fetch(t.Context(), []Holder{away}, wanted, quick); !errors.Is(err, lonja.Unavailable) {
+	if _, err := fetchAll(t.Context(), []Holder{away}, wanted, quick); !errors.Is(err, lonja.Unavailable) {
 		t.Errorf("got %v, want kind %v", err, lonja.Unavailable)
 	}
-	if _, err := Fetch(t.Context(), []Holder{ana}, []Wanted{{Size: tree.PieceSize + 1}}, quick); !errors.Is(err, lonja.Internal) {
+	if _, err := fetchAll(t.Context(), []Holder{ana}, []Wanted{{Size: tree.PieceSize + 1}}, quick); !errors.Is(err, lonja.Internal) {
 		t.Errorf("got %v for more than a piece", err)
 	}
-	if _, err := Fetch(t.Context(), nil, nil, quick); err != nil {
+	if _, err := fetchAll(t.Context(), nil, nil, quick); err != nil {
 		t.Errorf("nothing: %v", err)
 	}
+}
+
+// someEntries returns what a holder may have: nil for all.
+func someEntries(t *rapid.T, wanted []Wanted) *roaring.Bitmap {
+	if len(wanted) == 0 || rapid.Bool().Draw(t, "whole") {
+		return nil
+	}
+	some := roaring.New()
+	for range rapid.IntRange(0, 5).Draw(t, "ranges") {
+		first := rapid.Uint64Range(0, uint64(wanted[len(wanted)-1].Entry)).Draw(t, "first")
+		some.AddRange(first, first+rapid.Uint64Range(1, 100).Draw(t, "length"))
+	}
+	return some
 }
 
 // TestQueue: each is given to one at a time, within bounds, until it is done.
@@ -236,20 +268,37 @@ func TestQueue(t *testing.T) {
 		wanted := make([]Wanted, rapid.IntRange(0, 300).Draw(t, "wanted"))
 		for i := range wanted {
 			wanted[i].Size = rapid.Int64Range(0, tree.PieceSize).Draw(t, "size")
+			wanted[i].Entry = uint32(2*i + i/7) // there are directories in between
 		}
-		q := newQueue(wanted, rapid.IntRange(0, 8).Draw(t, "sharers"))
+		q := newQueue(wanted)
+		q.sharers = rapid.IntRange(0, 8).Draw(t, "sharers")
+		if of := rapid.IntRange(0, 5).Draw(t, "of"); of > 0 {
+			q.place(rapid.IntRange(0, of-1).Draw(t, "rank"), of)
+		}
 		held, done := map[int]bool{}, map[int]bool{}
 		var out [][]int
 		for len(done) < len(wanted) {
 			if rapid.Bool().Draw(t, "take") || len(out) == 0 {
-				taken, changed := q.take()
-				if len(taken) == 0 && (changed == nil || len(held)+len(done) != len(wanted)) {
-					t.Fatalf("nothing is given, of %d are %d held and %d done", len(wanted), len(held), len(done))
+				some, free := someEntries(t, wanted), len(wanted)-len(held)-len(done)
+				if some != nil {
+					free = 0
+					for i, w := range wanted {
+						if some.Contains(w.Entry) && !held[i] && !done[i] {
+							free++
+						}
+					}
+				}
+				taken, changed := q.take(some)
+				if len(taken) == 0 && (changed == nil || free > 0) {
+					t.Fatalf("nothing is given, of %d are %d held, %d done, and %d free for this one", len(wanted), len(held), len(done), free)
 				}
 				bytes := int64(0)
 				for _, i := range taken {
 					if held[i] || done[i] {
 						t.Fatalf("%d is given twice", i)
+					}
+					if some != nil && !some.Contains(wanted[i].Entry) {
+						t.Fatalf("%d is given to a holder that lacks it", i)
 					}
 					held[i] = true
 					bytes += wanted[i].Size
@@ -274,7 +323,7 @@ func TestQueue(t *testing.T) {
 			}
 			q.giveBack(taken[some:])
 		}
-		if taken, changed := q.take(); len(taken) > 0 || changed != nil {
+		if taken, changed := q.take(nil); len(taken) > 0 || changed != nil {
 			t.Fatalf("%v is given when all is done", taken)
 		}
 	})

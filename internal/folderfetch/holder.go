@@ -5,32 +5,63 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"sync"
 	"time"
 
+	"github.com/RoaringBitmap/roaring/v2"
 	"golang.org/x/sync/errgroup"
 
 	"lonja"
 	"lonja/internal/fileclient"
-	"lonja/internal/tree"
+	"lonja/internal/meter"
 )
 
-// A holder is one of a fetch's, with its connections.
+// A holder is one of a Fetch's, with its connections.
 type holder struct {
 	Holder
-	fetch *fetch
-	leave context.CancelFunc
+	fetch *Fetch
+	leave context.CancelFunc // nothing before it runs
+	meter meter.Meter        // of what it sends
 
 	// The queue's mu guards the rest.
-	conns   int
-	brought int // contents
-	vain    int // tries in a row that brought nothing
-	err     error
-	lied    bool
+	dial     func(ctx context.Context) (net.Conn, error)
+	partial  bool
+	has      *roaring.Bitmap // entries; nil if it is not partial, or was not asked yet
+	looking  bool            // it is being asked
+	looked   time.Time       // when it was asked
+	pause    time.Duration   // before it is asked again
+	idle     bool            // it is connected and has nothing that is wanted
+	since    time.Duration   // when that began
+	state    HolderState
+	answered int  // of its connections
+	vain     int  // tries in a row that brought nothing
+	queued   bool // it was not our turn
 }
 
-// run keeps connections to the holder until ctx ends, in goroutines of the group.
+func newHolder(h Holder, f *Fetch) *holder {
+	return &holder{Holder: h, fetch: f, leave: func() {}, dial: h.Dial, partial: h.Partial, state: HolderState{User: h.User, Key: h.Key}}
+}
+
+// hopeful reports whether something may still come from a holder; the queue's mu is
+// held.
+func (h *holder) hopeful() bool {
+	o := h.fetch.opts
+	switch {
+	case h.state.Lied:
+		return false
+	case h.state.Conns == 0:
+		return h.vain < o.Tries
+	}
+	return !h.partial || !h.idle || time.Since(h.fetch.began)-h.since < time.Duration(o.Tries)*o.StallTimeout
+}
+
+// run keeps connections to the holder until ctx ends, in goroutines of the group; the
+// queue's mu is held.
 func (h *holder) run(ctx context.Context, group *errgroup.Group) {
+	if h.state.Lied {
+		return
+	}
 	ctx, h.leave = context.WithCancel(ctx)
 	answered := make(chan struct{})
 	proven := sync.OnceFunc(func() { close(answered) })
@@ -67,15 +98,18 @@ func (h *holder) keep(ctx context.Context, proven func()) {
 			h.fetch.fail(local.error)
 			return
 		}
-		switch lonja.KindOf(err) {
-		case lonja.Untrusted:
+		_, queued := errors.AsType[*fileclient.Queued](err)
+		switch kind := lonja.KindOf(err); {
+		case queued: // it keeps a place, and the next connection waits for the turn
+			pause, vain = o.LeastPause, 0
+		case kind == lonja.Untrusted:
 			h.drop(err)
 			return
-		case lonja.NoSuchFile, lonja.Forbidden, lonja.Conflict: // it takes a person to change that
+		case kind == lonja.NoSuchFile || kind == lonja.Forbidden || kind == lonja.Conflict: // it takes a person to change that
 			pause, vain = o.MostPause, o.Tries
 		}
 		wait := pause/2 + rand.N(pause/2+1)
-		h.note(err, vain)
+		h.note(err, vain, queued, time.Now().Add(wait))
 		o.Log.Debug("a holder is left alone for a while", "user", h.User, "for", wait, slog.Any("error", err))
 		select {
 		case <-time.After(wait):
@@ -91,11 +125,14 @@ type putError struct{ error }
 
 // note keeps why a connection ended, and how many tries in vain that was; 0 if it
 // had brought something.
-func (h *holder) note(err error, vain int) {
+func (h *holder) note(err error, vain int, queued bool, again time.Time) {
 	q := h.fetch.queue
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	h.err = err
+	h.state.Again, h.queued = again, queued
+	if !queued {
+		h.state.Err = err
+	}
 	h.vain += vain
 	if vain == 0 {
 		h.vain = 0
@@ -105,11 +142,11 @@ func (h *holder) note(err error, vain int) {
 
 // drop asks a holder no more that sent something else.
 func (h *holder) drop(err error) {
-	h.note(err, 1)
+	h.note(err, 1, false, time.Time{})
 	q := h.fetch.queue
 	q.mu.Lock()
-	first := !h.lied
-	h.lied = true
+	first := !h.state.Lied
+	h.state.Lied = true
 	h.leave()
 	q.wake()
 	q.mu.Unlock()
@@ -124,7 +161,7 @@ func (h *holder) count(n int) {
 	q := h.fetch.queue
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if h.conns += n; h.conns == 0 {
+	if h.state.Conns += n; h.state.Conns == 0 {
 		q.wake()
 	}
 }
@@ -133,98 +170,30 @@ func (h *holder) count(n int) {
 func (h *holder) connect(ctx context.Context, proven func()) (brought int, err error) {
 	h.count(+1)
 	defer h.count(-1)
-	p, err := fileclient.DialPipeline(ctx, fileclient.Options{Dial: h.Dial, StallTimeout: h.fetch.opts.StallTimeout})
+	p, err := fileclient.DialPipeline(ctx, fileclient.Options{Dial: h.dialNow, StallTimeout: h.fetch.opts.StallTimeout})
 	if err != nil {
 		return 0, err
 	}
 	defer p.Close()
 	c := &conn{holder: h, pipeline: p, proven: proven}
+	defer c.end()
 	err = c.fetchAll(ctx)
 	return c.brought, err
 }
 
-// A conn is one connection. It is of one goroutine.
-type conn struct {
-	*holder
-	pipeline *fileclient.Pipeline
-	proven   func()
-	brought  int
-	asked    []int // in order, and did not come yet
-	buf      []byte
-}
-
-func (c *conn) fetchAll(ctx context.Context) error {
-	defer func() { c.fetch.queue.giveBack(c.asked) }()
-	for {
-		now := len(c.asked)
-		changed, err := c.ask()
-		if err != nil {
-			return err
-		}
-		switch {
-		case now > 0:
-			if err := c.receive(now); err != nil {
-				return err
-			}
-		case len(c.asked) > 0:
-		case changed == nil:
-			return nil
-		default:
-			select {
-			case <-changed:
-			case <-ctx.Done():
-				return lonja.E(lonja.Canceled, "", ctx.Err())
-			}
-		}
-	}
-}
-
-// ask asks for some more.
-func (c *conn) ask() (changed <-chan struct{}, err error) {
-	taken, changed := c.fetch.queue.take()
-	c.asked = append(c.asked, taken...)
-	for _, i := range taken {
-		if err := c.pipeline.Ask(c.fetch.queue.wanted[i].ID); err != nil {
-			return nil, err
-		}
-	}
-	if len(taken) == 0 {
-		return changed, nil
-	}
-	return nil, c.pipeline.Send()
-}
-
-// receive takes so many of those that were asked for.
-func (c *conn) receive(n int) error {
-	for range n {
-		i := c.asked[0]
-		w := c.fetch.queue.wanted[i]
-		if int64(cap(c.buf)) < w.Size {
-			c.buf = make([]byte, max(w.Size, 64<<10))
-		}
-		content := c.buf[:w.Size]
-		if err := c.pipeline.Next(content); err != nil {
-			return err
-		}
-		if tree.Sum(content) != w.ID {
-			return lonja.E(lonja.Untrusted, "", errors.New("a file that it sent is another than the list of the folder says"))
-		}
-		if err := c.fetch.opts.Put(i, content); err != nil {
-			return putError{err}
-		}
-		c.asked = c.asked[1:]
-		c.proven()
-		c.counted()
-	}
-	return nil
-}
-
-func (c *conn) counted() {
-	c.brought++
-	q := c.fetch.queue
+// dialNow connects in the way that is known now.
+func (h *holder) dialNow(ctx context.Context) (net.Conn, error) {
+	q := h.fetch.queue
 	q.mu.Lock()
-	c.holder.brought++
-	c.holder.vain, c.holder.err = 0, nil
+	dial := h.dial
+	h.state.Again = time.Time{}
 	q.mu.Unlock()
-	q.done()
+	conn, err := dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	h.state.At = conn.RemoteAddr().String()
+	return conn, nil
 }

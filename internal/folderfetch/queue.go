@@ -1,22 +1,26 @@
 package folderfetch
 
 import (
+	"cmp"
+	"slices"
 	"sync"
+
+	"github.com/RoaringBitmap/roaring/v2"
 
 	"lonja/internal/tree"
 )
 
 // A queue says which content is asked for next. They are taken in order, so that
-// files of one directory come together.
+// files of one directory come together; where to begin, place says.
 type queue struct {
-	wanted  []Wanted
-	sharers int // the parts that what is left is divided in at the end
+	wanted []Wanted // in the order of their entries
 
-	mu      sync.Mutex // guards the rest, and what changes in a fetch and its holders
-	next    int
-	back    []int         // were taken, and did not come
-	missing int           // did not come yet
-	changed chan struct{} // closed when somebody who waits should look again
+	mu      sync.Mutex      // guards the rest, and what changes in a Fetch and its holders
+	free    *roaring.Bitmap // entries that nobody was asked for
+	next    uint32          // the entry at which to go on
+	missing int             // did not come yet
+	sharers int             // the parts that what is left is divided in at the end
+	changed chan struct{}   // closed when somebody who waits should look again
 }
 
 // The bounds of what a connection is asked for at a time; it has two times that on
@@ -26,8 +30,13 @@ const (
 	mostAskedBytes = 2 * tree.PieceSize
 )
 
-func newQueue(wanted []Wanted, sharers int) *queue {
-	return &queue{wanted: wanted, sharers: max(1, sharers), missing: len(wanted), changed: make(chan struct{})}
+func newQueue(wanted []Wanted) *queue {
+	q := &queue{wanted: wanted, missing: len(wanted), free: roaring.New(), changed: make(chan struct{})}
+	for _, w := range wanted {
+		q.free.Add(w.Entry)
+	}
+	q.free.RunOptimize()
+	return q
 }
 
 // wake has all who wait look again; mu is held.
@@ -36,28 +45,46 @@ func (q *queue) wake() {
 	q.changed = make(chan struct{})
 }
 
-// take returns what to ask for next. If that is nothing, but something is missing
-// still, changed is closed when it is worth to look again; otherwise it is nil.
-func (q *queue) take() (taken []int, changed <-chan struct{}) {
+// place says where to begin.
+func (q *queue) place(rank, of int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	left := len(q.back) + len(q.wanted) - q.next
-	room, bytes := min(mostAsked, max(1, left/q.sharers)), int64(0)
-	for len(taken) < room && left > len(taken) {
-		from := q.next
-		if len(q.back) > 0 {
-			from = q.back[len(q.back)-1]
+	if of > 0 && len(q.wanted) > 0 && q.missing == len(q.wanted) && rank < of {
+		q.next = q.wanted[len(q.wanted)/of*rank].Entry
+	}
+}
+
+// take returns what to ask for next, of those entries that a holder has: some, or all
+// if that is nil. If that is nothing, but something is missing still, changed is closed when it is
+// worth to look again; otherwise it is nil.
+func (q *queue) take(some *roaring.Bitmap) (taken []int, changed <-chan struct{}) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	from := q.free
+	if some != nil {
+		from = roaring.And(q.free, some)
+	}
+	left := from.GetCardinality()
+	room, bytes := min(mostAsked, max(1, left/uint64(max(1, q.sharers)))), int64(0)
+	at := q.next
+	for uint64(len(taken)) < min(room, left) {
+		entry := from.NextValue(at)
+		if entry < 0 {
+			entry = from.NextValue(0)
 		}
-		bytes += q.wanted[from].Size
-		if len(taken) > 0 && bytes > mostAskedBytes {
+		i := q.indexOf(uint32(entry))
+		if bytes += q.wanted[i].Size; len(taken) > 0 && bytes > mostAskedBytes {
 			break
 		}
-		if len(q.back) > 0 {
-			q.back = q.back[:len(q.back)-1]
-		} else {
-			q.next++
+		q.free.Remove(uint32(entry))
+		if some != nil {
+			from.Remove(uint32(entry))
 		}
-		taken = append(taken, from)
+		taken = append(taken, i)
+		at = uint32(entry) + 1
+	}
+	if some == nil {
+		q.next = at
 	}
 	if len(taken) == 0 && q.missing > 0 {
 		changed = q.changed
@@ -72,14 +99,23 @@ func (q *queue) giveBack(taken []int) {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.back = append(q.back, taken...)
+	for _, i := range taken {
+		q.free.Add(q.wanted[i].Entry)
+	}
 	q.wake()
 }
 
-// done has one count that came.
+// indexOf returns which of those that are wanted an entry is.
+func (q *queue) indexOf(entry uint32) int {
+	if int(entry) < len(q.wanted) && q.wanted[entry].Entry == entry { // all are wanted
+		return int(entry)
+	}
+	i, _ := slices.BinarySearchFunc(q.wanted, entry, func(w Wanted, entry uint32) int { return cmp.Compare(w.Entry, entry) })
+	return i
+}
+
+// done has one count that came; mu is held.
 func (q *queue) done() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
 	if q.missing--; q.missing == 0 {
 		q.wake()
 	}

@@ -40,8 +40,8 @@ func (p published) OpenContent(_ context.Context, id lonja.FileID, member lonja.
 // sides are in this process. Beside it stands what it takes to make such files and do nothing
 // else.
 //
-//	go test -run '^$' -bench Folder -benchtime 3x ./internal/folderfetch
-//	go test -run '^$' -bench Folder -benchtime 1x -folder-files 1000000 ./internal/folderfetch
+//	go test ./internal/folderfetch -run '^$' -bench Folder -benchtime 3x
+//	go test ./internal/folderfetch -run '^$' -bench Folder -benchtime 1x -timeout 20m -folder-files 1000000
 func BenchmarkFolder(b *testing.B) {
 	dir, err := os.MkdirTemp("/dev/shm", "lonja-bench")
 	if err != nil {
@@ -138,9 +138,9 @@ func fetchFolder(b *testing.B, dir string, holder Holder, list []byte) {
 			b.Fatal(err)
 		}
 		items = append(items, incoming.Item{ID: e.ID, Local: names.Local(e.Path)})
-		wanted = append(wanted, Wanted{e.ID, e.Size})
+		wanted = append(wanted, Wanted{ID: e.ID, Size: e.Size, Entry: uint32(len(wanted))})
 	}
-	_, err = Fetch(b.Context(), []Holder{holder}, wanted, Options{Put: func(i int, content []byte) error { return target.Put(items[i], content) }})
+	_, err = fetchAll(b.Context(), []Holder{holder}, wanted, Options{Put: func(i int, content []byte) error { return target.Put(items[i], content) }})
 	if err := errors.Join(err, target.Finish(), target.Close()); err != nil {
 		b.Fatal(err)
 	}

@@ -258,8 +258,8 @@ func (c *conn) receive(ctx context.Context, body io.Reader, piece int64) (err er
 // gauge counts what came for the speeds.
 func (c *conn) gauge(n int64) {
 	now := time.Since(c.began)
-	c.meter.add(n, now)
-	c.holder.meter.add(n, now)
+	c.meter.Add(n, now)
+	c.holder.meter.Add(n, now)
 }
 
 // done has a piece count, and stops others that fetch it too.

@@ -12,6 +12,7 @@ import (
 
 	"lonja"
 	"lonja/internal/fileclient"
+	"lonja/internal/meter"
 	"lonja/internal/picker"
 )
 
@@ -21,7 +22,7 @@ type holder struct {
 	swarm  *Swarm
 	number picker.Holder
 	leave  context.CancelFunc // nothing before it runs
-	meter  meter              // of what it sends
+	meter  meter.Meter        // of what it sends
 	limit  *Limit             // of what it sends, or nil
 
 	// The Swarm's mu guards the rest.

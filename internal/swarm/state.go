@@ -63,7 +63,7 @@ func (s *Swarm) Holders() []HolderState {
 	now := time.Since(s.began)
 	for _, h := range s.holders {
 		state := h.state
-		state.Speed, state.Has = h.meter.rate(now), h.joined
+		state.Speed, state.Has = h.meter.Rate(now), h.joined
 		all = append(all, state)
 	}
 	slices.SortFunc(all, func(a, b HolderState) int {
@@ -81,7 +81,7 @@ func (s *Swarm) Count() (good, all int64) {
 }
 
 // Speed returns how many bytes per second came in the last seconds, from all.
-func (s *Swarm) Speed() int64 { return s.meter.rate(time.Since(s.began)) }
+func (s *Swarm) Speed() int64 { return s.meter.Rate(time.Since(s.began)) }
 
 // Size returns the size of the content, in bytes.
 func (s *Swarm) Size() int64 { return s.content.Size }

@@ -9,6 +9,7 @@ import (
 
 	"lonja"
 	"lonja/internal/fileapi"
+	"lonja/internal/meter"
 )
 
 // TestHoldersTell: of each holder, where it was reached, and what came.
@@ -28,8 +29,8 @@ func TestHoldersTell(t *testing.T) {
 		t.Errorf("after: %d of %d pieces", good, all)
 	}
 	// What came more than some seconds ago does not count: on a busy machine, all of it.
-	lately := time.Since(s.began) < (meterSeconds-1)*time.Second
-	if fast := s.Speed(); fast > c.Size || lately && fast < c.Size/meterSeconds {
+	lately := time.Since(s.began) < (meter.Seconds-1)*time.Second
+	if fast := s.Speed(); fast > c.Size || lately && fast < c.Size/meter.Seconds {
 		t.Errorf("%d bytes/s, of %d bytes", fast, c.Size)
 	}
 	for _, h := range s.Holders() {

@@ -18,6 +18,7 @@ import (
 
 	"lonja"
 	"lonja/internal/fairshare"
+	"lonja/internal/meter"
 	"lonja/internal/picker"
 	"lonja/internal/tree"
 	"lonja/internal/unfinished"
@@ -104,7 +105,7 @@ type Swarm struct {
 	hashes   *hashes
 	began    time.Time
 	received atomic.Int64
-	meter    meter             // of what comes from all
+	meter    meter.Meter       // of what comes from all
 	counted  func(piece int64) // told of each piece that counts; for tests, and set before Run
 	telling  sync.Mutex        // while Lied is told
 

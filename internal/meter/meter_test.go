@@ -1,4 +1,4 @@
-package swarm
+package meter
 
 import (
 	"testing"
@@ -14,15 +14,15 @@ func TestMeter(t *testing.T) {
 			at time.Duration
 			n  int64
 		}
-		var m meter
+		var m Meter
 		var all []come
 		now := time.Duration(0)
 		for range rapid.IntRange(1, 50).Draw(t, "steps") {
 			now += time.Duration(rapid.IntRange(0, 3000).Draw(t, "ms")) * time.Millisecond
 			n := int64(rapid.IntRange(0, 1<<20).Draw(t, "bytes"))
-			m.add(n, now)
+			m.Add(n, now)
 			all = append(all, come{now, n})
-			from := max(0, now.Truncate(time.Second)-(meterSeconds-1)*time.Second)
+			from := max(0, now.Truncate(time.Second)-(Seconds-1)*time.Second)
 			var sum int64
 			for _, c := range all {
 				if c.at >= from {
@@ -30,11 +30,11 @@ func TestMeter(t *testing.T) {
 				}
 			}
 			want := int64(float64(sum) / max(now-from, time.Second).Seconds())
-			if got := m.rate(now); got != want {
+			if got := m.Rate(now); got != want {
 				t.Fatalf("at %v: got %d, want %d", now, got, want)
 			}
 		}
-		if got := m.rate(now + meterSeconds*time.Second); got != 0 {
+		if got := m.Rate(now + Seconds*time.Second); got != 0 {
 			t.Errorf("long after the last: got %d", got)
 		}
 	})
