@@ -31,7 +31,10 @@ type batch struct {
 }
 
 // A named is a file in the hidden directory, and the path that it is to have.
-type named struct{ part, local string }
+type named struct {
+	part, local string
+	number      int32
+}
 
 // An Item is a file of the folder, which is to appear as Local: a path with '/' in
 // between, which leads nowhere else.
@@ -39,6 +42,7 @@ type Item struct {
 	ID         lonja.FileID
 	Local      string
 	Executable bool
+	Number     int32 // the caller's, for OnNamed
 }
 
 func (i Item) mode() fs.FileMode {
@@ -61,7 +65,7 @@ func (t *Target) Put(i Item, content []byte) error {
 		_ = t.part.Remove(part)
 		return t.failed("write", err)
 	}
-	return t.gather(named{part, i.Local}, int64(len(content)))
+	return t.gather(named{part, i.Local, i.Number}, int64(len(content)))
 }
 
 // Copy takes what src has, which check looks at afterwards, as File. The blocks are
@@ -87,7 +91,7 @@ func (t *Target) Copy(i Item, src *os.File, check func(*os.File) error) error {
 		_ = t.part.Remove(part)
 		return t.failed("copy", err)
 	}
-	return t.gather(named{part, i.Local}, size)
+	return t.gather(named{part, i.Local, i.Number}, size)
 }
 
 func (t *Target) newPart(i Item) string {
@@ -145,6 +149,9 @@ func (t *Target) settle(files []named) (done int, err error) {
 	for i, n := range files {
 		if err := t.appear(n); err != nil {
 			return i, fmt.Errorf("%s: %w", lonja.Printable(n.local), plainCause(err))
+		}
+		if t.named != nil {
+			t.named(n.number)
 		}
 	}
 	return len(files), nil

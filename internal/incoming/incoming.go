@@ -49,6 +49,7 @@ type Target struct {
 	dir   string // as the caller gave it
 	fresh bool   // it was made by Open
 	force bool
+	named func(number int32) // is told of each file that has its name; or nil
 
 	root, part *os.Root
 	partDir    *os.File
@@ -203,6 +204,10 @@ func (t *Target) Discard() {
 		_ = os.Remove(t.dir) // if it is empty
 	}
 }
+
+// OnNamed has named be told the Number of each file that has come, once it has its
+// name. It is called before anything comes.
+func (t *Target) OnNamed(named func(number int32)) { t.named = named }
 
 // Close ends the use of the Target. What has come stays.
 func (t *Target) Close() error {

@@ -1,31 +1,24 @@
 package node
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"path"
-	"slices"
-	"sync/atomic"
+	"sync"
 
 	"lonja"
 	"lonja/internal/folder"
-	"lonja/internal/folderfetch"
 	"lonja/internal/incoming"
 	"lonja/internal/share"
-	"lonja/internal/tree"
 )
 
 // A FolderFetching is a folder that is to be fetched. Local is the directory that it
-// becomes, and Progress is told how many bytes are here of what is wanted.
+// becomes, and Progress is told how many bytes are here of what is wanted. Started is not called.
 type FolderFetching struct {
 	Fetching
 	Include func(path string) bool // what of it is wanted; nil: all
-	// Begin is told how many bytes are wanted, once that is known, and returns the
-	// Progress; or nil.
-	Begin   func(bytes int64) func(int64)
+	// Going, if not nil, is told whom to ask how it goes, before anything is fetched.
+	Going   func(*FolderProgress)
 	Renamed func(path string, name string) // is told what has another name here; or nil
 }
 
@@ -51,18 +44,18 @@ func (e *Errand) FetchFolder(ctx context.Context, f FolderFetching) (FetchedFold
 	if err != nil {
 		return FetchedFolder{}, err
 	}
-	r := &folderRun{
-		secureDialect: e.dialect, as: asking{e.user, e.peers(ctx)}, files: e.files, target: target, holders: holders, how: f,
-		got: FetchedFolder{Fetched: Fetched{ID: holders[0].Proof.File, Name: holders[0].Name}},
-	}
-	if r.how.Progress == nil {
-		r.how.Progress = func(int64) {}
+	r := newFolderRun(e, target, holders, f)
+	r.as = asking{e.user, e.peers(ctx)}
+	if f.Going != nil {
+		f.Going(r.progress)
 	}
 	err = r.run(ctx)
 	if err != nil && !r.listed {
 		target.Discard()
 	}
-	return r.got, errors.Join(err, target.Close())
+	err = errors.Join(err, target.Close())
+	r.summarize()
+	return r.got, err
 }
 
 // IsFolder reports whether most of those who have a content have signed that it is
@@ -108,46 +101,61 @@ func folderNotFile(name lonja.FileName, id lonja.FileID) error {
 	}
 }
 
-// A within is a file of a folder.
-type within struct {
-	id   lonja.FileID
-	name lonja.FileName
-	size int64
-	mode fs.FileMode
-}
-
 // A want is a file that is wanted of a folder.
 type want struct {
 	folder.Entry
-	local string
-	first int32 // of those with the same content; itself for most
-	here  bool
+	local  string
+	number uint32 // of the entry in the list
+	first  int32  // of those with the same content; itself for most
+	here   bool
 }
 
-func (w *want) item() incoming.Item {
-	return incoming.Item{ID: w.ID, Local: w.local, Executable: w.Kind == folder.Executable}
+// item returns what the target is to make of wanted[i].
+func (r *folderRun) item(i int32) incoming.Item {
+	w := &r.wanted[i]
+	return incoming.Item{ID: w.ID, Local: w.local, Executable: w.Kind == folder.Executable, Number: i}
 }
 
 // A folderRun is one call of FetchFolder.
 type folderRun struct {
 	*secureDialect
-	as      asking
-	files   *share.Set // what is published from here
-	target  *incoming.Target
-	holders []lonja.Holder
-	how     FolderFetching
-	got     FetchedFolder
+	as       asking
+	files    *share.Set // what is published from here
+	target   *incoming.Target
+	holders  []lonja.Holder
+	how      FolderFetching
+	crowd    *folderCrowd
+	audience *audience
+	progress *FolderProgress
 
-	listed bool     // the list is here
-	wanted []want   // in the order of the list
-	empty  []string // the directories that are to be made
-	come   atomic.Int64
-	liars  users
+	listed  bool     // the list is here
+	wanted  []want   // in the order of the list
+	empty   []string // the directories that are to be made
+	entries int64    // of the list
+
+	mu    sync.Mutex // guards the rest
+	got   FetchedFolder
+	liars []lonja.UserName
+}
+
+func newFolderRun(e *Errand, target *incoming.Target, holders []lonja.Holder, f FolderFetching) *folderRun {
+	r := &folderRun{
+		secureDialect: e.dialect, files: e.files, target: target, holders: holders, how: f,
+		crowd: newFolderCrowd(e.dialect), audience: newAudience(holders),
+		got: FetchedFolder{Fetched: Fetched{ID: holders[0].Proof.File, Name: holders[0].Name}},
+	}
+	if r.how.Progress == nil {
+		r.how.Progress = func(int64) {}
+	}
+	r.progress = &FolderProgress{crowd: r.crowd}
+	r.progress.size.Store(holders[0].Size)
+	r.progress.files.Store(holders[0].Publication().Folder().Files)
+	return r
 }
 
 func (r *folderRun) run(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		r.fetchList, r.readList, r.lookAround, r.reuse, r.makeRoom, r.fetchSmall, r.fetchBig, r.copySame,
+		r.fetchList, r.readList, r.lookAround, r.reuse, r.makeRoom, r.fetchFiles, r.copySame,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -170,16 +178,20 @@ func (r *folderRun) fetchList(ctx context.Context) error {
 	if size := r.holders[0].Publication().ContentSize(); size > folder.MaxListSize {
 		return r.refuse(lonja.Malformed, fmt.Errorf("a list of %d bytes is no folder's", size))
 	}
+	defer r.progress.fetchesList(nil)
 	got, err := r.fetchFromAll(ctx, r.as, r.holders, fetch{
-		remote: askedFor(lonja.Wanted{File: r.got.ID}), local: r.target.ListPath(), from: r.how.From, force: true,
+		remote: r.askedFor(), local: r.target.ListPath(), from: r.how.From, force: true, started: r.progress.fetchesList,
 	})
 	if err != nil {
 		return err
 	}
 	r.listed = true
-	r.notice(got)
+	r.got.From, r.liars = got.From, got.Liars
 	return nil
 }
+
+// askedFor is what of all is asked of holders: the folder.
+func (r *folderRun) askedFor() lonja.FileName { return askedFor(lonja.Wanted{File: r.got.ID}) }
 
 func (r *folderRun) listIsHere(ctx context.Context) bool {
 	list, err := r.target.OpenList()
@@ -191,24 +203,22 @@ func (r *folderRun) listIsHere(ctx context.Context) bool {
 	return err == nil && held.ID == r.got.ID
 }
 
-// notice takes in whom a part of it came from.
-func (r *folderRun) notice(part Fetched) {
-	for _, user := range part.From {
-		if !slices.Contains(r.got.From, user) {
-			r.got.From = append(r.got.From, user)
-		}
-	}
-	r.got.Liars = append(r.got.Liars, part.Liars...)
+func (r *folderRun) lied(user lonja.UserName, _ error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.liars = append(r.liars, user)
 }
 
 func (r *folderRun) refuse(kind lonja.Kind, err error) error {
 	return &lonja.Error{Kind: kind, Op: "get", File: r.got.Name, Err: err}
 }
 
-// arrived counts bytes that are here.
+// arrived counts a file that is here. Each is of one goroutine.
 func (r *folderRun) arrived(w *want) {
 	w.here = true
-	r.how.Progress(r.come.Add(w.Size))
+	r.progress.here.Add(1)
+	r.progress.come.Add(w.Size)
+	r.how.Progress(r.progress.Received())
 }
 
 // makeRoom checks that there is room for what is missing.
@@ -222,69 +232,4 @@ func (r *folderRun) makeRoom(context.Context) error {
 		}
 	}
 	return r.target.CheckRoom(bytes, files)
-}
-
-// fetchSmall fetches what is not bigger than a piece.
-func (r *folderRun) fetchSmall(ctx context.Context) error {
-	var index []int
-	var wanted []folderfetch.Wanted
-	for i := range r.wanted {
-		if w := &r.wanted[i]; !w.here && int(w.first) == i && w.Size <= tree.PieceSize {
-			index = append(index, i)
-			wanted = append(wanted, folderfetch.Wanted{ID: w.ID, Size: w.Size})
-		}
-	}
-	if len(wanted) == 0 {
-		return nil
-	}
-	var holders []folderfetch.Holder
-	for _, h := range r.holders {
-		holders = append(holders, folderfetch.Holder(r.swarmHolder(r.as, h, fetch{remote: askedFor(lonja.Wanted{File: r.got.ID})})))
-	}
-	result, err := folderfetch.Fetch(ctx, holders, wanted, folderfetch.Options{
-		Name: r.got.Name, Log: r.opts.Log,
-		Lied: func(user lonja.UserName, _ error) { r.liars.add(user) },
-		Put: func(i int, content []byte) error {
-			w := &r.wanted[index[i]]
-			if err := r.target.Put(w.item(), content); err != nil {
-				return err
-			}
-			r.arrived(w)
-			return nil
-		},
-	})
-	r.notice(Fetched{From: result.From, Liars: r.liars.all()})
-	if err != nil {
-		return err
-	}
-	return r.target.Flush()
-}
-
-// fetchBig fetches what is bigger than a piece, one after the other, each from all.
-func (r *folderRun) fetchBig(ctx context.Context) error {
-	for i := range r.wanted {
-		w := &r.wanted[i]
-		if w.here || int(w.first) != i || w.Size <= tree.PieceSize {
-			continue
-		}
-		if err := r.target.Directory(path.Dir(w.local)); err != nil {
-			return err
-		}
-		mode := fs.FileMode(0o666)
-		if w.Kind == folder.Executable {
-			mode = 0o777
-		}
-		before := r.come.Load()
-		got, err := r.fetchFromAll(ctx, r.as, r.holders, fetch{
-			remote: askedFor(lonja.Wanted{File: r.got.ID}), local: r.target.Path(w.local), from: r.how.From, force: r.how.Force,
-			progress: func(n int64) { r.how.Progress(before + n) },
-			within:   &within{w.ID, lonja.FileName(cmp.Or(path.Base(w.Path), w.Path)), w.Size, mode},
-		})
-		if err != nil {
-			return err
-		}
-		r.notice(got)
-		r.arrived(w)
-	}
-	return nil
 }

@@ -23,24 +23,6 @@ import (
 
 var hashingOptions = hashing.Options{}
 
-// users are names that several goroutines add to.
-type users struct {
-	mu    sync.Mutex
-	names []lonja.UserName
-}
-
-func (u *users) add(name lonja.UserName) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.names = append(u.names, name)
-}
-
-func (u *users) all() []lonja.UserName {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.names
-}
-
 // readList finds out what is wanted, and under which names.
 func (r *folderRun) readList(context.Context) error {
 	file, err := r.target.OpenList()
@@ -50,7 +32,7 @@ func (r *folderRun) readList(context.Context) error {
 	defer file.Close()
 	list := folder.NewReader(file)
 	names := folder.NewNames(folder.Rules{Folds: r.target.Folds(), Reserved: []string{incoming.PartName}})
-	for {
+	for number := uint32(0); ; number++ {
 		e, err := list.Next()
 		if errors.Is(err, io.EOF) {
 			break
@@ -69,7 +51,10 @@ func (r *folderRun) readList(context.Context) error {
 			r.empty = append(r.empty, local)
 			continue
 		}
-		r.wanted = append(r.wanted, want{Entry: e, local: local, first: int32(len(r.wanted))})
+		if local == e.Path {
+			local = e.Path // one string is enough
+		}
+		r.wanted = append(r.wanted, want{Entry: e, local: local, number: number, first: int32(len(r.wanted))})
 		r.got.Bytes += e.Size
 	}
 	signed, found := r.holders[0].Publication(), list.Totals()
@@ -81,10 +66,9 @@ func (r *folderRun) readList(context.Context) error {
 		r.listed = !r.target.Fresh() // what an earlier run has fetched stays
 		return r.refuse(lonja.NoSuchFile, errors.New("nothing in the folder matches"))
 	}
-	r.got.Files = int64(len(r.wanted))
-	if r.how.Begin != nil {
-		r.how.Progress = r.how.Begin(r.got.Bytes)
-	}
+	r.got.Files, r.entries = int64(len(r.wanted)), list.Totals().Entries
+	r.progress.size.Store(r.got.Bytes)
+	r.progress.files.Store(r.got.Files)
 	return nil
 }
 
@@ -217,7 +201,7 @@ func (r *folderRun) makeEmpty(missing map[lonja.FileID]int32) error {
 	if !wanted || r.wanted[i].Size != 0 {
 		return nil
 	}
-	if err := r.target.Put(r.wanted[i].item(), nil); err != nil {
+	if err := r.target.Put(r.item(i), nil); err != nil {
 		return err
 	}
 	r.got.Copied++
@@ -239,7 +223,7 @@ func (r *folderRun) reuseLeft(missing map[lonja.FileID]int32) error {
 		if err != nil || len(content) > tree.PieceSize || tree.Sum(content) != id {
 			return err
 		}
-		if err := r.target.Put(r.wanted[i].item(), content); err != nil {
+		if err := r.target.Put(r.item(i), content); err != nil {
 			return err
 		}
 		r.got.Kept++
@@ -268,7 +252,7 @@ func (r *folderRun) reuseNearby(ctx context.Context, missing map[lonja.FileID]in
 		held, err := r.Hashes.ID(ctx, f, hashingOptions, r.notRemembered)
 		if err == nil {
 			if i, wanted := missing[held.ID]; wanted && !r.wanted[i].here {
-				err = r.take(ctx, &r.wanted[i], f)
+				err = r.take(ctx, i, f)
 			}
 		}
 		_ = f.Close()
@@ -293,7 +277,7 @@ func (r *folderRun) reusePublished(ctx context.Context, missing map[lonja.FileID
 		if err != nil {
 			continue // it is fetched
 		}
-		err = r.take(ctx, &r.wanted[i], f)
+		err = r.take(ctx, i, f)
 		_ = f.Close()
 		if err != nil && !errors.Is(err, lonja.Conflict) {
 			return err
@@ -304,19 +288,20 @@ func (r *folderRun) reusePublished(ctx context.Context, missing map[lonja.FileID
 
 var errOther = errors.New("it has another content by now")
 
-// take copies what an open file has to be w, if that is its content; otherwise the
+// take copies what an open file has to be wanted[i], if that is its content; otherwise the
 // error is of kind Conflict.
-func (r *folderRun) take(ctx context.Context, w *want, src *os.File) error {
+func (r *folderRun) take(ctx context.Context, i int32, src *os.File) error {
+	w := &r.wanted[i]
 	if w.Size <= tree.PieceSize {
 		content := make([]byte, w.Size)
 		if _, err := io.ReadFull(io.NewSectionReader(src, 0, w.Size), content); err != nil || tree.Sum(content) != w.ID {
 			return lonja.E(lonja.Conflict, "copy", errOther)
 		}
-		if err := r.target.Put(w.item(), content); err != nil {
+		if err := r.target.Put(r.item(i), content); err != nil {
 			return err
 		}
 	} else {
-		err := r.target.Copy(w.item(), src, func(f *os.File) error {
+		err := r.target.Copy(r.item(i), src, func(f *os.File) error {
 			held, err := hashing.File(ctx, f, hashingOptions)
 			if err == nil && held.ID != w.ID {
 				err = lonja.E(lonja.Conflict, "copy", errOther)
@@ -346,7 +331,7 @@ func (r *folderRun) copySame(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		err = r.take(ctx, w, f)
+		err = r.take(ctx, int32(i), f)
 		_ = f.Close()
 		if err != nil {
 			return err

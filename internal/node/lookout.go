@@ -12,20 +12,33 @@ import (
 	"lonja"
 	"lonja/internal/authority"
 	"lonja/internal/swarm"
-	"lonja/internal/tree"
 )
 
-// A lookout keeps a swarm in step with who has the content, all of it or a part.
+// A lookout keeps a crowd in step with who has the content, all of it or a part.
 type lookout struct {
 	*secureDialect
-	swarm    *swarm.Swarm
+	crowd    crowd
 	as       asking
 	f        fetch
 	id       lonja.FileID
 	size     int64
-	known    []lonja.Holder // who is in the swarm
+	several  bool           // there is more than one part of it to be had
+	known    []lonja.Holder // who is in the crowd
 	audience *audience
 }
+
+// A crowd is told who has a content: all of it, or a part. Its methods are called by
+// one goroutine.
+type crowd interface {
+	join(h swarm.Holder, partial bool)
+	Leave(user lonja.UserName, key lonja.PublicKey)
+	Place(rank, of int)
+}
+
+// A swarmCrowd is that of one swarm, which finds out itself who has what.
+type swarmCrowd struct{ *swarm.Swarm }
+
+func (c swarmCrowd) join(h swarm.Holder, _ bool) { c.Join(h) }
 
 // How often the directory is asked who has a content while it is fetched: soon, since
 // many may have begun at the same time, and then ever less.
@@ -34,14 +47,14 @@ const (
 	mostLook  = 15 * time.Second
 )
 
-// mostPartial bounds the others who are fetching it that a swarm is joined by: pieces
+// mostPartial bounds the others who are fetching it that a crowd is joined by: pieces
 // go from hand to hand, so nobody needs to know everybody.
 const mostPartial = 24
 
 // run looks until ctx ends. Those who have a part only are asked for from the
 // beginning, of what has several pieces; looked is called when they are known.
 func (l *lookout) run(ctx context.Context, looked func()) {
-	if l.size > tree.PieceSize {
+	if l.several {
 		l.look(ctx)
 	}
 	looked()
@@ -55,9 +68,9 @@ func (l *lookout) run(ctx context.Context, looked func()) {
 	}
 }
 
-// look asks once. Who is fetching a folder's list has none of its files.
+// look asks once.
 func (l *lookout) look(ctx context.Context) {
-	all, err := l.holders(ctx, l.as.user, lonja.Wanted{File: l.id, Partial: l.f.within == nil})
+	all, err := l.holders(ctx, l.as.user, lonja.Wanted{File: l.id, Partial: true})
 	if err != nil {
 		l.opts.Log.Debug("cannot ask who has it now", slog.Any("error", err))
 		return
@@ -69,11 +82,11 @@ func (l *lookout) look(ctx context.Context) {
 	f := l.f
 	f.remote = lonja.FileName(l.id.String())
 	for _, h := range now {
-		l.swarm.Join(l.swarmHolder(l.as, h, f))
+		l.crowd.join(l.swarmHolder(l.as, h, f), false)
 	}
 	others := slices.DeleteFunc(all, func(h lonja.Holder) bool { return !h.Partial || slices.ContainsFunc(now, sameNode(h)) })
 	for _, h := range l.chosen(others) {
-		l.swarm.Join(l.partialHolder(h))
+		l.crowd.join(l.partialHolder(h), true)
 		now = append(now, h)
 	}
 	if len(now) == 0 {
@@ -81,7 +94,7 @@ func (l *lookout) look(ctx context.Context) {
 	}
 	for _, h := range l.known {
 		if !slices.ContainsFunc(now, sameNode(h)) {
-			l.swarm.Leave(h.User, h.Reach.Key)
+			l.crowd.Leave(h.User, h.Reach.Key)
 		}
 	}
 	l.known = now
@@ -94,7 +107,7 @@ func sameNode(h lonja.Holder) func(lonja.Holder) bool {
 }
 
 // chosen returns those of the others who are fetching it who are asked for what they
-// have, and tells the swarm its place among all of them. Each downloader chooses others,
+// have, and tells the crowd its place among all of them. Each downloader chooses others,
 // and the same ones each time.
 func (l *lookout) chosen(others []lonja.Holder) []lonja.Holder {
 	own := l.Key.PublicKey()
@@ -103,7 +116,7 @@ func (l *lookout) chosen(others []lonja.Holder) []lonja.Holder {
 		return h.Reach == nil || h.Reach.Key == own || !named || l.f.from != "" && h.User != l.f.from
 	})
 	if len(others) == 0 {
-		l.swarm.Place(0, 0)
+		l.crowd.Place(0, 0)
 		return nil
 	}
 	rank := 0
@@ -112,7 +125,7 @@ func (l *lookout) chosen(others []lonja.Holder) []lonja.Holder {
 			rank++
 		}
 	}
-	l.swarm.Place(rank, len(others)+1)
+	l.crowd.Place(rank, len(others)+1)
 	if len(others) <= mostPartial {
 		return others
 	}

@@ -74,8 +74,6 @@ type fetch struct {
 	from  lonja.UserName // from this user only; or empty
 	// started is told of each swarm before it runs; or nil.
 	started func(*swarm.Swarm)
-
-	within *within // a file of a folder, instead of what its holders publish; or nil
 }
 
 // A Node has at most one connected user. Its methods may be called from any

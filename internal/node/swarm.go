@@ -6,13 +6,13 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"slices"
 
 	"lonja"
 	"lonja/internal/swarm"
 	"lonja/internal/transport"
+	"lonja/internal/tree"
 	"lonja/internal/unfinished"
 )
 
@@ -68,11 +68,7 @@ func bySize(holders []lonja.Holder) (groups [][]lonja.Holder) {
 
 func (d *secureDialect) fetchSized(ctx context.Context, as asking, holders []lonja.Holder, f fetch) (got Fetched, err error) {
 	got = Fetched{ID: holders[0].Proof.File, Name: holders[0].Name, Bytes: holders[0].Publication().ContentSize()}
-	var mode fs.FileMode
-	if w := f.within; w != nil {
-		got.ID, got.Name, got.Bytes, mode = w.id, w.name, w.size, w.mode
-	}
-	dst, err := unfinished.Open(f.local, unfinished.Options{ID: got.ID, Size: got.Bytes, Force: f.force, Mode: mode})
+	dst, err := unfinished.Open(f.local, unfinished.Options{ID: got.ID, Size: got.Bytes, Force: f.force})
 	if err != nil {
 		return got, err
 	}
@@ -87,8 +83,10 @@ func (d *secureDialect) fetchSized(ctx context.Context, as asking, holders []lon
 	for _, h := range holders {
 		s.Join(d.swarmHolder(as, h, f))
 	}
-	offered := holders[0].Publication() // of a file in a folder, that is the folder
-	look := &lookout{secureDialect: d, swarm: s, as: as, f: f, id: offered.Proof.File, size: offered.ContentSize(), known: holders, audience: newAudience(holders)}
+	look := &lookout{
+		secureDialect: d, crowd: swarmCrowd{s}, as: as, f: f, id: got.ID, size: got.Bytes, several: got.Bytes > tree.PieceSize,
+		known: holders, audience: newAudience(holders),
+	}
 	defer d.give(got.ID, s, look.audience)()
 	if f.started != nil {
 		f.started(s)

@@ -129,7 +129,7 @@ func (h *holder) noting(dial func(context.Context) (net.Conn, error)) func(conte
 		h.swarm.mu.Lock()
 		defer h.swarm.mu.Unlock()
 		h.state.At = conn.RemoteAddr().String()
-		return h.slow(conn), nil
+		return Slow(conn, h.swarm.opts.Near, h.swarm.opts.Limit, h.limit), nil
 	}
 }
 

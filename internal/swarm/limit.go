@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -39,19 +40,18 @@ func (l *Limit) pay(now time.Time, n int) time.Duration {
 // of any slow receiver: TCP has no room.
 type slowConn struct {
 	net.Conn
-	limits [2]*Limit
+	limits []*Limit
 	closed context.Context
 	close  context.CancelFunc
 }
 
-// slow has a connection keep to the limits of the swarm and of the holder, if
-// they count for it.
-func (h *holder) slow(conn net.Conn) net.Conn {
-	opts := &h.swarm.opts
-	if opts.Limit == nil && h.limit == nil || near(opts.Near, conn.RemoteAddr()) {
+// Slow has a connection keep to limits, unless it leads to an address of which is, if
+// set, says that they do not count for it.
+func Slow(conn net.Conn, is func(netip.Addr) bool, limits ...*Limit) net.Conn {
+	if limits = slices.DeleteFunc(limits, func(l *Limit) bool { return l == nil }); len(limits) == 0 || near(is, conn.RemoteAddr()) {
 		return conn
 	}
-	c := &slowConn{Conn: conn, limits: [2]*Limit{opts.Limit, h.limit}}
+	c := &slowConn{Conn: conn, limits: limits}
 	c.closed, c.close = context.WithCancel(context.Background())
 	return c
 }
@@ -64,7 +64,11 @@ func near(is func(netip.Addr) bool, addr net.Addr) bool {
 func (c *slowConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p[:min(len(p), leastBurst)])
 	now := time.Now()
-	if wait := max(c.limits[0].pay(now, n), c.limits[1].pay(now, n)); wait > 0 {
+	var wait time.Duration
+	for _, limit := range c.limits {
+		wait = max(wait, limit.pay(now, n))
+	}
+	if wait > 0 {
 		timer := time.NewTimer(wait)
 		defer timer.Stop()
 		select {
