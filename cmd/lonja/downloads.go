@@ -90,6 +90,8 @@ type downloadLine struct {
 	Name      string    `json:"name,omitempty"`
 	Path      string    `json:"path,omitempty"`
 	PathBytes []byte    `json:"path_bytes,omitempty"`
+	Kind      string    `json:"kind,omitempty"` // file or folder
+	Include   []string  `json:"include,omitempty"`
 	Size      int64     `json:"size"`     // in bytes
 	Received  int64     `json:"received"` // bytes that are here; of one that was interrupted, those of the time before
 	Speed     int64     `json:"speed,omitempty"`
@@ -114,7 +116,7 @@ func lineOf(d downloads.Download) downloadLine {
 		Added: d.Added, Changed: d.Changed, Error: d.Error,
 	}
 	if !d.File.IsZero() {
-		line.File = d.File.String()
+		line.File, line.Kind, line.Include = d.File.String(), kindOfDownload(d), d.Include
 	}
 	if d.State == downloads.Running {
 		line.Process = d.Process
@@ -123,6 +125,13 @@ func lineOf(d downloads.Download) downloadLine {
 		line.Received = d.Size
 	}
 	return line
+}
+
+func kindOfDownload(d downloads.Download) string {
+	if d.Folder {
+		return kindFolder
+	}
+	return kindFile
 }
 
 // showDownloads lists what there is, with what those say that are running.
@@ -261,7 +270,7 @@ func newCancelCommand() *cobra.Command {
 		Use:   "cancel DOWNLOAD",
 		Short: "give a download up",
 		Long: `Stops a download, whoever fetches it, and takes it off the list. What has come of it
-is removed; a file that is there already stays. DOWNLOAD is the beginning of its id,
+is removed; a file that is there already stays, also one of a folder. DOWNLOAD is the beginning of its id,
 as "lonja downloads" shows it, or the base name of its file.`,
 		Example: `  lonja cancel k7`,
 	})

@@ -119,9 +119,12 @@ func fetchListed(r *downloads.Active, n *node.Node, sayer *outcomeSayer) (int64,
 	}
 	t := newTransfer(r.Download, nil)
 	r.Tell(t.status)
-	fetched, err := t.fetch(r.Context(), errand)
+	names := &renameSayer{say: func(text string) { sayer.tell(r.Download, errors.New(text)) }}
+	t.renamed = names.renamed
+	got, err := t.fetch(r.Context(), errand)
+	names.done()
 	if err == nil {
-		sayer.fetched(r.Download, fetched)
+		sayer.fetched(r.Download, got)
 	}
 	return t.received(), err
 }
@@ -137,19 +140,17 @@ type outcomeSayer struct {
 	failed int
 }
 
-func (s *outcomeSayer) fetched(d downloads.Download, fetched node.Fetched) {
+func (s *outcomeSayer) fetched(d downloads.Download, got fetched) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, liar := range fetched.Liars {
-		s.warn(d, fmt.Errorf("%s sent something else than the file, which was fetched from others", lonja.Printable(string(liar))))
+	for _, liar := range got.Liars {
+		s.warn(d, lied(liar, d))
 	}
-	got := gottenOf(fetched, d.Target)
 	switch {
 	case s.cmd == nil:
 		s.log.Info("fetched", slog.String("file", d.Target))
 	case s.json:
-		e := newEventWriter(s.cmd.OutOrStdout(), d.ID, d.Target)
-		e.write(doneEvent{e.head(eventDone), got})
+		newEventWriter(s.cmd.OutOrStdout(), d.ID, d.Target).done(got, d)
 	default:
 		fmt.Fprintf(s.cmd.OutOrStdout(), "fetched %s (%d bytes)\n", lonja.Printable(d.Target), got.Bytes)
 	}
@@ -174,6 +175,13 @@ func (s *outcomeSayer) ended(d downloads.Download, state downloads.State, err er
 	if event == eventFailed || event == eventWaiting && downloads.Passing(err) {
 		s.warn(d, err)
 	}
+}
+
+// tell is warn for whoever has not the lock.
+func (s *outcomeSayer) tell(d downloads.Download, what error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.warn(d, what)
 }
 
 func (s *outcomeSayer) warn(d downloads.Download, err error) {

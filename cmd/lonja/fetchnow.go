@@ -67,8 +67,11 @@ func (f *foreground) fetchNow(d downloads.Download, choice *node.Choice) error {
 		f.active.Tell(f.status)
 	}
 	hide := f.show()
-	fetched, err := f.tryOn(ctx)
+	names := &renameSayer{say: func(text string) { fmt.Fprintf(f.cmd.ErrOrStderr(), "lonja: %s\n", text) }}
+	f.renamed = names.renamed
+	got, err := f.tryOn(ctx)
 	hide()
+	names.done()
 	state, failure := f.end(err)
 	if failure != nil {
 		f.log.Warn("what came of the download is not written down", slog.Any("error", failure))
@@ -76,7 +79,7 @@ func (f *foreground) fetchNow(d downloads.Download, choice *node.Choice) error {
 	if err != nil {
 		return f.sayFailed(state, err)
 	}
-	return f.sayDone(fetched)
+	return f.sayDone(got)
 }
 
 // show shows how it goes until the returned function is called.
@@ -91,19 +94,19 @@ func (f *foreground) show() (hide func()) {
 		}
 	case telemetry.IsTerminal(os.Stderr):
 		bar := telemetry.NewDownloadBar(os.Stderr, lonja.Printable(filepath.Base(f.path)), f.Size, func() string { return progressText(f.status()) })
-		f.report = bar.Report
+		f.report = func(received int64) { bar.Report(received, f.size()) }
 		return bar.Done
 	}
 	return follow(f.every, f.status, progressLine(f.cmd.ErrOrStderr(), f.path))
 }
 
 // tryOn fetches it, more than once if it is to.
-func (f *foreground) tryOn(ctx context.Context) (node.Fetched, error) {
+func (f *foreground) tryOn(ctx context.Context) (fetched, error) {
 	before := f.Received
 	for tries := 1; ; tries++ {
-		fetched, err := f.fetch(ctx, f.errand)
+		got, err := f.fetch(ctx, f.errand)
 		if err == nil || !f.keepTrying || ctx.Err() != nil || !downloads.Passing(err) {
-			return fetched, err
+			return got, err
 		}
 		if now := f.received(); now > before {
 			before, tries = now, 1
@@ -114,10 +117,10 @@ func (f *foreground) tryOn(ctx context.Context) (node.Fetched, error) {
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
-			return fetched, lonja.E(lonja.Canceled, "fetch", ctx.Err())
+			return got, lonja.E(lonja.Canceled, "fetch", ctx.Err())
 		}
 		if f.errand, err = f.node.Errand(f.user); err != nil { // with a new certificate
-			return fetched, err
+			return got, err
 		}
 	}
 }
@@ -173,15 +176,27 @@ func (f *foreground) tell(event string, err error) {
 }
 
 // sayDone says what was fetched, and who lied.
-func (f *foreground) sayDone(fetched node.Fetched) error {
-	for _, liar := range fetched.Liars {
-		fmt.Fprintf(f.cmd.ErrOrStderr(), "lonja: %s sent something else than the file, which was fetched from others\n", lonja.Printable(string(liar)))
+func (f *foreground) sayDone(got fetched) error {
+	for _, liar := range got.Liars {
+		fmt.Fprintf(f.cmd.ErrOrStderr(), "lonja: %v\n", lied(liar, f.Download))
 	}
-	got := gottenOf(fetched, f.path)
 	if f.json {
-		f.events.write(doneEvent{f.events.head(eventDone), got})
+		f.events.done(got, f.Download)
 		return f.events.err
 	}
-	_, err := fmt.Fprintf(f.cmd.OutOrStdout(), "%s: %d bytes from %s\n", lonja.Printable(f.path), got.Bytes, lonja.Printable(strings.Join(got.From, ", ")))
+	text := gottenFolderOf(got.FetchedFolder, f.path).String()
+	if !f.Folder {
+		text = fmt.Sprintf("%s: %d bytes from %s", lonja.Printable(f.path), got.Bytes, lonja.Printable(strings.Join(gottenOf(got.Fetched, f.path).From, ", ")))
+	}
+	_, err := fmt.Fprintln(f.cmd.OutOrStdout(), text)
 	return err
+}
+
+// lied says of a holder that it sent something else.
+func lied(user lonja.UserName, d downloads.Download) error {
+	what := "the file, which was"
+	if d.Folder {
+		what = "the files, which were"
+	}
+	return fmt.Errorf("%s sent something else than %s fetched from others", lonja.Printable(string(user)), what)
 }

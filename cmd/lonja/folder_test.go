@@ -55,7 +55,7 @@ func TestFolders(t *testing.T) {
 
 	luis.fails(2, "no pattern", "get", "photos", "--include", "[")
 	luis.fails(2, "is a file: --include is for folders", "get", "other.txt", "--include", "*")
-	got := lines[gottenFolder](t, luis.does("get", "photos", "--include", "**/*.jpg", "-o", "jpg", "--json"))[0]
+	got := lastOf(lines[gottenFolder](t, luis.does("get", "photos", "--include", "**/*.jpg", "-o", "jpg", "--json")))
 	if got.Files != 2 || got.Copied != 1 || got.Bytes != 12 || got.Kind != kindFolder {
 		t.Errorf("got %+v", got)
 	}

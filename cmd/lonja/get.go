@@ -185,18 +185,18 @@ func runGet(cmd *cobra.Command, opts getOptions, text string) error {
 		if len(choices) > 1 {
 			return a.choose(cmd, opts, wanted.Name, choices)
 		}
-		fetching := node.Fetching{Wanted: asked, Choice: choices[0], From: lonja.UserName(opts.from), Force: opts.force}
-		name := cmp.Or(wanted.Name, choices[0].Holders[0].Name)
+		name := cmp.Or(wanted.Name, choices[0].First().Name)
+		place := opts.target
 		if choices[0].IsFolder() {
-			return a.getFolder(cmd, opts, name, fetching)
-		}
-		if len(opts.include) > 0 {
+			place = opts.place // which may be there: it is completed
+		} else if len(opts.include) > 0 {
 			return usagef("%s is a file: --include is for folders", lonja.Printable(string(name)))
 		}
-		if fetching.Local, err = opts.target(name); err != nil {
+		path, err := place(name)
+		if err != nil {
 			return err
 		}
-		return opts.fetch(cmd, a, fetching.Local, choices[0])
+		return opts.fetch(cmd, a, path, choices[0])
 	})
 }
 
@@ -220,10 +220,10 @@ func (o *getOptions) fetch(cmd *cobra.Command, a *asker, path string, choice nod
 
 // download is what the list has of what is fetched.
 func (o *getOptions) download(a *asker, path string, choice node.Choice) (d downloads.Download, err error) {
-	first := choice.Holders[0]
+	first := choice.First()
 	d = downloads.Download{
 		File: choice.ID, Name: first.Name, Size: max(0, first.Size), Directory: a.addressList(), Site: a.name(), User: a.user,
-		From: lonja.UserName(o.from), Force: o.force, Priority: o.priority,
+		From: lonja.UserName(o.from), Folder: choice.IsFolder(), Include: o.include, Force: o.force, Priority: o.priority,
 	}
 	d.Target, err = filepath.Abs(path)
 	return d, err

@@ -57,7 +57,11 @@ func progressText(s downloads.Status) string {
 	if left, known := s.Left(); known {
 		text += ", " + left.Round(time.Second).String() + " left"
 	}
-	return text + fmt.Sprintf(", %s, piece %d of %d", holders(s.Connected()), s.Pieces, s.Of)
+	text += ", " + holders(s.Connected())
+	if s.OfFiles > 0 {
+		return text + fmt.Sprintf(", file %d of %d", s.Files, s.OfFiles)
+	}
+	return text + fmt.Sprintf(", piece %d of %d", s.Pieces, s.Of)
 }
 
 func holders(n int) string {

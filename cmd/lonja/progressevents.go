@@ -36,6 +36,7 @@ type startedEvent struct {
 	File     string `json:"file,omitempty"`
 	Name     string `json:"name"`
 	Path     string `json:"path"`
+	Kind     string `json:"kind"`
 	Size     int64  `json:"size"`
 	Received int64  `json:"received"` // bytes that are here already
 }
@@ -48,6 +49,8 @@ type progressEvent struct {
 	Left     *float64 `json:"left_s,omitempty"` // seconds; absent where nothing comes
 	Pieces   int64    `json:"pieces"`
 	Of       int64    `json:"of"`
+	Files    int64    `json:"files,omitempty"` // of a folder, in place of pieces
+	OfFiles  int64    `json:"of_files,omitempty"`
 	Holders  int      `json:"holders"` // that are connected
 	Waits    string   `json:"waits,omitempty"`
 }
@@ -60,6 +63,11 @@ type holderEvent struct {
 type doneEvent struct {
 	eventHead
 	gotten
+}
+
+type doneFolderEvent struct {
+	eventHead
+	gottenFolder
 }
 
 type endedEvent struct {
@@ -90,7 +98,7 @@ func (e *eventWriter) write(event any) {
 }
 
 func (e *eventWriter) started(d downloads.Download) {
-	event := startedEvent{eventHead: e.head(eventStarted), Name: string(d.Name), Path: e.path, Size: d.Size, Received: d.Received}
+	event := startedEvent{eventHead: e.head(eventStarted), Name: string(d.Name), Path: e.path, Kind: kindOfDownload(d), Size: d.Size, Received: d.Received}
 	if !d.File.IsZero() {
 		event.File = d.File.String()
 	}
@@ -102,7 +110,7 @@ func (e *eventWriter) progress(s downloads.Status) {
 	e.holders(s.Holders, false)
 	event := progressEvent{
 		eventHead: e.head(eventProgress), Received: s.Received, Size: s.Size, Speed: s.Speed, Pieces: s.Pieces, Of: s.Of,
-		Holders: s.Connected(), Waits: s.Waits,
+		Files: s.Files, OfFiles: s.OfFiles, Holders: s.Connected(), Waits: s.Waits,
 	}
 	if left, known := s.Left(); known {
 		seconds := left.Seconds()
@@ -146,6 +154,15 @@ func hasHolder(all []downloads.Holder, key string) bool {
 		}
 	}
 	return false
+}
+
+// done writes what came of it.
+func (e *eventWriter) done(got fetched, d downloads.Download) {
+	if d.Folder {
+		e.write(doneFolderEvent{e.head(eventDone), gottenFolderOf(got.FetchedFolder, e.path)})
+	} else {
+		e.write(doneEvent{e.head(eventDone), gottenOf(got.Fetched, e.path)})
+	}
 }
 
 // tellEnd writes that it goes on no more, for now, and why.

@@ -23,7 +23,23 @@ type transfer struct {
 	report func(int64)  // is told the bytes that are here; or nil
 	latest atomic.Int64 // the bytes that are here
 	waits  atomic.Pointer[string]
-	swarm  atomic.Pointer[swarm.Swarm]
+	going  atomic.Pointer[going]
+	// renamed is told which files of a folder have other names here; or nil.
+	renamed func(path, local string)
+}
+
+// going is how something goes that is being fetched: a swarm, or a folder.
+type going interface {
+	Received() int64 // bytes that are here
+	Size() int64
+	Speed() int64
+	Count() (here, all int64) // pieces; of a folder, files
+	Holders() []swarm.HolderState
+}
+
+// A fetched is what came of a transfer.
+type fetched struct {
+	node.FetchedFolder // of a file, only Fetched is set
 }
 
 func newTransfer(d downloads.Download, choice *node.Choice) *transfer {
@@ -33,7 +49,7 @@ func newTransfer(d downloads.Download, choice *node.Choice) *transfer {
 }
 
 // fetch fetches it once.
-func (t *transfer) fetch(ctx context.Context, errand *node.Errand) (node.Fetched, error) {
+func (t *transfer) fetch(ctx context.Context, errand *node.Errand) (fetched, error) {
 	t.waits.Store(nil)
 	wanted := lonja.Wanted{File: t.File}
 	if t.File.IsZero() {
@@ -43,14 +59,26 @@ func (t *transfer) fetch(ctx context.Context, errand *node.Errand) (node.Fetched
 	if t.choice = nil; choice == nil { // another time it is asked who has it then
 		choices, err := errand.Choices(ctx, wanted, t.From)
 		if err != nil {
-			return node.Fetched{}, err
+			return fetched{}, err
 		}
 		choice = &choices[0]
 	}
-	return errand.Fetch(ctx, node.Fetching{
-		Wanted: wanted, Choice: *choice, From: t.From, Local: t.Target, Force: t.Force, Started: t.swarm.Store, Progress: t.progress,
+	fetching := node.Fetching{
+		Wanted: wanted, Choice: *choice, From: t.From, Local: t.Target, Force: t.Force, Progress: t.progress,
+		Started: func(s *swarm.Swarm) { t.goes(s) },
+	}
+	if !t.Folder {
+		got, err := errand.Fetch(ctx, fetching)
+		return fetched{node.FetchedFolder{Fetched: got}}, err
+	}
+	got, err := errand.FetchFolder(ctx, node.FolderFetching{
+		Fetching: fetching, Include: included(t.Include), Renamed: t.renamed,
+		Going: func(p *node.FolderProgress) { t.goes(p) },
 	})
+	return fetched{got}, err
 }
+
+func (t *transfer) goes(g going) { t.going.Store(&g) }
 
 func (t *transfer) progress(received int64) {
 	t.latest.Store(received)
@@ -61,10 +89,18 @@ func (t *transfer) progress(received int64) {
 
 // received returns the bytes that are here.
 func (t *transfer) received() int64 {
-	if s := t.swarm.Load(); s != nil {
-		return s.Received()
+	if g := t.going.Load(); g != nil {
+		return (*g).Received()
 	}
 	return t.latest.Load()
+}
+
+// size returns the bytes that there will be, as far as it is known.
+func (t *transfer) size() int64 {
+	if g := t.going.Load(); g != nil {
+		return (*g).Size()
+	}
+	return t.Size
 }
 
 // wait notes why nothing is fetched just now.
@@ -78,17 +114,21 @@ func (t *transfer) status() downloads.Status {
 	if why := t.waits.Load(); why != nil {
 		status.Waits = *why
 	}
-	if layout, err := tree.LayoutOf(t.Size); err == nil {
+	if layout, err := tree.LayoutOf(t.Size); err == nil && !t.Folder {
 		status.Of = layout.Pieces()
 	}
-	s := t.swarm.Load()
-	if s == nil {
+	g := t.going.Load()
+	if g == nil {
 		return status
 	}
-	status.Size, status.Speed = s.Size(), s.Speed()
-	status.Pieces, status.Of = s.Count()
+	status.Size, status.Speed = (*g).Size(), (*g).Speed()
+	if t.Folder {
+		status.Files, status.OfFiles = (*g).Count()
+	} else {
+		status.Pieces, status.Of = (*g).Count()
+	}
 	own := ownNetworks()
-	for _, h := range s.Holders() {
+	for _, h := range (*g).Holders() {
 		status.Holders = append(status.Holders, holderOf(h, own))
 	}
 	return status

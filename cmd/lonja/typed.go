@@ -9,6 +9,7 @@ import (
 	"lonja"
 	"lonja/internal/downloads"
 	"lonja/internal/node"
+	"lonja/internal/swarm"
 )
 
 // listTyped has what a person fetches in a console be on the list of downloads while it
@@ -34,7 +35,7 @@ func listTyped(list *downloads.List, where site, log *slog.Logger) func(context.
 		}
 		t := newTransfer(active.Download, nil)
 		active.Tell(t.status)
-		return node.Watch{Context: active.Context(), Started: t.swarm.Store, Ended: func(failure error) {
+		return node.Watch{Context: active.Context(), Started: func(s *swarm.Swarm) { t.goes(s) }, Ended: func(failure error) {
 			o := downloads.Outcome{State: downloads.Done, Err: failure, Received: t.received()}
 			switch {
 			case failure == nil:

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"lonja"
+	"lonja/internal/incoming"
 	"lonja/internal/private"
 	"lonja/internal/unfinished"
 )
@@ -205,7 +206,11 @@ func (l *List) add(d Download) (Download, error) {
 // replaceable reports whether another content may take the place of a download:
 // nothing is lost with it.
 func replaceable(d Download) bool {
-	return d.State == Done || d.State == Failed && !unfinished.Exists(d.Target)
+	begun := unfinished.Exists
+	if d.Folder {
+		begun = incoming.IsBegun
+	}
+	return d.State == Done || d.State == Failed && !begun(d.Target)
 }
 
 func conflict(d Download, format string) error {
@@ -340,7 +345,11 @@ func (l *List) Clear() (cleared []Download, err error) {
 // files go first: who is killed in between can do it again.
 func (l *List) forget(d Download) error {
 	if d.State.Open() {
-		if err := unfinished.Remove(d.Target); err != nil {
+		remove := unfinished.Remove
+		if d.Folder {
+			remove = removeFolder
+		}
+		if err := remove(d.Target); err != nil {
 			return err
 		}
 	}

@@ -36,12 +36,14 @@ type Download struct {
 	State     State          //
 	File      lonja.FileID   // the content
 	Name      lonja.FileName // what it is published as; for messages
-	Size      int64          // in bytes
+	Size      int64          // in bytes; of a folder, of the files that are wanted, once that is known
 	Directory string         // where its holders are known: what --server takes
 	Site      string         // tells directories apart: host and port
 	User      lonja.UserName // who fetches it
 	From      lonja.UserName // from this user only; or empty
 	Target    string         // an absolute path of this machine
+	Folder    bool           // it is a folder, and Target a directory
+	Include   []string       // of a folder, patterns of the files that are wanted; none: all
 	Force     bool           // also in the place of another file
 	Priority  int            // higher ones come first
 	Received  int64          // bytes that were here when it was last fetched
@@ -67,6 +69,8 @@ type record struct {
 	From      string    `json:"from,omitempty"`
 	Target    string    `json:"target,omitempty"`
 	Bytes     []byte    `json:"target_bytes,omitempty"` // in place of Target where that is not UTF-8
+	Folder    bool      `json:"folder,omitempty"`
+	Include   []string  `json:"include,omitempty"`
 	Force     bool      `json:"force,omitempty"`
 	Priority  int       `json:"priority,omitempty"`
 	Received  int64     `json:"received,omitempty"`
@@ -87,7 +91,7 @@ const (
 func (d *Download) marshal() ([]byte, error) {
 	r := record{
 		Version: recordVersion, ID: d.ID, State: d.State, File: d.File.String(), Name: string(d.Name), Size: d.Size,
-		Directory: d.Directory, Site: d.Site, User: string(d.User), From: string(d.From), Target: d.Target, Force: d.Force,
+		Directory: d.Directory, Site: d.Site, User: string(d.User), From: string(d.From), Target: d.Target, Folder: d.Folder, Include: d.Include, Force: d.Force,
 		Priority: d.Priority, Received: d.Received, Error: cut(d.Error, maxError), Tries: d.Tries, Again: d.Again.UTC().Round(0),
 		Added: d.Added.UTC().Round(0), Changed: d.Changed.UTC().Round(0), Process: d.Process,
 	}
@@ -115,7 +119,7 @@ func parse(b []byte) (d Download, err error) {
 	}
 	d = Download{
 		ID: r.ID, State: r.State, Name: lonja.FileName(r.Name), Size: r.Size,
-		Directory: r.Directory, Site: r.Site, User: lonja.UserName(r.User), From: lonja.UserName(r.From), Target: r.Target, Force: r.Force,
+		Directory: r.Directory, Site: r.Site, User: lonja.UserName(r.User), From: lonja.UserName(r.From), Target: r.Target, Folder: r.Folder, Include: r.Include, Force: r.Force,
 		Priority: r.Priority, Received: r.Received, Error: r.Error, Tries: r.Tries, Again: r.Again,
 		Added: r.Added, Changed: r.Changed, Process: r.Process,
 	}

@@ -136,6 +136,9 @@ func (r *Active) End(o Outcome) (State, error) {
 			o.State = ""
 			return r.list.forget(d)
 		}
+		if tell := r.status.Load(); tell != nil && d.Folder {
+			d.Size = (*tell)().Size // the record may have that of files which are not wanted
+		}
 		d.end(o)
 		return r.list.put(d)
 	})

@@ -9,6 +9,8 @@ type Status struct {
 	Speed    int64    `json:"speed"`           // bytes per second, in the last seconds
 	Pieces   int64    `json:"pieces"`          // of 1 MiB, that are here and right
 	Of       int64    `json:"of"`              // pieces that there will be
+	Files    int64    `json:"files,omitempty"` // of a folder, in place of pieces: that are here
+	OfFiles  int64    `json:"of_files,omitempty"`
 	Waits    string   `json:"waits,omitempty"` // why nothing is fetched just now
 	Holders  []Holder `json:"holders"`
 }

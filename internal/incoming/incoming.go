@@ -25,6 +25,7 @@ import (
 	"syscall"
 
 	"lonja"
+	"lonja/internal/folder"
 )
 
 // PartName is the hidden directory in a target. No file of a folder may have that
@@ -35,6 +36,7 @@ const PartName = ".lonja-part"
 const (
 	lockName = "lock"
 	listName = "list"
+	madeName = "made" // is there if the target was not before
 )
 
 // ErrInUse is why Open fails while somebody else receives to the same directory.
@@ -104,6 +106,13 @@ func (t *Target) claim() (err error) {
 	if err := tryLock(t.lock); err != nil {
 		return err
 	}
+	if t.fresh {
+		made, err := t.part.Create(madeName)
+		if err != nil {
+			return err
+		}
+		_ = made.Close()
+	}
 	t.partDir, err = t.part.Open(".")
 	return err
 }
@@ -130,7 +139,12 @@ func (t *Target) OpenList() (*os.File, error) {
 // Path returns the path of a file of the target.
 func (t *Target) Path(local string) string { return filepath.Join(t.dir, filepath.FromSlash(local)) }
 
-// IsFresh reports whether there was nothing before.
+// Names says under which paths the files of a folder are to be had in the target.
+func (t *Target) Names() *folder.Names {
+	return folder.NewNames(folder.Rules{Folds: t.Folds(), Reserved: []string{PartName}})
+}
+
+// IsFresh reports whether there was nothing before: Open made the directory.
 func (t *Target) IsFresh() bool { return t.fresh }
 
 // Folds reports whether names that differ only in case, or in their Unicode normal
@@ -194,15 +208,17 @@ func (t *Target) Finish() error {
 	return nil
 }
 
-// Fresh reports whether Open made the directory.
-func (t *Target) Fresh() bool { return t.fresh }
-
-// Discard removes what Open made, if nothing came.
-func (t *Target) Discard() {
-	_ = t.root.RemoveAll(PartName)
-	if t.fresh {
+// Discard gives up what is being received: what has no name yet goes, and the directory
+// if it was made for this and nothing is in it. Files that have their names stay.
+func (t *Target) Discard() error {
+	_, notMade := t.part.Lstat(madeName)
+	if err := t.root.RemoveAll(PartName); err != nil {
+		return t.failed("remove what was received of", err)
+	}
+	if notMade == nil {
 		_ = os.Remove(t.dir) // if it is empty
 	}
+	return nil
 }
 
 // OnNamed has named be told the Number of each file that has come, once it has its

@@ -95,7 +95,7 @@ func TestFolderInPart(t *testing.T) {
 	_, err := luis.getFolder("things", dir, func(f *FolderFetching) {
 		f.Include = func(string) bool { return false }
 	})
-	v.is(err, lonja.NoSuchFile)
+	v.is(err, lonja.Invalid)
 	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("of a folder of which nothing is wanted there is left: %v", err)
 	}

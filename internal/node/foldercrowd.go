@@ -66,7 +66,7 @@ func (s smallFiles) states() []swarm.HolderState {
 	states := make([]swarm.HolderState, len(all))
 	for i, h := range all {
 		states[i] = swarm.HolderState{
-			User: h.User, Key: h.Key, At: h.At, Conns: h.Conns, Has: h.Has, Bytes: h.Bytes, Speed: h.Speed,
+			User: h.User, Key: h.Key, At: h.At, Conns: h.Conns, Has: h.Has, Bytes: h.Bytes, Pieces: h.Files, Speed: h.Speed,
 			Place: h.Place, Err: h.Err, Again: h.Again, Partial: h.Partial, Lied: h.Lied,
 		}
 	}

@@ -51,7 +51,7 @@ func (e *Errand) FetchFolder(ctx context.Context, f FolderFetching) (FetchedFold
 	}
 	err = r.run(ctx)
 	if err != nil && !r.listed {
-		target.Discard()
+		err = errors.Join(err, target.Discard())
 	}
 	err = errors.Join(err, target.Close())
 	r.summarize()
@@ -68,6 +68,17 @@ func (c Choice) IsFolder() bool {
 		}
 	}
 	return 2*folders > len(c.Holders)
+}
+
+// First returns the holder that stands for all of them: one of those who say what
+// most say.
+func (c Choice) First() lonja.Holder {
+	if c.IsFolder() {
+		if most := folderHolders(c.Holders); len(most) > 0 {
+			return most[0]
+		}
+	}
+	return c.Holders[0]
 }
 
 // folderHolders returns those who have signed that it is a folder, and what most of

@@ -31,7 +31,7 @@ func (r *folderRun) readList(context.Context) error {
 	}
 	defer file.Close()
 	list := folder.NewReader(file)
-	names := folder.NewNames(folder.Rules{Folds: r.target.Folds(), Reserved: []string{incoming.PartName}})
+	names := r.target.Names()
 	for number := uint32(0); ; number++ {
 		e, err := list.Next()
 		if errors.Is(err, io.EOF) {
@@ -63,8 +63,8 @@ func (r *folderRun) readList(context.Context) error {
 			f.Files, signed.Size, found.Files, found.Bytes))
 	}
 	if r.how.Include != nil && len(r.wanted)+len(r.empty) == 0 {
-		r.listed = !r.target.Fresh() // what an earlier run has fetched stays
-		return r.refuse(lonja.NoSuchFile, errors.New("nothing in the folder matches"))
+		r.listed = !r.target.IsFresh() // what an earlier run has fetched stays
+		return r.refuse(lonja.Invalid, errors.New("nothing in the folder matches"))
 	}
 	r.got.Files, r.entries = int64(len(r.wanted)), list.Totals().Entries
 	r.progress.size.Store(r.got.Bytes)

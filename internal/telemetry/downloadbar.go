@@ -3,6 +3,7 @@ package telemetry
 import (
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/vbauerster/mpb/v8"
@@ -15,6 +16,7 @@ type DownloadBar struct {
 	progress *mpb.Progress
 	appear   func()
 	once     sync.Once
+	total    atomic.Int64
 }
 
 // NewDownloadBar shows the progress of a download of so many bytes on w, a terminal,
@@ -23,6 +25,7 @@ type DownloadBar struct {
 func NewDownloadBar(w io.Writer, name string, total int64, more func() string) *DownloadBar {
 	delay := make(chan struct{})
 	b := &DownloadBar{appear: sync.OnceFunc(func() { close(delay) })}
+	b.total.Store(max(1, total))
 	timer := time.AfterFunc(barDelay, b.appear)
 	b.progress = mpb.New(mpb.WithOutput(w), mpb.WithRenderDelay(delay))
 	b.bar = b.progress.New(max(1, total), mpb.BarStyle(),
@@ -37,8 +40,14 @@ func NewDownloadBar(w io.Writer, name string, total int64, more func() string) *
 	return b
 }
 
-// Report is told the bytes that are here, from any goroutine.
-func (b *DownloadBar) Report(received int64) { b.bar.SetCurrent(received) }
+// Report is told the bytes that are here and those that there will be, from any
+// goroutine.
+func (b *DownloadBar) Report(received, total int64) {
+	if total = max(1, total); b.total.Swap(total) != total {
+		b.bar.SetTotal(total, false)
+	}
+	b.bar.SetCurrent(received)
+}
 
 // Done takes the bar away. It may be called again.
 func (b *DownloadBar) Done() {
