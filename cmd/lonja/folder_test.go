@@ -118,7 +118,7 @@ func TestFolderSurvivesKills(t *testing.T) {
 
 	killWhen := func(what string, holds func() bool) {
 		t.Helper()
-		get := luis.start("get", "things")
+		get := luis.start("get", "things", "--limit-down", "4MB/s", "--limit-lan")
 		late := time.After(time.Minute)
 		tick := time.NewTicker(time.Millisecond)
 		defer tick.Stop()
@@ -145,9 +145,10 @@ func TestFolderSurvivesKills(t *testing.T) {
 		before[id] = sent(id)
 	}
 	unfinished := filepath.Join(target, ".film.lonja-part", "data")
-	killWhen("a part of the film has come", func() bool {
-		info, err := os.Stat(unfinished)
-		return err == nil && info.Size() > 0
+	killWhen("all small files have come, and not all of the film", func() bool {
+		_, err := os.Stat(unfinished)
+		named, _ := filepath.Glob(filepath.Join(target, "?", "*"))
+		return err == nil && len(named) == small
 	})
 	if _, err := os.Lstat(filepath.Join(target, "film")); err == nil {
 		t.Error("the film has its name before it is whole")

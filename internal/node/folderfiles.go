@@ -145,11 +145,7 @@ func (r *folderRun) fetchOne(ctx context.Context, w *want, conns int) (err error
 	if err = s.Run(ctx); err == nil {
 		err = dst.Commit()
 	}
-	done(func() {
-		if err == nil {
-			r.progress.come.Add(w.Size)
-		}
-	})
+	done(func() { r.progress.come.Add(s.Received()) }) // what is there of it is kept in any case
 	if err == nil {
 		w.here = true
 		r.progress.here.Add(1)
