@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/RoaringBitmap/roaring/v2"
+
 	"lonja"
 	"lonja/internal/fairshare"
 	"lonja/internal/fileapi"
@@ -76,6 +78,8 @@ func (s *sender) answer(what asked) error {
 		return s.sendTree(what.id)
 	case fileapi.Have:
 		return s.sendHave()
+	case fileapi.Entries:
+		return s.sendEntries()
 	default:
 		s.sendFile(what.id)
 	}
@@ -138,15 +142,32 @@ func (s *sender) sendHave() error {
 	if ways := s.ways().String(); ways != "" {
 		s.Header().Set(fileapi.WaysHeader, ways)
 	}
-	body := fileapi.AppendHave(nil, s.content.Have())
+	s.sendNumbers(s.content.Have())
+	return nil
+}
+
+var errNoFolder = errors.New("it is no folder")
+
+// sendEntries answers with which entries of a folder are here now.
+func (s *sender) sendEntries() error {
+	folder, ok := s.content.(folderContent)
+	if !ok {
+		return lonja.E(lonja.NoSuchFile, "serve", errNoFolder)
+	}
+	s.sendNumbers(folder.Entries())
+	return nil
+}
+
+// sendNumbers answers with numbers; nil stands for all.
+func (s *sender) sendNumbers(numbers *roaring.Bitmap) {
+	body := fileapi.AppendHave(nil, numbers)
 	s.binary()
 	s.Header().Set("Cache-Control", "no-store")
 	s.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	s.WriteHeader(http.StatusOK)
-	if r.Method != http.MethodHead {
+	if s.request.Method != http.MethodHead {
 		s.err = s.write(body)
 	}
-	return nil
 }
 
 func (s *sender) binary() {

@@ -46,6 +46,10 @@ type Pieces interface {
 // someHashes are an outboard of which some is here.
 type someHashes interface{ Holds(first, last int64) bool }
 
+// A folderContent is the list of a folder. Entries returns those of its entries whose
+// files are here, from 0, or nil if all are; nobody changes the bitmap.
+type folderContent interface{ Entries() *roaring.Bitmap }
+
 // A Content is one that was opened.
 type Content interface {
 	Pieces
@@ -90,6 +94,9 @@ func (w *Whole) Size() int64 { return w.seen.Size() }
 
 // Have implements Pieces: all are here.
 func (w *Whole) Have() *roaring.Bitmap { return nil }
+
+// Entries says that whoever has a folder's list published has its files.
+func (w *Whole) Entries() *roaring.Bitmap { return nil }
 
 // Outboard implements Pieces.
 func (w *Whole) Outboard(ctx context.Context) (io.ReaderAt, int64, error) { return w.outboard(ctx) }

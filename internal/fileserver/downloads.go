@@ -16,8 +16,56 @@ import (
 // served to others already. The zero Downloads has none. Its methods may be called
 // by any number of goroutines at once.
 type Downloads struct {
-	mu      sync.Mutex // guards running
+	mu      sync.Mutex // guards below
 	running map[lonja.FileID][]*download
+	folders []*folderDownload // never changed in place
+}
+
+// A Folder is one that is on its way here.
+type Folder interface {
+	// OpenContent opens the folder's list, or what is here of a file in it, which stays
+	// good until it is closed. The error is of kind NoSuchFile for anything else. It is
+	// called by many goroutines at once.
+	OpenContent(ctx context.Context, id lonja.FileID) (Content, error)
+}
+
+// A folderDownload is one of them.
+type folderDownload struct {
+	Folder
+	may func(ctx context.Context, member lonja.Member) bool
+
+	mu   sync.RWMutex // guards gone, and is held while something is opened
+	gone bool
+}
+
+// RegisterFolder has what is here of a folder be served to those members of whom may
+// says so, as Register does for one content, until forget is called, which returns
+// when nothing of it is being opened any more. What was opened is sent to its end.
+func (d *Downloads) RegisterFolder(folder Folder, may func(ctx context.Context, member lonja.Member) bool) (forget func()) {
+	added := &folderDownload{Folder: folder, may: may}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.folders = append(slices.Clip(d.folders), added)
+	return func() {
+		d.mu.Lock()
+		d.folders = slices.DeleteFunc(slices.Clone(d.folders), func(other *folderDownload) bool { return other == added })
+		d.mu.Unlock()
+		added.mu.Lock()
+		defer added.mu.Unlock()
+		added.gone = true
+	}
+}
+
+func (f *folderDownload) open(ctx context.Context, id lonja.FileID, member lonja.Member) (Content, error) {
+	if !f.may(ctx, member) {
+		return nil, lonja.E(lonja.NoSuchFile, "open", nil)
+	}
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	if f.gone {
+		return nil, lonja.E(lonja.NoSuchFile, "serve", errForgotten)
+	}
+	return f.OpenContent(ctx, id)
 }
 
 // A download is one of them. Its pieces are read under mu, until they are gone.
@@ -71,11 +119,16 @@ func (d *Downloads) remove(id lonja.FileID, gone *download) {
 // OpenContent implements Files.
 func (d *Downloads) OpenContent(ctx context.Context, id lonja.FileID, member lonja.Member) (Content, error) {
 	d.mu.Lock()
-	found := d.running[id] // never changed in place
+	found, folders := d.running[id], d.folders // never changed in place
 	d.mu.Unlock()
 	for _, each := range found {
 		if each.may(ctx, member) {
 			return each, nil
+		}
+	}
+	for _, f := range folders {
+		if content, err := f.open(ctx, id, member); err == nil {
+			return content, nil
 		}
 	}
 	return nil, lonja.E(lonja.NoSuchFile, "open", nil)

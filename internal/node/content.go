@@ -44,18 +44,16 @@ func (g guarded) openFile(ctx context.Context, id lonja.FileID, member lonja.Mem
 	if err != nil {
 		return nil, err
 	}
-	p := &publishedFile{}
-	p.Whole, err = fileserver.NewWhole(f, size, func(ctx context.Context) (_ io.ReaderAt, _ int64, err error) {
+	p, err := newServedFile(f, size, func(ctx context.Context) (outboards.Reader, error) {
 		// Whoever may have it now may have its hashes: they are made once, for all.
-		p.hashes, err = g.Outboards.Get(ctx, id, func() (*os.File, error) {
+		hashes, err := g.Outboards.Get(ctx, id, func() (*os.File, error) {
 			f, _, err := open(context.WithoutCancel(ctx))
 			return f, err
 		})
-		p.hashed = err == nil
 		if errors.Is(err, lonja.Conflict) {
 			g.suspect(suspect{id, true})
 		}
-		return p.hashes, p.hashes.Size, err
+		return hashes, err
 	})
 	if err != nil {
 		return nil, err
@@ -63,16 +61,29 @@ func (g guarded) openFile(ctx context.Context, id lonja.FileID, member lonja.Mem
 	return p, nil
 }
 
-// A publishedFile is a file that is served, and its hashes, once they were asked
+// A servedFile is a file that is served, and its hashes, once they were asked
 // for. It is for one request.
-type publishedFile struct {
+type servedFile struct {
 	*fileserver.Whole
 	hashes outboards.Reader
 	hashed bool
 }
 
+// newServedFile serves f, which has that size, and which it closes. hash returns its
+// hashes.
+func newServedFile(f *os.File, size int64, hash func(ctx context.Context) (outboards.Reader, error)) (*servedFile, error) {
+	p := &servedFile{}
+	whole, err := fileserver.NewWhole(f, size, func(ctx context.Context) (_ io.ReaderAt, _ int64, err error) {
+		p.hashes, err = hash(ctx)
+		p.hashed = err == nil
+		return p.hashes, p.hashes.Size, err
+	})
+	p.Whole = whole
+	return p, err
+}
+
 // Close closes both.
-func (p *publishedFile) Close() error {
+func (p *servedFile) Close() error {
 	var err error
 	if p.hashed {
 		err = p.hashes.Close()

@@ -139,8 +139,10 @@ type folderRun struct {
 	audience *audience
 	progress *FolderProgress
 
-	listed  bool     // the list is here
-	wanted  []want   // in the order of the list
+	listed  bool    // the list is here
+	wanted  []want  // in the order of the list
+	byID    []int32 // all of them, by their contents
+	stock   *folderStock
 	empty   []string // the directories that are to be made
 	entries int64    // of the list
 
@@ -159,6 +161,8 @@ func newFolderRun(e *Errand, target *incoming.Target, holders []lonja.Holder, f 
 		r.how.Progress = func(int64) {}
 	}
 	r.progress = &FolderProgress{crowd: r.crowd}
+	r.stock = newFolderStock(r)
+	target.OnNamed(r.stock.add)
 	r.progress.size.Store(holders[0].Size)
 	r.progress.files.Store(holders[0].Publication().Folder().Files)
 	return r

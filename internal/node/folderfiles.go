@@ -42,6 +42,7 @@ func (r *folderRun) fetchFiles(ctx context.Context) error {
 	for _, h := range r.holders {
 		r.crowd.join(r.swarmHolder(r.as, h, fetch{remote: r.askedFor()}), false)
 	}
+	defer r.give()()
 	defer r.lookOut(ctx)()
 	all, running := errgroup.WithContext(ctx)
 	all.Go(func() error { return r.fetchSmall(running, small) })
@@ -112,14 +113,15 @@ func (r *folderRun) fetchBig(ctx context.Context, which []int32) error {
 		if running.Err() != nil {
 			break
 		}
-		group.Go(func() error { return r.fetchOne(running, &r.wanted[i], conns) })
+		group.Go(func() error { return r.fetchOne(running, i, conns) })
 	}
 	return group.Wait()
 }
 
-// fetchOne fetches one file of more than a piece, over so many connections to each
-// holder.
-func (r *folderRun) fetchOne(ctx context.Context, w *want, conns int) (err error) {
+// fetchOne fetches wanted[i], which is of more than a piece, over so many connections to
+// each holder.
+func (r *folderRun) fetchOne(ctx context.Context, i int32, conns int) (err error) {
+	w := &r.wanted[i]
 	if ctx.Err() != nil {
 		return lonja.E(lonja.Canceled, "get", context.Cause(ctx))
 	}
@@ -141,6 +143,7 @@ func (r *folderRun) fetchOne(ctx context.Context, w *want, conns int) (err error
 	if err != nil {
 		return err
 	}
+	defer r.giveBig(w.ID, s.Pieces())()
 	done := r.crowd.add(bigFile{swarmCrowd{s}})
 	if err = s.Run(ctx); err == nil {
 		err = dst.Commit()
@@ -149,6 +152,7 @@ func (r *folderRun) fetchOne(ctx context.Context, w *want, conns int) (err error
 	if err == nil {
 		w.here = true
 		r.progress.here.Add(1)
+		r.stock.add(i)
 	}
 	return err
 }

@@ -2,6 +2,7 @@ package node
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -108,6 +109,7 @@ func (r *folderRun) lookAround(ctx context.Context) error {
 		}
 		r.got.Kept++
 		r.arrived(w)
+		r.stock.add(int32(same[n]))
 		return r.target.SetExecutable(w.local, info, w.Kind == folder.Executable)
 	})
 	if err != nil || len(others) == 0 || r.how.Force {
@@ -160,16 +162,21 @@ func (r *folderRun) hasContent(ctx context.Context, w *want) (fs.FileInfo, bool,
 
 // linkSame has each missing file know the first with the same content.
 func (r *folderRun) linkSame() {
-	missing := make([]int32, 0, len(r.wanted))
-	for i := range r.wanted {
-		if !r.wanted[i].here {
-			missing = append(missing, int32(i))
-		}
+	r.byID = make([]int32, len(r.wanted))
+	for i := range r.byID {
+		r.byID[i] = int32(i)
 	}
-	slices.SortStableFunc(missing, func(a, b int32) int { return bytes.Compare(r.wanted[a].ID[:], r.wanted[b].ID[:]) })
-	for n, i := range missing {
-		if n > 0 && r.wanted[missing[n-1]].ID == r.wanted[i].ID {
-			r.wanted[i].first = r.wanted[missing[n-1]].first
+	slices.SortFunc(r.byID, func(a, b int32) int {
+		return cmp.Or(bytes.Compare(r.wanted[a].ID[:], r.wanted[b].ID[:]), cmp.Compare(a, b))
+	})
+	var first *want
+	for _, i := range r.byID {
+		switch w := &r.wanted[i]; {
+		case w.here:
+		case first != nil && first.ID == w.ID:
+			w.first = first.first
+		default:
+			first = w
 		}
 	}
 }
