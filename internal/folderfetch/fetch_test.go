@@ -65,11 +65,19 @@ func newField(t testing.TB) *field {
 // holder runs one until the test ends.
 func (f *field) holder(name lonja.UserName, served fileserver.Files) Holder {
 	f.Helper()
+	h, _ := f.holderWith(name, fileserver.Options{Files: served})
+	return h
+}
+
+// holderWith is holder with options, and returns also how somebody else sees it.
+func (f *field) holderWith(name lonja.UserName, o fileserver.Options) (h Holder, as func(user lonja.UserName) Holder) {
+	f.Helper()
+	o.Who, o.Grace = tlstest.Who, time.Millisecond
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		f.Fatal(err)
 	}
-	server := fileserver.New(fileserver.Options{Files: served, Who: tlstest.Who, Grace: time.Millisecond})
+	server := fileserver.New(o)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	theirs := f.authority.Config(f, name)
@@ -80,18 +88,39 @@ func (f *field) holder(name lonja.UserName, served fileserver.Files) Holder {
 			f.Errorf("holder %s: %v", name, err)
 		}
 	})
-	return Holder{User: name, Dial: func(ctx context.Context) (net.Conn, error) {
-		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", l.Addr().String())
+	as = func(user lonja.UserName) Holder {
+		return Holder{User: name, Dial: f.dials(l.Addr().String(), f.authority.Config(f, user))}
+	}
+	return Holder{User: name, Dial: f.dials(l.Addr().String(), f.ours)}, as
+}
+
+func (f *field) dials(addr string, config *tls.Config) func(context.Context) (net.Conn, error) {
+	return func(ctx context.Context) (net.Conn, error) {
+		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
 		if err != nil {
 			return nil, lonja.E(lonja.Unavailable, "", err)
 		}
-		secure := tls.Client(conn, f.ours)
+		secure := tls.Client(conn, config)
 		if err := secure.HandshakeContext(ctx); err != nil {
 			_ = conn.Close()
 			return nil, lonja.E(lonja.Unavailable, "", err)
 		}
 		return secure, nil
-	}}
+	}
+}
+
+// soon fails unless something is so within a while.
+func soon(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for late := time.After(time.Minute); !is(); {
+		select {
+		case <-tick.C:
+		case <-late:
+			t.Fatalf("it never was so: %s", what)
+		}
+	}
 }
 
 // library makes n contents in a directory.

@@ -98,7 +98,7 @@ func (h *holder) keep(ctx context.Context, proven func()) {
 			h.fetch.fail(local.error)
 			return
 		}
-		_, queued := errors.AsType[*fileclient.Queued](err)
+		inQueue, queued := errors.AsType[*fileclient.Queued](err)
 		switch kind := lonja.KindOf(err); {
 		case queued: // it keeps a place, and the next connection waits for the turn
 			pause, vain = o.LeastPause, 0
@@ -109,7 +109,7 @@ func (h *holder) keep(ctx context.Context, proven func()) {
 			pause, vain = o.MostPause, o.Tries
 		}
 		wait := pause/2 + rand.N(pause/2+1)
-		h.note(err, vain, queued, time.Now().Add(wait))
+		h.note(err, vain, inQueue, time.Now().Add(wait))
 		o.Log.Debug("a holder is left alone for a while", "user", h.User, "for", wait, slog.Any("error", err))
 		select {
 		case <-time.After(wait):
@@ -124,13 +124,15 @@ func (h *holder) keep(ctx context.Context, proven func()) {
 type putError struct{ error }
 
 // note keeps why a connection ended, and how many tries in vain that was; 0 if it
-// had brought something.
-func (h *holder) note(err error, vain int, queued bool, again time.Time) {
+// had brought something. With inQueue it is only not our turn.
+func (h *holder) note(err error, vain int, inQueue *fileclient.Queued, again time.Time) {
 	q := h.fetch.queue
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	h.state.Again, h.queued = again, queued
-	if !queued {
+	h.state.Again, h.queued = again, inQueue != nil
+	if h.queued {
+		h.state.Place = inQueue.Place
+	} else {
 		h.state.Err = err
 	}
 	h.vain += vain
@@ -142,7 +144,7 @@ func (h *holder) note(err error, vain int, queued bool, again time.Time) {
 
 // drop asks a holder no more that sent something else.
 func (h *holder) drop(err error) {
-	h.note(err, 1, false, time.Time{})
+	h.note(err, 1, nil, time.Time{})
 	q := h.fetch.queue
 	q.mu.Lock()
 	first := !h.state.Lied
