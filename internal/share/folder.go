@@ -129,12 +129,22 @@ func (s *Set) eachWith(i item, id lonja.FileID, each func(e folder.Entry, modifi
 	if err != nil {
 		return err
 	}
-	list, _, err := s.openList(i.content)
+	return t.find(id, func(offset int64) ([]folder.Entry, error) { return s.readBlock(i.content, offset) }, each)
+}
+
+// readBlock reads the entries of a block of a folder's list, which begins there.
+func (s *Set) readBlock(c *content, offset int64) ([]folder.Entry, error) {
+	list, _, err := s.openList(c)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer list.Close()
-	return t.find(list, id, each)
+	entries := make([]folder.Entry, 0, folder.BlockEntries)
+	err = folder.ReadBlock(list, offset, func(e folder.Entry) error {
+		entries = append(entries, e)
+		return nil
+	})
+	return entries, err
 }
 
 // tree returns the index of a folder, which is made the first time.

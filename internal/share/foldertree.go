@@ -7,19 +7,21 @@ import (
 	"io"
 	"slices"
 	"sort"
+	"sync"
 
 	"lonja"
 	"lonja/internal/folder"
 )
 
 // A folderTree finds the files of a folder by their content: some 20 bytes of
-// memory for each. Their paths stay in the list, on disk. It is not changed once
-// it is made.
+// memory for each. Their paths stay in the list, on disk, but for some that were
+// asked for lately. It is not changed otherwise once it is made.
 type folderTree struct {
 	blocks []int64  // where in the list each block begins
 	ids    []uint64 // the beginnings of the ids, in order
 	at     []uint32 // which entry each of those is
 	seen   []int64  // when each entry was changed last, when it was hashed: nanoseconds since 1970
+	recent recentBlocks
 }
 
 // beginning is as much of an id as tells most apart.
@@ -71,32 +73,57 @@ func (t *folderTree) mayHave(id lonja.FileID) bool {
 	return found
 }
 
-// errFound ends the reading of a block.
-var errFound = errors.New("found")
-
 // find calls each with the files that have that content, and when each was changed
-// last, until each returns false.
-func (t *folderTree) find(list io.ReaderAt, id lonja.FileID, each func(e folder.Entry, modified int64) bool) error {
+// last, until each returns false. read reads a block that begins there.
+func (t *folderTree) find(id lonja.FileID, read func(offset int64) ([]folder.Entry, error), each func(e folder.Entry, modified int64) bool) error {
 	want := beginning(id)
 	i, _ := slices.BinarySearch(t.ids, want)
 	for ; i < len(t.ids) && t.ids[i] == want; i++ {
 		number := int64(t.at[i])
-		next := number / folder.BlockEntries * folder.BlockEntries
-		var found folder.Entry
-		err := folder.ReadBlock(list, t.blocks[next/folder.BlockEntries], func(e folder.Entry) error {
-			if next == number {
-				found = e
-				return errFound
-			}
-			next++
-			return nil
-		})
-		if !errors.Is(err, errFound) {
+		block, within := number/folder.BlockEntries, int(number%folder.BlockEntries)
+		entries, err := t.recent.get(block, func() ([]folder.Entry, error) { return read(t.blocks[block]) })
+		if err != nil || within >= len(entries) {
 			return errors.Join(err, errors.New("the list of the folder is damaged: publish it again"))
 		}
-		if found.ID == id && !each(found, t.seen[number]) {
+		if found := entries[within]; found.ID == id && !each(found, t.seen[number]) {
 			return nil
 		}
 	}
 	return nil
+}
+
+// recentBlocks are those blocks of a list that were read last: files are asked for in
+// the order of the list, as a rule, on some connections at once. Any number of
+// goroutines may use them.
+type recentBlocks struct {
+	mu     sync.Mutex // guards the rest
+	blocks [16]readBlock
+	next   int // that gives way
+}
+
+// A readBlock is a block of a list, or none: it has no entries then.
+type readBlock struct {
+	number  int64
+	entries []folder.Entry
+}
+
+// get returns the entries of a block, which read reads if need be.
+func (r *recentBlocks) get(number int64, read func() ([]folder.Entry, error)) ([]folder.Entry, error) {
+	r.mu.Lock()
+	for _, b := range r.blocks {
+		if b.number == number && len(b.entries) > 0 {
+			r.mu.Unlock()
+			return b.entries, nil
+		}
+	}
+	r.mu.Unlock()
+	entries, err := read()
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.blocks[r.next] = readBlock{number, entries}
+	r.next = (r.next + 1) % len(r.blocks)
+	return entries, nil
 }
