@@ -61,6 +61,9 @@ func (f *foreground) fetchNow(d downloads.Download, choice *node.Choice) error {
 		d = f.active.Download
 		ctx = f.active.Context()
 	}
+	if d.Folder {
+		defer spareMemory(largeShared)() // of many files
+	}
 	f.transfer = newTransfer(d, choice)
 	f.events = newEventWriter(f.cmd.OutOrStdout(), d.ID, f.path)
 	if f.active != nil {

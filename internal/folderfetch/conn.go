@@ -185,7 +185,7 @@ func (c *conn) ask(some *roaring.Bitmap) (changed <-chan struct{}, err error) {
 	taken, changed := c.fetch.queue.take(some)
 	c.asked = append(c.asked, taken...)
 	for _, i := range taken {
-		if err := c.pipeline.Ask(c.fetch.queue.wanted[i].ID); err != nil {
+		if err := c.pipeline.Ask(c.fetch.queue.wanted(i).ID); err != nil {
 			return nil, err
 		}
 	}
@@ -199,7 +199,7 @@ func (c *conn) ask(some *roaring.Bitmap) (changed <-chan struct{}, err error) {
 func (c *conn) receive(n int) error {
 	for range n {
 		i := c.asked[0]
-		w := c.fetch.queue.wanted[i]
+		w := c.fetch.queue.wanted(i)
 		if int64(cap(c.buf)) < w.Size {
 			c.buf = make([]byte, max(w.Size, 64<<10))
 		}
@@ -238,7 +238,7 @@ func (c *conn) lack(i int) {
 	if c.lacks == nil {
 		c.lacks = roaring.New()
 	}
-	c.lacks.Add(c.fetch.queue.wanted[i].Entry)
+	c.lacks.Add(c.fetch.queue.wanted(i).Entry)
 	c.fetch.queue.giveBack([]int{i})
 }
 

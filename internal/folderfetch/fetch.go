@@ -52,7 +52,7 @@ type Wanted struct {
 
 // Options say how it is fetched. What is zero gets the value in parentheses.
 type Options struct {
-	// Put takes what has come and was checked: wanted[i]. It is called by several
+	// Put takes what has come and was checked: wanted(i). It is called by several
 	// goroutines at once, for each once, and does not keep content. Its error ends all. It
 	// must be set.
 	Put func(i int, content []byte) error
@@ -100,15 +100,16 @@ type Fetch struct {
 	failed   error         // why all of it must end
 }
 
-// New returns a Fetch of what is wanted, in the order of the folder's list. The error
+// New returns a Fetch of n contents, in the order of the folder's list: wanted says
+// what each is, from 0 on, always the same; it is called by many goroutines at once. The error
 // is of kind Internal for what is more than a piece.
-func New(wanted []Wanted, opts Options) (*Fetch, error) {
-	for _, w := range wanted {
-		if w.Size < 0 || w.Size > tree.PieceSize {
-			return nil, lonja.E(lonja.Internal, op, fmt.Errorf("%d bytes are not one piece", w.Size))
+func New(n int, wanted func(i int) Wanted, opts Options) (*Fetch, error) {
+	for i := range n {
+		if size := wanted(i).Size; size < 0 || size > tree.PieceSize {
+			return nil, lonja.E(lonja.Internal, op, fmt.Errorf("%d bytes are not one piece", size))
 		}
 	}
-	return &Fetch{opts: opts.withDefaults(), queue: newQueue(wanted), began: time.Now(), holders: make(map[lonja.Member]*holder)}, nil
+	return &Fetch{opts: opts.withDefaults(), queue: newQueue(n, wanted), began: time.Now(), holders: make(map[lonja.Member]*holder)}, nil
 }
 
 // Join adds a holder. One that is there already may have a new way to be reached, or

@@ -139,9 +139,11 @@ func (f *field) library(n int) (*files, []Wanted) {
 	return lib, wanted
 }
 
+func at(wanted []Wanted) func(int) Wanted { return func(i int) Wanted { return wanted[i] } }
+
 // fetchAll fetches from holders, and returns whom something came from.
 func fetchAll(ctx context.Context, holders []Holder, wanted []Wanted, opts Options) (from []lonja.UserName, err error) {
-	f, err := New(wanted, opts)
+	f, err := New(len(wanted), at(wanted), opts)
 	if err != nil {
 		return nil, err
 	}
@@ -299,7 +301,7 @@ func TestQueue(t *testing.T) {
 			wanted[i].Size = rapid.Int64Range(0, tree.PieceSize).Draw(t, "size")
 			wanted[i].Entry = uint32(2*i + i/7) // there are directories in between
 		}
-		q := newQueue(wanted)
+		q := newQueue(len(wanted), at(wanted))
 		q.sharers = rapid.IntRange(0, 8).Draw(t, "sharers")
 		if of := rapid.IntRange(0, 5).Draw(t, "of"); of > 0 {
 			q.place(rapid.IntRange(0, of-1).Draw(t, "rank"), of)

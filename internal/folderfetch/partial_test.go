@@ -118,7 +118,7 @@ func TestFetcherThatLacksOne(t *testing.T) {
 		return dial(ctx)
 	}
 	p := &put{came: make(map[int]string)}
-	fetch, err := New(wanted, partly(Options{Put: p.take, ConnsEach: 1}, n))
+	fetch, err := New(len(wanted), at(wanted), partly(Options{Put: p.take, ConnsEach: 1}, n))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +159,7 @@ func TestTurns(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := &put{came: make(map[int]string)}
-	fetch, err := New(wanted, Options{Folder: wanted[0].ID, LeastPause: time.Millisecond, Put: p.take})
+	fetch, err := New(len(wanted), at(wanted), Options{Folder: wanted[0].ID, LeastPause: time.Millisecond, Put: p.take})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,8 +1,7 @@
 package folderfetch
 
 import (
-	"cmp"
-	"slices"
+	"sort"
 	"sync"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -13,7 +12,8 @@ import (
 // A queue says which content is asked for next. They are taken in order, so that
 // files of one directory come together; where to begin, place says.
 type queue struct {
-	wanted []Wanted // in the order of their entries
+	n      int
+	wanted func(i int) Wanted // 0 to n-1, in the order of their entries
 
 	mu      sync.Mutex      // guards the rest, and what changes in a Fetch and its holders
 	free    *roaring.Bitmap // entries that nobody was asked for
@@ -30,10 +30,10 @@ const (
 	mostAskedBytes = 2 * tree.PieceSize
 )
 
-func newQueue(wanted []Wanted) *queue {
-	q := &queue{wanted: wanted, missing: len(wanted), free: roaring.New(), changed: make(chan struct{})}
-	for _, w := range wanted {
-		q.free.Add(w.Entry)
+func newQueue(n int, wanted func(i int) Wanted) *queue {
+	q := &queue{n: n, wanted: wanted, missing: n, free: roaring.New(), changed: make(chan struct{})}
+	for i := range n {
+		q.free.Add(wanted(i).Entry)
 	}
 	q.free.RunOptimize()
 	return q
@@ -49,8 +49,8 @@ func (q *queue) wake() {
 func (q *queue) place(rank, of int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if of > 0 && len(q.wanted) > 0 && q.missing == len(q.wanted) && rank < of {
-		q.next = q.wanted[len(q.wanted)/of*rank].Entry
+	if of > 0 && q.n > 0 && q.missing == q.n && rank < of {
+		q.next = q.wanted(q.n / of * rank).Entry
 	}
 }
 
@@ -73,7 +73,7 @@ func (q *queue) take(some *roaring.Bitmap) (taken []int, changed <-chan struct{}
 			entry = from.NextValue(0)
 		}
 		i := q.indexOf(uint32(entry))
-		if bytes += q.wanted[i].Size; len(taken) > 0 && bytes > mostAskedBytes {
+		if bytes += q.wanted(i).Size; len(taken) > 0 && bytes > mostAskedBytes {
 			break
 		}
 		q.free.Remove(uint32(entry))
@@ -100,18 +100,17 @@ func (q *queue) giveBack(taken []int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, i := range taken {
-		q.free.Add(q.wanted[i].Entry)
+		q.free.Add(q.wanted(i).Entry)
 	}
 	q.wake()
 }
 
 // indexOf returns which of those that are wanted an entry is.
 func (q *queue) indexOf(entry uint32) int {
-	if int(entry) < len(q.wanted) && q.wanted[entry].Entry == entry { // all are wanted
+	if int(entry) < q.n && q.wanted(int(entry)).Entry == entry { // all are wanted
 		return int(entry)
 	}
-	i, _ := slices.BinarySearchFunc(q.wanted, entry, func(w Wanted, entry uint32) int { return cmp.Compare(w.Entry, entry) })
-	return i
+	return sort.Search(q.n, func(i int) bool { return q.wanted(i).Entry >= entry })
 }
 
 // done has one count that came; mu is held.

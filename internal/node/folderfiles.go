@@ -77,12 +77,11 @@ func (r *folderRun) fetchSmall(ctx context.Context, which []int32) error {
 	if len(which) == 0 {
 		return nil
 	}
-	wanted := make([]folderfetch.Wanted, len(which))
-	for n, i := range which {
-		w := &r.wanted[i]
-		wanted[n] = folderfetch.Wanted{ID: w.ID, Size: w.Size, Entry: w.number}
+	wanted := func(n int) folderfetch.Wanted {
+		w := &r.wanted[which[n]]
+		return folderfetch.Wanted{ID: w.ID, Size: w.Size, Entry: w.number}
 	}
-	f, err := folderfetch.New(wanted, folderfetch.Options{
+	f, err := folderfetch.New(len(which), wanted, folderfetch.Options{
 		Folder: r.got.ID, Entries: r.entries, Name: r.got.Name, Log: r.opts.Log, Lied: r.lied,
 		Put: func(n int, content []byte) error {
 			if err := r.target.Put(r.item(which[n]), content); err != nil {

@@ -24,6 +24,9 @@ import (
 
 var hashingOptions = hashing.Options{}
 
+// leastEntry is as much as an entry of a list takes that is a file, at least: in bytes.
+const leastEntry = 37
+
 // readList finds out what is wanted, and under which names.
 func (r *folderRun) readList(context.Context) error {
 	file, err := r.target.OpenList()
@@ -31,6 +34,14 @@ func (r *folderRun) readList(context.Context) error {
 		return err
 	}
 	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	signed := r.holders[0].Publication()
+	if r.how.Include == nil { // whoever signed it cannot have more room taken than the list has
+		r.wanted = make([]want, 0, min(signed.Folder().Files, info.Size()/leastEntry))
+	}
 	list := folder.NewReader(file)
 	names := r.target.Names()
 	for number := uint32(0); ; number++ {
@@ -58,7 +69,7 @@ func (r *folderRun) readList(context.Context) error {
 		r.wanted = append(r.wanted, want{Entry: e, local: local, number: number, first: int32(len(r.wanted))})
 		r.got.Bytes += e.Size
 	}
-	signed, found := r.holders[0].Publication(), list.Totals()
+	found := list.Totals()
 	if f := signed.Folder(); f.Files != found.Files || signed.Size != found.Bytes {
 		return r.refuse(lonja.Untrusted, fmt.Errorf("its owner has signed that it has %d files of %d bytes, and it has %d of %d",
 			f.Files, signed.Size, found.Files, found.Bytes))
