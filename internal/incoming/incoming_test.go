@@ -174,13 +174,34 @@ func TestRoom(t *testing.T) {
 	}
 }
 
-// TestDiscard leaves nothing of what was begun in vain.
+// TestDiscard: what has no name yet goes, and the directory if it was made for this, by
+// whichever run, and nothing is in it.
 func TestDiscard(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "got")
-	target := open(t, dir, false)
-	target.Discard()
-	must(t, target.Close())
-	if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("it is there still: %v", err)
+	above := t.TempDir()
+	for what, c := range map[string]struct{ before, named, stays bool }{
+		"made":         {false, false, false},
+		"made, filled": {false, true, true},
+		"there before": {true, false, true},
+	} {
+		dir := filepath.Join(above, what)
+		if c.before {
+			must(t, os.Mkdir(dir, 0o700))
+		}
+		first := open(t, dir, false)
+		must(t, first.Put(item("one", "first"), []byte("first")))
+		if c.named {
+			must(t, first.Flush())
+		}
+		first.closeFiles() // as a kill does
+		second := open(t, dir, false)
+		must(t, second.Put(item("two", "second"), []byte("second")))
+		must(t, second.Discard())
+		entries, err := os.ReadDir(dir)
+		if (err == nil) != c.stays || len(entries) > 1 || (len(entries) == 1) != c.named {
+			t.Errorf("%s: left are %v, %v", what, entries, err)
+		}
+		if c.named {
+			holds(t, filepath.Join(dir, "one"), "first")
+		}
 	}
 }
