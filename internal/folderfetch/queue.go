@@ -18,6 +18,7 @@ type queue struct {
 	mu      sync.Mutex      // guards the rest, and what changes in a Fetch and its holders
 	free    *roaring.Bitmap // entries that nobody was asked for
 	next    uint32          // the entry at which to go on
+	placed  [2]int          // what place was told last
 	missing int             // did not come yet
 	sharers int             // the parts that what is left is divided in at the end
 	changed chan struct{}   // closed when somebody who waits should look again
@@ -45,11 +46,12 @@ func (q *queue) wake() {
 	q.changed = make(chan struct{})
 }
 
-// place says where to begin.
+// place says where to begin, or, once it turns out that there are others, to go on.
 func (q *queue) place(rank, of int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if of > 0 && q.n > 0 && q.missing == q.n && rank < of {
+	if now := [2]int{rank, of}; of > 0 && q.n > 0 && rank < of && q.placed != now {
+		q.placed = now
 		q.next = q.wanted(q.n / of * rank).Entry
 	}
 }
