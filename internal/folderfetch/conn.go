@@ -85,8 +85,8 @@ func (c *conn) inTurn() error {
 		}
 		c.hasAnswered()
 		q.mu.Lock()
-		queued, c.state.Place = place > 0, place
-		if !queued {
+		c.isAt(place)
+		if queued = place > 0; !queued {
 			c.queued = false
 		}
 		q.mu.Unlock()
@@ -261,6 +261,6 @@ func (c *conn) counted(bytes int64) {
 	defer q.mu.Unlock()
 	c.state.Files++
 	c.state.Bytes += bytes
-	c.vain, c.state.Err, c.idle = 0, nil, false
+	c.vain, c.state.Err, c.idle, c.best = 0, nil, false, 0
 	q.done()
 }

@@ -65,6 +65,9 @@ type Options struct {
 	LeastPause   time.Duration  // before a holder is tried again (500 ms); then twice as long each time
 	MostPause    time.Duration  // (30 s)
 	Tries        int            // how often each is tried, in a row and in vain (3)
+	// QueuePatience is how long it is waited for a holder in whose queue nothing moves
+	// and of which nothing comes (10 min).
+	QueuePatience time.Duration
 
 	// Lied, if set, is told of a holder that sent something else, and is asked no
 	// more.
@@ -78,6 +81,7 @@ func (o Options) withDefaults() Options {
 	o.LeastPause = cmp.Or(o.LeastPause, 500*time.Millisecond)
 	o.MostPause = cmp.Or(o.MostPause, 30*time.Second)
 	o.Tries = cmp.Or(o.Tries, 3)
+	o.QueuePatience = cmp.Or(o.QueuePatience, 10*time.Minute)
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	if o.Lied == nil {
 		o.Lied = func(lonja.UserName, error) {}
@@ -235,6 +239,9 @@ func (f *Fetch) hopeless() error {
 			return nil
 		}
 		err := cmp.Or[error](h.state.Err, lonja.E(lonja.NoHolder, "", errLacks))
+		if h.stuck() {
+			err = lonja.E(lonja.Limited, "", fmt.Errorf("place %d in its queue has not changed for %v, and nothing comes", h.best, f.opts.QueuePatience))
+		}
 		kinds = append(kinds, lonja.KindOf(err))
 		tried = append(tried, fmt.Sprintf("%s: %v", lonja.Printable(string(h.User)), why(err)))
 	}

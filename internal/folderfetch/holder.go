@@ -37,6 +37,8 @@ type holder struct {
 	answered int  // of its connections
 	vain     int  // tries in a row that brought nothing
 	queued   bool // it was not our turn
+	best     int  // place in its queue since something came; 0: none
+	bestAt   time.Duration
 }
 
 func newHolder(h Holder, f *Fetch) *holder {
@@ -48,12 +50,27 @@ func newHolder(h Holder, f *Fetch) *holder {
 func (h *holder) hopeful() bool {
 	o := h.fetch.opts
 	switch {
-	case h.state.Lied:
+	case h.state.Lied || h.stuck():
 		return false
 	case h.state.Conns == 0:
 		return h.vain < o.Tries
 	}
 	return !h.partial || !h.idle || time.Since(h.fetch.began)-h.since < time.Duration(o.Tries)*o.StallTimeout
+}
+
+// stuck reports whether the holder's queue has not moved for too long; the queue's mu is
+// held.
+func (h *holder) stuck() bool {
+	return h.queued && h.best > 0 && time.Since(h.fetch.began)-h.bestAt >= h.fetch.opts.QueuePatience
+}
+
+// isAt notes the place in the holder's queue; the queue's mu is held.
+func (h *holder) isAt(place int) {
+	h.state.Place = place
+	if place > 0 && (h.best == 0 || place < h.best) {
+		h.best, h.bestAt = place, time.Since(h.fetch.began)
+	}
+	h.fetch.queue.wake()
 }
 
 // run keeps connections to the holder until ctx ends, in goroutines of the group; the
@@ -131,7 +148,7 @@ func (h *holder) note(err error, vain int, inQueue *fileclient.Queued, again tim
 	defer q.mu.Unlock()
 	h.state.Again, h.queued = again, inQueue != nil
 	if h.queued {
-		h.state.Place = inQueue.Place
+		h.isAt(inQueue.Place)
 	} else {
 		h.state.Err = err
 	}

@@ -2,9 +2,11 @@ package folderfetch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -167,6 +169,11 @@ func TestTurns(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- fetch.Run(t.Context()) }()
 	soon(t, "it has a place in the queue", func() bool { return fetch.Holders()[0].Place == 1 })
+	// One who has no patience is told why nothing comes.
+	_, err = fetchAll(t.Context(), []Holder{busy}, wanted, Options{Folder: wanted[0].ID, LeastPause: time.Millisecond, StallTimeout: 2 * time.Second, QueuePatience: time.Millisecond, Put: p.take})
+	if !errors.Is(err, lonja.Limited) || !strings.Contains(err.Error(), "place 1 in its queue") {
+		t.Errorf("got %v", err)
+	}
 	_ = conn.Close()
 	if err := <-done; err != nil {
 		t.Error(err)

@@ -182,6 +182,7 @@ func memberOf(s swarm.HolderState) lonja.Member { return lonja.Member{User: s.Us
 func merged(a, b swarm.HolderState) swarm.HolderState {
 	sum := b
 	sum.At, sum.Trip, sum.Place = cmp.Or(b.At, a.At), cmp.Or(b.Trip, a.Trip), max(a.Place, b.Place)
+	sum.Route = cmp.Or(b.Route, a.Route)
 	sum.Conns += a.Conns
 	sum.Bytes += a.Bytes
 	sum.Pieces += a.Pieces

@@ -83,6 +83,7 @@ func (r *folderRun) fetchSmall(ctx context.Context, which []int32) error {
 	}
 	f, err := folderfetch.New(len(which), wanted, folderfetch.Options{
 		Folder: r.got.ID, Entries: r.entries, Name: r.got.Name, Log: r.opts.Log, Lied: r.lied,
+		QueuePatience: r.Rates.Queue,
 		Put: func(n int, content []byte) error {
 			if err := r.target.Put(r.item(which[n]), content); err != nil {
 				return err
@@ -138,6 +139,7 @@ func (r *folderRun) fetchOne(ctx context.Context, i int32, conns int) (err error
 	defer func() { err = errors.Join(err, leave(dst, err)) }()
 	s, err := swarm.New(swarm.Content{ID: w.ID, Size: w.Size, Name: lonja.FileName(cmp.Or(path.Base(w.Path), w.Path))}, dst, swarm.Options{
 		Progress: func(int64) { r.how.Progress(r.progress.Received()) }, Log: r.opts.Log, Lied: r.lied, ConnsEach: conns,
+		QueuePatience: r.Rates.Queue,
 	})
 	if err != nil {
 		return err
