@@ -70,8 +70,10 @@ func (d *doubts) close() {
 
 // Recover looks at the pieces that an earlier run had made good without coming to
 // record them, and makes those good of which check returns nil: after a kill that
-// is all of them. It is called before anything is written, once; what it has not
-// looked at when it ends with an error is fetched again.
+// is all of them. They are written again: if a sync of that run has failed, the
+// kernel has the right bytes but takes them for written, and no later sync would
+// bring them to the disk. Recover is called before anything is written, once; what
+// it has not looked at when it ends with an error is fetched again.
 func (f *File) Recover(check func(piece int64, content []byte) error) error {
 	buf := make([]byte, min(tree.PieceSize, f.layout.Size()))
 	for it := f.doubts.left.Iterator(); it.HasNext(); {
@@ -83,10 +85,7 @@ func (f *File) Recover(check func(piece int64, content []byte) error) error {
 		if check(piece, content) != nil {
 			continue
 		}
-		if _, err := f.ledger.begin(piece); err != nil {
-			return f.failed("recover", err)
-		}
-		if err := f.done(piece); err != nil { // it is named already
+		if _, err := f.write(piece, content); err != nil { // it is named already
 			return err
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"lonja"
@@ -78,4 +79,39 @@ func overwriteAt(path string, offset int64, text string) error {
 	defer f.Close()
 	_, err = f.WriteAt([]byte(text), offset)
 	return err
+}
+
+// TestRecoverAfterFailedSync: what a failed sync has lost is written again by the next
+// run. The kernel still has the right bytes, and takes them for written; here the
+// disk forgets them in the moment in which they are looked at.
+func TestRecoverAfterFailedSync(t *testing.T) {
+	target := filepath.Join(t.TempDir(), "file")
+	fails := true
+	o := Options{ID: idA, Size: 2*tree.PieceSize + 5, testOnlySync: func(data *os.File) error {
+		if fails {
+			return syscall.ENOSPC
+		}
+		return data.Sync()
+	}}
+	f := begin(t, target, o)
+	put(t, f, 0, 1, 2)
+	wantKind(t, f.Sync(), lonja.LocalFile, syscall.ENOSPC, target)
+	wantGood(t, f)
+	must(t, f.Close())
+	fails = false
+
+	f = begin(t, target, o)
+	if f.Doubtful() != 3 {
+		t.Fatalf("%d pieces are doubtful, want 3", f.Doubtful())
+	}
+	data := filepath.Join(filepath.Dir(target), hiddenName("file"), dataName)
+	must(t, f.Recover(func(piece int64, content []byte) error {
+		if !bytes.Equal(content, pieceOf(f, piece)) {
+			t.Errorf("piece %d is another before it was lost", piece)
+		}
+		return overwriteAt(data, piece*tree.PieceSize, string(make([]byte, len(content))))
+	}))
+	wantGood(t, f, 0, 1, 2)
+	must(t, f.Commit())
+	wantContent(t, target, contentAt(idA, 0, o.Size))
 }

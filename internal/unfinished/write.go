@@ -24,24 +24,28 @@ func (f *File) Put(piece int64, content []byte) error {
 	if len(content) != f.layout.PieceLen(piece) {
 		return f.failed("write", lonja.E(lonja.Internal, "", fmt.Errorf("piece %d has not %d bytes", piece, len(content))))
 	}
-	stripe := &f.stripes[piece%int64(len(f.stripes))]
-	stripe.Lock()
-	defer stripe.Unlock()
-	good, err := f.ledger.begin(piece)
-	if err != nil {
-		return f.failed("write", err)
-	}
-	if good {
-		return nil
-	}
-	if _, err := f.data.WriteAt(content, piece*tree.PieceSize); err != nil {
-		return f.failed("write", err)
-	}
-	if err := f.done(piece); err != nil {
+	if good, err := f.write(piece, content); good || err != nil {
 		return err
 	}
 	f.doubts.add(piece)
 	return nil
+}
+
+// write writes a piece and makes it good, unless it is good already.
+func (f *File) write(piece int64, content []byte) (good bool, err error) {
+	stripe := &f.stripes[piece%int64(len(f.stripes))]
+	stripe.Lock()
+	defer stripe.Unlock()
+	if good, err = f.ledger.begin(piece); err != nil {
+		return false, f.failed("write", err)
+	}
+	if good {
+		return true, nil
+	}
+	if _, err := f.data.WriteAt(content, piece*tree.PieceSize); err != nil {
+		return false, f.failed("write", err)
+	}
+	return false, f.done(piece)
 }
 
 // done makes a piece good whose stripe is held.
