@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 
 	"lonja"
 )
@@ -12,8 +13,10 @@ import (
 // in one step for whoever looks, and waits until that is on the disk. Nothing of
 // the File but the target is left then.
 //
-// After an error everything is as it was, and Commit may be called again: if the
-// target exists now and is not to be replaced, the cause is fs.ErrExist.
+// After an error what is here is kept, and Commit may be called again: if the
+// target exists now and is not to be replaced, the cause is fs.ErrExist. A file
+// that was replaced is gone, though, if only its new name could not be brought to
+// the disk.
 func (f *File) Commit() error {
 	if f.closed || f.committed {
 		return f.failed("finish", fs.ErrClosed)
@@ -34,19 +37,40 @@ func (f *File) Commit() error {
 	if err := f.appear(); err != nil {
 		return f.failed("finish", err)
 	}
+	if err := f.syncDir(f.place.dir); err != nil {
+		if f.place.takeBack(f.data) {
+			return f.failed("finish", err)
+		}
+		err = fmt.Errorf("it is there, but may be lost if the power is cut now: %w", err)
+		f.end()
+		return f.failed("finish", err)
+	}
+	f.end()
+	return nil
+}
+
+// end closes what is not needed any more of a File that has appeared.
+func (f *File) end() {
 	f.committed = true
 	f.keeper.stop()
 	f.syncing.Lock()
 	defer f.syncing.Unlock()
 	f.retired = true
 	_ = f.record.file.Close()
-	err := syncDir(f.place.dir)
 	_ = f.place.clear()
 	f.place.leave()
+}
+
+// takeBack takes the target's name from data again, so that it can appear once
+// more: to wait again for the directory would be told that all is well (fsync(2),
+// NOTES). False if the name stays.
+func (p *place) takeBack(data *os.File) bool {
+	ours, err := data.Stat()
 	if err != nil {
-		return f.failed("finish", err)
+		return false
 	}
-	return nil
+	there, err := p.dir.Lstat(p.base)
+	return err == nil && os.SameFile(ours, there) && p.dir.Rename(p.base, p.hidden+"/"+dataName) == nil
 }
 
 // setMode gives the data the permissions of the finished file. In its directory

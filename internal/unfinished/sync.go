@@ -2,6 +2,7 @@ package unfinished
 
 import (
 	"io/fs"
+	"os"
 	"time"
 )
 
@@ -52,6 +53,14 @@ func (f *File) syncData() error {
 		return f.opts.testOnlySync(f.data)
 	}
 	return f.data.Sync()
+}
+
+// syncDir waits until the target's name is on the disk.
+func (f *File) syncDir(dir *os.Root) error {
+	if f.opts.testOnlySyncDir != nil {
+		return f.opts.testOnlySyncDir(dir)
+	}
+	return syncDir(dir)
 }
 
 // syncNames has the names of data and record on disk, once: a process before

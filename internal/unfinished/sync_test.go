@@ -185,3 +185,34 @@ func TestSyncWhileItEnds(t *testing.T) {
 		})
 	}
 }
+
+// TestFailedSyncOfTheName: if the target's name cannot be brought to the disk, the
+// target is not there, and Commit can be tried again.
+func TestFailedSyncOfTheName(t *testing.T) {
+	for _, force := range []bool{false, true} {
+		dir := t.TempDir()
+		target := filepath.Join(dir, "file")
+		fails := true
+		o := Options{ID: idA, Size: tree.PieceSize + 5, Force: force, testOnlySyncDir: func(dir *os.Root) error {
+			if fails {
+				return syscall.EIO
+			}
+			return syncDir(dir)
+		}}
+		f := begin(t, target, o)
+		put(t, f, 0, 1)
+		wantKind(t, f.Commit(), lonja.LocalFile, syscall.EIO, target)
+		wantNames(t, dir, hiddenName("file"))
+		wantGood(t, f, 0, 1)
+		f.abandon()
+
+		f = begin(t, target, o)
+		wantGood(t, f, 0, 1)
+		wantKind(t, f.Commit(), lonja.LocalFile, syscall.EIO, target)
+		fails = false
+		must(t, f.Commit())
+		wantContent(t, target, contentAt(idA, 0, o.Size))
+		wantNames(t, dir, "file")
+		must(t, f.Close())
+	}
+}

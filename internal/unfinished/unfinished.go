@@ -51,6 +51,7 @@ type Options struct {
 	testOnlySparse      bool                 // behave as where space cannot be reserved
 	testOnlyNoRename    bool                 // behave as where no rename refuses to replace
 	testOnlySync        func(*os.File) error // in place of syncing the data
+	testOnlySyncDir     func(*os.Root) error // in place of syncing the target's name
 }
 
 // Reasons that callers act on; errors.Is finds them in what is returned.
