@@ -55,7 +55,11 @@ func (i Item) mode() fs.FileMode {
 // Put takes the content of a file, which was checked. It appears under its name
 // with the others of its batch.
 func (t *Target) Put(i Item, content []byte) error {
-	part := t.newPart(i)
+	number, err := t.nextNumber()
+	if err != nil {
+		return err
+	}
+	part := partOf(i.ID, number)
 	f, err := t.part.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, i.mode())
 	if err == nil {
 		_, err = f.Write(content)
@@ -72,7 +76,11 @@ func (t *Target) Put(i Item, content []byte) error {
 // shared with src where the file system can (FICLONE). What check does not like is
 // not taken: its error is returned.
 func (t *Target) Copy(i Item, src *os.File, check func(*os.File) error) error {
-	part := t.newPart(i)
+	number, err := t.nextNumber()
+	if err != nil {
+		return err
+	}
+	part := copyOf(number)
 	f, err := t.part.OpenFile(part, os.O_RDWR|os.O_CREATE|os.O_TRUNC, i.mode())
 	if err != nil {
 		return t.failed("write", err)
@@ -94,11 +102,11 @@ func (t *Target) Copy(i Item, src *os.File, check func(*os.File) error) error {
 	return t.gather(named{part, i.Local, i.Number}, size)
 }
 
-func (t *Target) newPart(i Item) string {
+func (t *Target) nextNumber() (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.batch.number++
-	return partOf(i.ID, t.batch.number)
+	return t.batch.number, t.lost
 }
 
 // gather puts a file in the batch, and settles that if it is full. Others go on with
@@ -124,11 +132,11 @@ func (t *Target) Flush() error {
 	t.settling.Lock()
 	defer t.settling.Unlock()
 	t.mu.Lock()
-	files := t.batch.files
+	files, lost := t.batch.files, t.lost
 	t.batch.files, t.batch.bytes = nil, 0
 	t.mu.Unlock()
-	if len(files) == 0 {
-		return nil
+	if lost != nil || len(files) == 0 {
+		return lost
 	}
 	slices.SortFunc(files, func(a, b named) int { return strings.Compare(a.local, b.local) })
 	done, err := t.settle(files)
@@ -141,9 +149,23 @@ func (t *Target) Flush() error {
 	return nil
 }
 
+// sync waits until all that was written is on the disk. The kernel tells once of what
+// it could not write; then it takes that for written (fsync(2), NOTES), whatever it
+// was. So after an error nothing that has no name yet gets one: it is lost.
+func (t *Target) sync() error {
+	err := t.syncAll(t.partDir)
+	if err != nil {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.lost = t.failed("sync", err)
+		return t.lost
+	}
+	return nil
+}
+
 // settle syncs files and gives them their names, and returns how many have them.
 func (t *Target) settle(files []named) (done int, err error) {
-	if err := syncAll(t.partDir); err != nil {
+	if err := t.sync(); err != nil {
 		return 0, err
 	}
 	for i, n := range files {

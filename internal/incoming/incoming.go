@@ -20,6 +20,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -46,19 +47,27 @@ var ErrInUse = errors.New("a folder is being received there already")
 // number of goroutines at once, the other methods when none of these runs.
 //
 // Errors are of kind LocalFile and name the target; a full disk has the cause
-// syscall.ENOSPC. What has come stays after an error, and Flush tries again.
+// syscall.ENOSPC. What has come stays after an error, and Flush tries again, unless
+// a sync has failed: then nobody knows what the disk has of all that has no name yet.
+// All methods that would go on return that error from then on, and the next Target
+// is to write again what it finds left.
 type Target struct {
 	dir   string // as the caller gave it
 	fresh bool   // it was made by Open
 	force bool
 	named func(number int32) // is told of each file that has its name; or nil
 
+	resumed bool // something was being received to it before
+
 	root, part *os.Root
 	partDir    *os.File
 	lock       *os.File
 
-	mu    sync.Mutex // guards batch
+	syncAll func(*os.File) error // the system's, but in tests
+
+	mu    sync.Mutex // guards batch and lost
 	batch batch
+	lost  error // of the sync that has failed
 
 	settling sync.Mutex          // for one batch at a time; guards what follows
 	dirs     map[string]dirState // that were looked at
@@ -69,7 +78,7 @@ type Target struct {
 // that; its own directory must exist. With force, files that are there give way to
 // those that come. The caller calls Close.
 func Open(dir string, force bool) (*Target, error) {
-	t := &Target{dir: dir, force: force, dirs: map[string]dirState{".": dirThere}, open: make(map[string]*os.File)}
+	t := &Target{dir: dir, force: force, syncAll: syncAll, dirs: map[string]dirState{".": dirThere}, open: make(map[string]*os.File)}
 	if err := t.claim(); err != nil {
 		t.closeFiles()
 		return nil, t.failed("receive", err)
@@ -87,7 +96,8 @@ func (t *Target) claim() (err error) {
 	if t.root, err = os.OpenRoot(t.dir); err != nil {
 		return err
 	}
-	if err := t.root.Mkdir(PartName, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+	err = t.root.Mkdir(PartName, 0o700)
+	if t.resumed = errors.Is(err, fs.ErrExist); err != nil && !t.resumed {
 		return err
 	}
 	info, err := t.root.Lstat(PartName)
@@ -113,8 +123,30 @@ func (t *Target) claim() (err error) {
 		}
 		_ = made.Close()
 	}
-	t.partDir, err = t.part.Open(".")
-	return err
+	if t.partDir, err = t.part.Open("."); err != nil {
+		return err
+	}
+	return t.dropCopies()
+}
+
+// dropCopies removes what Copy had not come to finish: it is copied again, and would
+// only take room until then.
+func (t *Target) dropCopies() error {
+	if !t.resumed {
+		return nil
+	}
+	entries, err := fs.ReadDir(t.part.FS(), ".")
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), copyPrefix) {
+			if err := t.part.Remove(e.Name()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // IsBegun reports whether a folder is being received to dir, or was until it was
@@ -146,6 +178,10 @@ func (t *Target) Names() *folder.Names {
 
 // IsFresh reports whether there was nothing before: Open made the directory.
 func (t *Target) IsFresh() bool { return t.fresh }
+
+// IsResumed reports whether something was being received to it before, and may be
+// there still.
+func (t *Target) IsResumed() bool { return t.resumed }
 
 // Folds reports whether names that differ only in case, or in their Unicode normal
 // form, are one name on this file system.
@@ -183,7 +219,8 @@ func (t *Target) Left(each func(name string) error) error {
 	return nil
 }
 
-// TakeLeft returns what was left under a name, and removes it.
+// TakeLeft returns what was left under a name, and removes it: it counts once it was
+// written again, by Put, since nobody knows what the disk has of it.
 func (t *Target) TakeLeft(name string) ([]byte, error) {
 	b, err := fs.ReadFile(t.part.FS(), name)
 	if err := errors.Join(err, t.part.Remove(name)); err != nil {
@@ -199,8 +236,8 @@ func (t *Target) Finish() error {
 		return err
 	}
 	// The names, too.
-	if err := syncAll(t.partDir); err != nil {
-		return t.failed("sync", err)
+	if err := t.sync(); err != nil {
+		return err
 	}
 	if err := t.root.RemoveAll(PartName); err != nil {
 		return t.failed("tidy up", err)
@@ -225,9 +262,13 @@ func (t *Target) Discard() error {
 // name. It is called before anything comes.
 func (t *Target) OnNamed(named func(number int32)) { t.named = named }
 
-// Close ends the use of the Target. What has come stays.
+// Close ends the use of the Target. What has come stays; after a failed sync that is
+// only what has its name.
 func (t *Target) Close() error {
-	err := t.Flush()
+	var err error
+	if t.lost == nil { // otherwise it was told
+		err = t.Flush()
+	}
 	t.closeFiles()
 	return err
 }
@@ -269,6 +310,11 @@ func (t *Target) failed(op string, err error) error {
 // partOf returns the name in the hidden directory of a content, which can be there
 // more than once.
 func partOf(id lonja.FileID, number int) string { return fmt.Sprintf("%s-%d", id, number) }
+
+// copyPrefix begins the names of what is being copied.
+const copyPrefix = "copy-"
+
+func copyOf(number int) string { return copyPrefix + strconv.Itoa(number) }
 
 // IDOf returns the FileID that something left was to have.
 func IDOf(name string) (lonja.FileID, error) {

@@ -165,6 +165,26 @@ func TestCopy(t *testing.T) {
 	}
 }
 
+// TestCopiesAreNotKept: what was being copied when the process was killed takes no room.
+func TestCopiesAreNotKept(t *testing.T) {
+	dir := t.TempDir()
+	src, err := os.CreateTemp(t.TempDir(), "src")
+	must(t, err)
+	defer src.Close()
+	first := open(t, dir, false)
+	must(t, first.Copy(item("copy", ""), src, func(*os.File) error { return nil }))
+	must(t, first.Put(item("one", "first"), []byte("first")))
+	if first.IsResumed() {
+		t.Error("nothing was being received before")
+	}
+	first.closeFiles() // as a kill does
+	second := open(t, dir, false)
+	entries, err := os.ReadDir(filepath.Join(dir, PartName))
+	if err != nil || len(entries) != 2 || !second.IsResumed() {
+		t.Errorf("left are %v, %v; resumed: %v; want the lock and a file", entries, err, second.IsResumed())
+	}
+}
+
 // TestRoom: what does not fit is refused before it comes.
 func TestRoom(t *testing.T) {
 	target := open(t, t.TempDir(), false)
@@ -204,4 +224,52 @@ func TestDiscard(t *testing.T) {
 			holds(t, filepath.Join(dir, "one"), "first")
 		}
 	}
+}
+
+// TestFailedSync: what a failed sync may have lost gets no name by one that succeeds,
+// neither what was gathered then nor what came meanwhile, and the next Target has it
+// written again.
+func TestFailedSync(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "got")
+	target := open(t, dir, false)
+	must(t, target.Put(item("before", "before"), []byte("before")))
+	must(t, target.Flush())
+	must(t, target.Put(item("one", "first"), []byte("first")))
+	syncs := 0
+	target.syncAll = func(*os.File) error {
+		if syncs++; syncs > 1 {
+			return nil // as the kernel says of what it has given up
+		}
+		return errors.Join(target.Put(item("two", "second"), []byte("second")), syscall.EIO)
+	}
+	for what, err := range map[string]error{
+		"flush": target.Flush(), "put": target.Put(item("three", "third"), nil), "copy": target.Copy(item("four", ""), nil, nil),
+		"again": target.Flush(), "finish": target.Finish(),
+	} {
+		if !errors.Is(err, syscall.EIO) || !errors.Is(err, lonja.LocalFile) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	must(t, target.Close())
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 2 || syncs != 1 {
+		t.Errorf("after %d syncs there are %v, %v", syncs, entries, err)
+	}
+	holds(t, filepath.Join(dir, "before"), "before")
+
+	next := open(t, dir, false)
+	left := 0
+	must(t, next.Left(func(name string) error {
+		left++
+		content, err := next.TakeLeft(name)
+		if _, gone := os.Lstat(filepath.Join(dir, PartName, name)); gone == nil {
+			t.Errorf("%s is there still, and could get its name without being written", name)
+		}
+		return errors.Join(err, next.Put(item(string(content), string(content)), content))
+	}))
+	must(t, next.Finish())
+	if left != 2 {
+		t.Errorf("%d files were left", left)
+	}
+	holds(t, filepath.Join(dir, "first"), "first")
+	holds(t, filepath.Join(dir, "second"), "second")
 }
