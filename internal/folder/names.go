@@ -3,6 +3,7 @@ package folder
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -25,8 +26,8 @@ type Rules struct {
 // Names says under which paths the files of a folder can be had on a machine. A
 // name that is unsafe there gets another one, always the same in the same folder:
 // one with characters in it that control a terminal or hide what it says, one
-// that is too long, or reserved, and one that the file system takes for another
-// of the same directory.
+// that is too long, or reserved, or that of something on its way, and one that the
+// file system takes for another of the same directory.
 type Names struct {
 	rules Rules
 	fold  cases.Caser
@@ -115,11 +116,16 @@ func (n *Names) safe(name string, top bool) string {
 			reserved = reserved || n.key(strings.ToLower(r)) == n.key(strings.ToLower(name))
 		}
 	}
-	if reserved || len(name) > n.rules.MaxName || strings.ContainsFunc(name, unsafe) {
+	if reserved || onItsWay.MatchString(strings.ToLower(name)) || len(name) > n.rules.MaxName || strings.ContainsFunc(name, unsafe) {
 		return n.marked(name, 8)
 	}
 	return name
 }
+
+// onItsWay matches the names that packages unfinished and partial give to what has
+// not come yet, beside what it will be. With one a folder could bring parts of one of
+// its own files along, which would then be taken for checked.
+var onItsWay = regexp.MustCompile(`\.lonja-(part|[a-z2-7]{8})$`)
 
 // unsafe reports whether a character moves, hides or turns what is shown of a
 // name, or cannot be in one everywhere.
@@ -129,7 +135,7 @@ func unsafe(r rune) bool {
 
 // marked returns a name that is made of another one, with so many digits of its
 // hash to tell it from others that look the same. What follows the last dot stays
-// at the end.
+// at the end, unless that is what is unsafe.
 func (n *Names) marked(name string, digits int) string {
 	sum := sha256.Sum256([]byte(name))
 	hash := hex.EncodeToString(sum[:])
@@ -141,7 +147,7 @@ func (n *Names) marked(name string, digits int) string {
 		return r
 	}, name)
 	base, ext := clean, ""
-	if dot := strings.LastIndexByte(clean, '.'); dot > 0 && len(clean)-dot <= 16 {
+	if dot := strings.LastIndexByte(clean, '.'); dot > 0 && len(clean)-dot <= 16 && !onItsWay.MatchString(strings.ToLower(clean)) {
 		base, ext = clean[:dot], clean[dot:]
 	}
 	room := max(0, n.rules.MaxName-len(suffix)-len(ext))

@@ -52,11 +52,36 @@ func TestUnsafeNames(t *testing.T) {
 	if !strings.HasSuffix(got[1], "/c.txt") || !strings.HasSuffix(got[5], ".mkv") || !strings.HasSuffix(got[3], ".exe") {
 		t.Errorf("got %q", got)
 	}
-	if inside := locals(rules, "a/.lonja-part"); inside[0] != "a/.lonja-part" {
+	if inside := locals(folder.Rules{Reserved: []string{"top"}}, "a/top"); inside[0] != "a/top" {
 		t.Errorf("got %q for what is reserved at the top only", inside)
 	}
 	if folded := locals(folder.Rules{Folds: true, Reserved: rules.Reserved}, ".LONJA-part"); folded[0] == ".LONJA-part" {
 		t.Error("a reserved name comes in other letters")
+	}
+}
+
+// TestNamesOfWhatIsOnItsWay: nothing comes under a name that would be taken for the
+// parts of another file, at whichever depth and in whichever letters.
+func TestNamesOfWhatIsOnItsWay(t *testing.T) {
+	for _, rules := range []folder.Rules{{}, {Folds: true}, {MaxName: 40}} {
+		for _, name := range []string{
+			".film.mkv.lonja-part", ".FILM.mkv.Lonja-Part", ".lonja-part", ".film.mkv.lonja-ABCDEFG7", ".film.lonja-abcdefg7",
+			".film\n.lonja-part", ".film.lonja-part\u200c", "." + strings.Repeat("long", 50) + ".lonja-part",
+		} {
+			for _, path := range []string{name, "a/b/" + name, name + "/record"} {
+				for part := range strings.SplitSeq(locals(rules, path)[0], "/") {
+					low := strings.ToLower(part)
+					if strings.HasSuffix(low, ".lonja-part") || strings.Contains(low, ".lonja-a") && !strings.Contains(low, "~") {
+						t.Errorf("%q is called %q", path, part)
+					}
+				}
+			}
+		}
+	}
+	for _, name := range []string{"lonja-part", ".lonja-part.txt", "x.lonja-abcdefg1", "notes.lonja-parts"} {
+		if got := locals(folder.Rules{}, name)[0]; got != name {
+			t.Errorf("%q is called %q", name, got)
+		}
 	}
 }
 
@@ -72,7 +97,7 @@ func TestFoldedNames(t *testing.T) {
 // leads elsewhere.
 func TestNamesNeverMeet(t *testing.T) {
 	known := locals(folder.Rules{}, "a\n", "a\r", "B")
-	parts := rapid.SampledFrom(append([]string{"a", "A", "a\n", "a\r", "a_", "b", "B", "é", "e\u0301", ".p", strings.Repeat("x", 255)}, known...))
+	parts := rapid.SampledFrom(append([]string{"a", "A", "a\n", "a\r", "a_", "b", "B", "é", "e\u0301", ".p", ".x.lonja-part", strings.Repeat("x", 255)}, known...))
 	rapid.Check(t, func(t *rapid.T) {
 		rules := folder.Rules{Folds: rapid.Bool().Draw(t, "folds"), MaxName: rapid.SampledFrom([]int{0, 40}).Draw(t, "most"), Reserved: []string{".p"}}
 		paths := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) string {
