@@ -186,6 +186,7 @@ func (r *folderRun) run(ctx context.Context) error {
 
 // fetchList has the list be here.
 func (r *folderRun) fetchList(ctx context.Context) error {
+	r.listed = r.target.IsResumed() // what came before stays, if this list cannot be had
 	if r.listIsHere(ctx) {
 		r.listed = true
 		return nil
