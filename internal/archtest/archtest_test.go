@@ -26,6 +26,7 @@ var layers = [][]string{
 		"lonja/internal/fileapi",
 		"lonja/internal/folder",
 		"lonja/internal/index",
+		"lonja/internal/inode",
 		"lonja/internal/limits",
 		"lonja/internal/link",
 		"lonja/internal/oncrpc",
@@ -126,6 +127,7 @@ var pureExceptions = map[string][]string{
 	"lonja/internal/presence":  {"time"},         // the types of instants and lengths; it reads no clock
 	"lonja/internal/api":       {"sync"},         // generated: descriptors are made once
 	"lonja/internal/soap":      {"embed"},        // the WSDL's text, compiled in
+	"lonja/internal/inode":     {"syscall"},      // the type of what the system has told of a file
 	"lonja/internal/limits":    {"sync", "time"}, // all connections are counted there; it is told the time
 	"lonja/internal/meter":     {"sync", "time"}, // many connections count there; it is told the time
 }

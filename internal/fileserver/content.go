@@ -9,6 +9,7 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 
 	"lonja"
+	"lonja/internal/inode"
 )
 
 // Files are what a Server may send.
@@ -54,7 +55,7 @@ type folderContent interface{ Entries() *roaring.Bitmap }
 type Content interface {
 	Pieces
 	// Unchanged returns nil if what was read until now is the content still. The
-	// error is of kind Conflict if it is another now.
+	// error is of kind Conflict if it is another now, and of kind Limited if it may be.
 	Unchanged() error
 	Close() error
 }
@@ -107,7 +108,12 @@ func (w *Whole) Close() error { return w.file.Close() }
 // errChanged is the cause for a file that is not what was published.
 var errChanged = errors.New("the file has changed since it was published")
 
-// Unchanged implements Content, as far as size and time of a file tell.
+// errTouched is the cause for a file that may not be what was published.
+var errTouched = errors.New("the file was touched while it was read")
+
+// Unchanged implements Content, as far as size, time and mark of a file tell. The
+// error is of kind Limited if only the mark differs: whoever opens it again finds out
+// what it is.
 func (w *Whole) Unchanged() error {
 	now, err := w.file.Stat()
 	if err != nil {
@@ -115,6 +121,9 @@ func (w *Whole) Unchanged() error {
 	}
 	if now.Size() != w.seen.Size() || !now.ModTime().Equal(w.seen.ModTime()) {
 		return lonja.E(lonja.Conflict, "serve", errChanged)
+	}
+	if inode.Mark(now) != inode.Mark(w.seen) {
+		return lonja.E(lonja.Limited, "serve", errTouched)
 	}
 	return nil
 }

@@ -12,7 +12,7 @@ import (
 
 // CacheOptions bound a Cache. What is zero gets the value in parentheses.
 type CacheOptions struct {
-	MaxFiles int // files that are remembered (500,000, some 45 MiB of memory)
+	MaxFiles int // files that are remembered (500,000, some 50 MiB of memory)
 }
 
 // A Cache remembers the ids of files by their Stamps, so that nothing is hashed
@@ -32,6 +32,7 @@ type fileKey struct{ device, inode uint64 }
 
 type entry struct {
 	size, modTime int64
+	changed       int64
 	id            lonja.FileID
 	turn          uint64
 	used          bool // asked for by this process
@@ -80,7 +81,7 @@ func (c *Cache) Len() int {
 func (c *Cache) take(r record) {
 	c.turn++
 	used := c.files[r.stamp.key()].used
-	c.files[r.stamp.key()] = entry{r.stamp.Size, r.stamp.ModTime, r.id, c.turn, used}
+	c.files[r.stamp.key()] = entry{r.stamp.Size, r.stamp.ModTime, r.stamp.Changed, r.id, c.turn, used}
 }
 
 // Get returns the id of the file that has this Stamp, if it is remembered.
@@ -88,7 +89,7 @@ func (c *Cache) Get(s Stamp) (id lonja.FileID, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e, ok := c.files[s.key()]
-	if !ok || e.size != s.Size || e.modTime != s.ModTime {
+	if !ok || e.size != s.Size || e.modTime != s.ModTime || e.changed != s.Changed {
 		return id, false
 	}
 	if !e.used {

@@ -19,7 +19,7 @@ import (
 
 // stampOf makes up a file, and version of it.
 func stampOf(file, version int) Stamp {
-	return Stamp{Device: 1, Inode: uint64(file), Size: int64(100 * version), ModTime: int64(version)}
+	return Stamp{Device: 1, Inode: uint64(file), Size: int64(100 * version), ModTime: int64(version), Changed: int64(1000 + version)}
 }
 
 func idOf(s Stamp) lonja.FileID { return tree.Sum(fmt.Append(nil, s)) }

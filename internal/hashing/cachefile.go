@@ -140,7 +140,7 @@ func (c *cacheFile) rewrite(files map[fileKey]entry) error {
 	b := appendHeader(make([]byte, 0, headerLen+len(files)*recordLen))
 	for _, key := range sortedKeys(files, func(a, b entry) int { return int(a.turn) - int(b.turn) }) {
 		e := files[key]
-		b = appendRecord(b, record{Stamp{key.device, key.inode, e.size, e.modTime}, e.id})
+		b = appendRecord(b, record{Stamp{key.device, key.inode, e.size, e.modTime, e.changed}, e.id})
 	}
 	temp := c.path + ".tmp"
 	f, err := os.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)

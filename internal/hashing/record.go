@@ -10,13 +10,13 @@ import (
 )
 
 // The file of a Cache is a header and then records, all of recordLen bytes, each
-// appended when a file was hashed: the Stamp's four numbers, 8 bytes each, the
+// appended when a file was hashed: the Stamp's five numbers, 8 bytes each, the
 // most significant first; the id; and the first 8 bytes of the BLAKE3 hash of
-// all that. A record that does not match its hash is passed over, so damage costs
+// all that. In version 1 there was no Changed; such a file is begun anew. A record that does not match its hash is passed over, so damage costs
 // the hashing of the files that it hit. Of two for one file the later counts.
 const (
-	header    = "lonja: hashes of files, version 1\n"
-	recordLen = 4*8 + 32 + checkLen
+	header    = "lonja: hashes of files, version 2\n"
+	recordLen = 5*8 + 32 + checkLen
 	checkLen  = 8
 	headerLen = recordLen // the header, filled up with zeros
 )
@@ -33,7 +33,7 @@ type record struct {
 
 func appendRecord(b []byte, r record) []byte {
 	begin := len(b)
-	for _, n := range []uint64{r.stamp.Device, r.stamp.Inode, uint64(r.stamp.Size), uint64(r.stamp.ModTime)} {
+	for _, n := range []uint64{r.stamp.Device, r.stamp.Inode, uint64(r.stamp.Size), uint64(r.stamp.ModTime), uint64(r.stamp.Changed)} {
 		b = binary.BigEndian.AppendUint64(b, n)
 	}
 	b = append(b, r.id[:]...)
@@ -51,8 +51,8 @@ func parseRecord(b []byte) (r record, ok bool) {
 		return r, false
 	}
 	n := func(i int) uint64 { return binary.BigEndian.Uint64(b[8*i:]) }
-	r.stamp = Stamp{Device: n(0), Inode: n(1), Size: int64(n(2)), ModTime: int64(n(3))}
-	copy(r.id[:], b[32:])
+	r.stamp = Stamp{Device: n(0), Inode: n(1), Size: int64(n(2)), ModTime: int64(n(3)), Changed: int64(n(4))}
+	copy(r.id[:], b[5*8:])
 	return r, true
 }
 

@@ -7,14 +7,18 @@ import (
 	"time"
 
 	"lonja"
+	"lonja/internal/inode"
 )
 
 // A Stamp is what tells that a file is still the one that was hashed: which one
-// it is, its size, and when it was changed last.
+// it is, its size, when its content was changed last, and when anything of it was.
+// Programs that copy files or unpack them set the former, but nobody can set the
+// latter.
 type Stamp struct {
 	Device, Inode uint64
 	Size          int64 // bytes
 	ModTime       int64 // nanoseconds since 1970
+	Changed       int64 // nanoseconds since 1970, or 0 if the system does not tell
 }
 
 var errNotRegular = errors.New("not a regular file")
@@ -45,7 +49,8 @@ func StampFrom(info os.FileInfo) (s Stamp, ok bool) {
 	if !ok || !info.Mode().IsRegular() {
 		return s, false
 	}
-	return Stamp{uint64(sys.Dev), uint64(sys.Ino), info.Size(), info.ModTime().UnixNano()}, true
+	_, changed := inode.Of(info)
+	return Stamp{uint64(sys.Dev), uint64(sys.Ino), info.Size(), info.ModTime().UnixNano(), changed}, true
 }
 
 // settling is how long a file must have been left alone before it is hashed for

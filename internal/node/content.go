@@ -11,6 +11,7 @@ import (
 	"lonja/internal/fileserver"
 	"lonja/internal/hashing"
 	"lonja/internal/outboards"
+	"lonja/internal/share"
 	"lonja/internal/tree"
 )
 
@@ -41,6 +42,11 @@ func (g guarded) openFile(ctx context.Context, id lonja.FileID, member lonja.Mem
 		})
 	}
 	f, size, err := open(ctx)
+	if errors.Is(err, share.ErrTouched) {
+		if err = g.recheck(ctx, id); err == nil {
+			f, size, err = open(ctx)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +57,7 @@ func (g guarded) openFile(ctx context.Context, id lonja.FileID, member lonja.Mem
 			return f, err
 		})
 		if errors.Is(err, lonja.Conflict) {
-			g.suspect(suspect{id, true})
+			g.suspect(suspect{id: id, hashed: true})
 		}
 		return hashes, err
 	})

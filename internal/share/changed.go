@@ -2,53 +2,76 @@ package share
 
 import (
 	"errors"
-	"os"
 
 	"lonja"
 )
 
-// WithdrawChanged is Withdraw for all that is published with that content, folders
-// with a file that has it among them, and whose file is another now, as its size and its time tell or, if it is not nil,
-// differs says. It returns the names. What cannot be opened stays: its disk may come
-// back. Errors are those of Remove.
-func (s *Set) WithdrawChanged(id lonja.FileID, differs func(*os.File) bool) (names []lonja.FileName, err error) {
+// Recheck looks again at all that is published with that content, and at the folders
+// with a file that has it. It withdraws what is another now, as size and time tell or
+// hash, if it is not nil, and returns the names. What was only touched it remembers as
+// it is, and it can be opened again. What cannot be opened stays: its disk may come
+// back. Errors are of kind LocalFile: the next run may not know of it.
+func (s *Set) Recheck(id lonja.FileID, hash Hash) (withdrawn []lonja.FileName, err error) {
 	for _, i := range s.withContent(id) {
-		if i.isFolder() || !i.hasChanged(differs) { // the list of a folder is our own
+		if i.isFolder() { // its list is our own
 			continue
 		}
-		gone, removeErr := s.withdrawThis(i.content)
-		if gone {
-			names = append(names, i.content.listing.Name)
+		f, _, openErr := i.open()
+		if openErr != nil {
+			continue
 		}
-		err = errors.Join(err, removeErr)
+		found := i.content.seen.judge(f, i.content.listing.Size, id, hash)
+		_ = f.Close()
+		var changeErr error
+		switch {
+		case found.changed:
+			var gone bool
+			if gone, changeErr = s.withdrawThis(i.content); gone {
+				withdrawn = append(withdrawn, i.content.listing.Name)
+			}
+		case found.now.mark != 0:
+			changeErr = s.keepSeen(i.content, found.now)
+		}
+		err = errors.Join(err, changeErr)
 	}
-	folders, folderErr := s.withdrawChangedFolders(id, differs)
-	return append(names, folders...), errors.Join(err, folderErr)
-}
-
-// hasChanged reports whether the file can be opened and is another than was
-// published.
-func (i item) hasChanged(differs func(*os.File) bool) bool {
-	f, _, err := i.open()
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	return err == nil && (!i.content.is(info) || differs != nil && differs(f))
+	folders, folderErr := s.recheckFolders(id, hash)
+	return append(withdrawn, folders...), errors.Join(err, folderErr)
 }
 
 // withdrawThis withdraws what was signed, unless something else has its name by
 // now.
 func (s *Set) withdrawThis(c *content) (gone bool, err error) {
-	name := c.listing.Name
 	s.changing.Lock()
 	defer s.changing.Unlock()
-	s.mu.RLock()
-	now := s.current[name].content
-	s.mu.RUnlock()
-	if now == nil || now.listing.Proof.Signature != c.listing.Proof.Signature || now.modified != c.modified {
+	if _, still := s.stillThis(c); !still {
 		return false, nil
 	}
-	return true, s.removeNow(edit{name: name, item: item{withdrawn: true}})
+	return true, s.removeNow(edit{name: c.listing.Name, item: item{withdrawn: true}})
+}
+
+// keepSeen remembers what the file of c is now. It counts also if the disk cannot be
+// told.
+func (s *Set) keepSeen(c *content, now seen) error {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	i, still := s.stillThis(c)
+	if !still {
+		return nil
+	}
+	next := *i.content
+	next.seen = now
+	edits := append(s.owed, edit{name: c.listing.Name, item: item{place: i.place, content: &next}})
+	err := s.write(edits)
+	s.apply(edits)
+	return err
+}
+
+// stillThis returns what has the name of c, if that is c still. The caller holds
+// changing.
+func (s *Set) stillThis(c *content) (i item, still bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	i = s.current[c.listing.Name]
+	now := i.content
+	return i, now != nil && now.listing.Proof.Signature == c.listing.Proof.Signature && now.seen == c.seen
 }

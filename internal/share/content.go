@@ -15,9 +15,9 @@ import (
 // A content is what the owner has signed of a file, and what the file was when
 // its content was looked at.
 type content struct {
-	listing  lonja.Listing
-	modified int64          // nanoseconds since 1970
-	known    []lonja.Member // whose keys are known, of those whom it is for; see Offering
+	listing lonja.Listing
+	seen    seen           // nothing for a folder, whose files have their own
+	known   []lonja.Member // whose keys are known, of those whom it is for; see Offering
 }
 
 // restricted reports whether only some users may know of it.
@@ -118,7 +118,7 @@ func (s *Set) Offer(path string, o Offering) error {
 			Err: fmt.Errorf("%s: %w", lonja.Printable(path), err),
 		}
 	}
-	signed := &content{listing: listing, modified: o.Seen.ModTime().UnixNano(), known: slices.Clone(o.Known)}
+	signed := &content{listing: listing, seen: seenOf(o.Seen), known: slices.Clone(o.Known)}
 	return s.add(edit{name: listing.Name, item: item{place: where, content: signed}})
 }
 
@@ -137,8 +137,9 @@ type Follows func(known []lonja.PublicKey) bool
 //
 // The error is of kind NoSuchFile if there is none, whatever the reason, so that
 // nobody learns what is published for others, of kind Conflict if there is one
-// that has changed since it was published, and of kind LocalFile if there is one
-// that cannot be opened. Its cause may tell more: it is for the log. Nothing is
+// that has changed since it was published, of kind Limited with the cause ErrTouched
+// if there is one that may have, and of kind LocalFile if there is one that cannot be
+// opened. Its cause may tell more: it is for the log. Nothing is
 // opened that has changed since it was published.
 func (s *Set) OpenContent(id lonja.FileID, member lonja.Member, follows Follows) (f *os.File, size int64, err error) {
 	err = &lonja.Error{Kind: lonja.NoSuchFile, Op: "open"}
@@ -159,28 +160,26 @@ func (s *Set) OpenContent(id lonja.FileID, member lonja.Member, follows Follows)
 			continue
 		}
 		info, statErr := f.Stat()
-		if statErr == nil && i.content.is(info) {
+		if statErr == nil && i.content.compare(info) == same {
 			return f, size, nil
 		}
 		_ = f.Close()
 		if err = openFailed(name, statErr); statErr == nil {
-			err = &lonja.Error{Kind: lonja.Conflict, Op: "open", File: name, Err: errChanged}
+			err = i.content.compare(info).err(name)
 		}
 	}
 	inside, size, folderErr := s.openInFolders(id, member, follows)
 	if folderErr == nil {
 		return inside, size, nil
 	}
-	if lonja.KindOf(folderErr) != lonja.NoSuchFile || lonja.KindOf(err) == lonja.NoSuchFile {
+	if !errors.Is(err, ErrTouched) && (lonja.KindOf(folderErr) != lonja.NoSuchFile || lonja.KindOf(err) == lonja.NoSuchFile) {
 		err = folderErr
 	}
 	return nil, 0, err
 }
 
-// is reports whether a file is still the one that was published.
-func (c *content) is(info fs.FileInfo) bool {
-	return info.Size() == c.listing.Size && info.ModTime().UnixNano() == c.modified
-}
+// compare compares the file with the one that was published.
+func (c *content) compare(info fs.FileInfo) likeness { return c.seen.compare(info, c.listing.Size) }
 
 func (s *Set) withContent(id lonja.FileID) []item {
 	s.refresh()
@@ -226,7 +225,7 @@ func (s *Set) Listing(name lonja.FileName) (lonja.Listing, bool) {
 // would still be served as that: info is of the file now.
 func (s *Set) OffersAs(name lonja.FileName, path string, info fs.FileInfo) bool {
 	i, there := s.item(name)
-	return there && i.content != nil && i.path() == path && i.content.is(info)
+	return there && i.content != nil && i.path() == path && i.content.compare(info) == same
 }
 
 // PathOf returns where the file is that is published under name, and whether
@@ -277,6 +276,7 @@ type signedEntry struct {
 	Key         string `json:"key"`
 	Signature   string `json:"signature"`
 	Modified    int64  `json:"modified"`
+	Mark        uint64 `json:"mark,omitempty"` // before there was one, it is found out when the file is opened
 
 	Known []knownEntry `json:"known,omitempty"`
 
@@ -302,7 +302,7 @@ func (c *content) entry() *signedEntry {
 	p := c.listing.Proof
 	e := &signedEntry{
 		Description: text(c.listing.Description), Size: c.listing.Size, File: p.File.String(), Date: p.Date,
-		Key: p.Key.String(), Signature: base64.RawURLEncoding.EncodeToString(p.Signature[:]), Modified: c.modified,
+		Key: p.Key.String(), Signature: base64.RawURLEncoding.EncodeToString(p.Signature[:]), Modified: c.seen.modified, Mark: c.seen.mark,
 	}
 	for _, user := range p.Audience {
 		e.Audience = append(e.Audience, text(user))
@@ -338,8 +338,8 @@ func (e *signedEntry) content(name lonja.FileName) (_ *content, ok bool) {
 		proof.Folder = &lonja.Folder{Files: f.Files, ListSize: f.ListSize}
 	}
 	c := &content{
-		listing:  lonja.Listing{Name: name, Description: lonja.Description(e.Description), Size: e.Size, Proof: proof},
-		modified: e.Modified,
+		listing: lonja.Listing{Name: name, Description: lonja.Description(e.Description), Size: e.Size, Proof: proof},
+		seen:    seen{e.Modified, e.Mark},
 	}
 	for _, k := range e.Known {
 		key, err := lonja.ParsePublicKey(k.Key)

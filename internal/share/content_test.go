@@ -56,6 +56,8 @@ func opensFor(t *testing.T, s *Set, id byte, member lonja.Member, follow []lonja
 	switch {
 	case errors.Is(err, lonja.Conflict):
 		return "changed"
+	case errors.Is(err, lonja.Limited) && errors.Is(err, ErrTouched):
+		return "touched"
 	case errors.Is(err, lonja.NoSuchFile):
 		return "nothing"
 	case err != nil:
@@ -166,8 +168,8 @@ func TestRecordWithoutKeys(t *testing.T) {
 // and it is withdrawn then, but for what is not there, which may come back.
 func TestChangedContentIsNotOpened(t *testing.T) {
 	for name, change := range map[string]func(path string) error{
-		"longer":  func(path string) error { return os.WriteFile(path, []byte("longer content"), 0o600) },
-		"touched": func(path string) error { return os.Chtimes(path, time.Time{}, time.Unix(1e9, 5)) },
+		"longer":   func(path string) error { return os.WriteFile(path, []byte("longer content"), 0o600) },
+		"new time": func(path string) error { return os.Chtimes(path, time.Time{}, time.Unix(1e9, 5)) },
 		"another": func(path string) error {
 			return errors.Join(os.Remove(path), os.WriteFile(path, []byte("CONTENT"), 0o600), os.Chtimes(path, time.Time{}, time.Unix(1e9, 0)))
 		},
@@ -182,7 +184,7 @@ func TestChangedContentIsNotOpened(t *testing.T) {
 			if got := opens(t, s, 1, "luis"); got != "content" {
 				t.Fatalf("before: %q", got)
 			}
-			if names, err := s.WithdrawChanged(lonja.FileID{1}, nil); len(names) > 0 || err != nil {
+			if names, err := s.Recheck(lonja.FileID{1}, nil); len(names) > 0 || err != nil {
 				t.Fatalf("before: %q is withdrawn, %v", names, err)
 			}
 			must(t, change(path))
@@ -197,13 +199,105 @@ func TestChangedContentIsNotOpened(t *testing.T) {
 			if got := opens(t, s, 1, "luis"); got != "content" {
 				t.Errorf("there is another: got %q", got)
 			}
-			names, err := s.WithdrawChanged(lonja.FileID{1}, nil)
+			names, err := s.Recheck(lonja.FileID{1}, nil)
 			must(t, err)
 			slices.Sort(names)
 			if !slices.Equal(names, wantNames) || !slices.Equal(s.Withdrawn(), wantNames) || !s.Contains("other") {
 				t.Errorf("withdrawn: %q, of them %q just now; want %q", s.Withdrawn(), names, wantNames)
 			}
 		})
+	}
+}
+
+// hashing returns a Hash that says of each file that it has what is in it in the
+// place of its id, and counts.
+func hashing(t *testing.T, count *int) Hash {
+	return func(f *os.File, touched bool) (lonja.FileID, bool) {
+		if !touched {
+			return lonja.FileID{}, false
+		}
+		*count++
+		b, err := io.ReadAll(f)
+		must(t, err)
+		return map[string]lonja.FileID{"content": {1}, "CONTENT": {2}}[string(b)], true
+	}
+}
+
+// TestTouchedContent: a file of the same size and time in the place of the one that was
+// published is not opened until it was hashed; then it is withdrawn, or opened as
+// before, also by the next run.
+func TestTouchedContent(t *testing.T) {
+	when := time.Unix(1e9, 0)
+	for name, content := range map[string]string{"another": "CONTENT", "a copy": "content"} {
+		t.Run(name, func(t *testing.T) {
+			dir, state := realTempDir(t), realTempDir(t)
+			path := write(t, filepath.Join(dir, "f"), "content")
+			must(t, os.Chtimes(path, when, when))
+			s := openSet(t, state, ana)
+			offer(t, s, path, "f", 1)
+			next := write(t, filepath.Join(dir, "next"), content)
+			must(t, errors.Join(os.Chtimes(next, when, when), os.Rename(next, path)))
+			if got := opens(t, s, 1, "luis"); got != "touched" {
+				t.Fatalf("before it was looked at: %q", got)
+			}
+			info, err := os.Stat(path)
+			must(t, err)
+			if s.OffersAs("f", path, info) {
+				t.Error("it is taken for what was published")
+			}
+			if names, err := s.Recheck(lonja.FileID{1}, func(*os.File, bool) (lonja.FileID, bool) { return lonja.FileID{}, false }); err != nil || len(names) > 0 || opens(t, s, 1, "luis") != "touched" {
+				t.Errorf("it could not be hashed: %q, %v", names, err)
+			}
+			hashed := 0
+			want, withdrawn := "content", []lonja.FileName(nil)
+			if content != "content" {
+				want, withdrawn = "nothing", []lonja.FileName{"f"}
+			}
+			for i, of := range []*Set{s, s, openSet(t, state, ana)} {
+				names, err := of.Recheck(lonja.FileID{1}, hashing(t, &hashed))
+				if must(t, err); i == 0 && !slices.Equal(names, withdrawn) {
+					t.Errorf("withdrawn: %q", names)
+				}
+				if got := opens(t, of, 1, "luis"); got != want || hashed != 1 {
+					t.Errorf("time %d: got %q, hashed %d times", i, got, hashed)
+				}
+			}
+		})
+	}
+}
+
+// TestTouchedInPlace: what was written into the file itself, whose time was set back
+// then, is noticed as well; and so is that nothing is known of it.
+func TestTouchedInPlace(t *testing.T) {
+	path := write(t, filepath.Join(realTempDir(t), "f"), "content")
+	when := time.Unix(1e9, 0)
+	must(t, os.Chtimes(path, when, when))
+	s := New()
+	offer(t, s, path, "f", 1)
+	late := time.Now().Add(20 * time.Second)
+	for opens(t, s, 1, "luis") != "touched" { // the clock of the file system may go in steps
+		write(t, path, "CONTENT")
+		must(t, os.Chtimes(path, when, when))
+		if time.Now().After(late) {
+			t.Fatal("it is not noticed")
+		}
+	}
+	write(t, path, "content")
+	must(t, os.Chtimes(path, when, when))
+	offer(t, s, path, "f", 1)
+	if got := opens(t, s, 1, "luis"); got != "content" {
+		t.Fatalf("published anew: %q", got)
+	}
+	s.current["f"].content.seen.mark = 0 // as an older program has left it
+	if got := opens(t, s, 1, "luis"); got != "touched" {
+		t.Errorf("without a mark: %q", got)
+	}
+	hashed := 0
+	if names, err := s.Recheck(lonja.FileID{1}, hashing(t, &hashed)); err != nil || len(names) > 0 || hashed != 1 {
+		t.Errorf("withdrawn: %q, %v", names, err)
+	}
+	if got := opens(t, s, 1, "luis"); got != "content" {
+		t.Errorf("looked at: %q", got)
 	}
 }
 

@@ -3,7 +3,6 @@ package share
 import (
 	"bufio"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -110,10 +109,10 @@ func (s *store) newDraft(path string) (*Draft, error) {
 
 // A found is an entry that is being hashed.
 type found struct {
-	entry    folder.Entry
-	modified int64
-	gone     bool // since its directory was read
-	done     chan struct{}
+	entry folder.Entry
+	seen  seen
+	gone  bool // since its directory was read
+	done  chan struct{}
 }
 
 // lookAhead is how many files are hashed at once, or wait for their turn in the
@@ -257,7 +256,7 @@ func (w *walk) hash(ctx context.Context, f *found) error {
 	if err != nil {
 		return err
 	}
-	f.entry.ID, f.entry.Size, f.modified = id, info.Size(), info.ModTime().UnixNano()
+	f.entry.ID, f.entry.Size, f.seen = id, info.Size(), seenOf(info)
 	if info.Mode()&0o111 != 0 {
 		f.entry.Kind = folder.Executable
 	}
@@ -268,6 +267,7 @@ func (w *walk) hash(ctx context.Context, f *found) error {
 func (d *Draft) write(ctx context.Context, order <-chan *found, look Look) error {
 	list, seen := bufio.NewWriterSize(d.list, 64<<10), bufio.NewWriterSize(d.seen, 64<<10)
 	w := folder.NewWriter(list)
+	_, _ = seen.WriteString(seenMagic) // the first error is told again
 	for f := range order {
 		select {
 		case <-f.done:
@@ -281,7 +281,7 @@ func (d *Draft) write(ctx context.Context, order <-chan *found, look Look) error
 		if err := w.Add(f.entry); err != nil {
 			return err
 		}
-		if _, err := seen.Write(binary.BigEndian.AppendUint64(nil, uint64(f.modified))); err != nil {
+		if _, err := seen.Write(f.seen.append(nil)); err != nil {
 			return lonja.E(lonja.LocalFile, "list a folder", err)
 		}
 	}

@@ -3,7 +3,6 @@ package share
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -32,6 +31,7 @@ func (s *Set) OfferFolder(d *Draft, o Offering) error {
 	if err := s.store.keepFolder(d, listing.Proof.File); err != nil {
 		return lonja.E(lonja.LocalFile, "keep the list of a folder", err)
 	}
+	s.forgetTree(listing.Proof.File)
 	signed := &content{listing: listing, known: slices.Clone(o.Known)}
 	err := s.add(edit{name: listing.Name, item: item{place: d.place, content: signed}})
 	s.store.tidyFolders(s.folders())
@@ -99,21 +99,36 @@ func (s *Set) mayHave(i item, id lonja.FileID) bool {
 	return err == nil && t.mayHave(id)
 }
 
+// openInFolder opens a file with that content that is in the folder i. What another
+// process has published anew is looked up there.
 func (s *Set) openInFolder(i item, id lonja.FileID) (f *os.File, size int64, err error) {
+	f, size, err = s.openAsSeen(i, id)
+	if err != nil && lonja.KindOf(err) != lonja.NoSuchFile && s.dropOutdated(i.content) {
+		f, size, err = s.openAsSeen(i, id)
+	}
+	return f, size, err
+}
+
+func (s *Set) openAsSeen(i item, id lonja.FileID) (f *os.File, size int64, err error) {
 	name := i.content.listing.Name
 	err = &lonja.Error{Kind: lonja.NoSuchFile, Op: "open"}
-	findErr := s.eachWith(i, id, func(e folder.Entry, modified int64) bool {
+	findErr := s.eachWith(i, id, func(e treeFile) bool {
 		opened, info, openErr := i.place.openWithin(e.Path)
-		if openErr != nil {
+		like := another
+		if openErr == nil {
+			if like = e.seen.compare(info, e.Size); like == same {
+				f, size, err = opened, info.Size(), nil
+				return false
+			}
+			_ = opened.Close()
+		}
+		switch {
+		case errors.Is(err, ErrTouched): // that can be found out
+		case openErr != nil:
 			err = openFailed(name, openErr)
-			return true
+		default:
+			err = like.err(name)
 		}
-		if info.Size() == e.Size && info.ModTime().UnixNano() == modified {
-			f, size, err = opened, info.Size(), nil
-			return false
-		}
-		_ = opened.Close()
-		err = &lonja.Error{Kind: lonja.Conflict, Op: "open", File: name, Err: errChanged}
 		return true
 	})
 	if findErr != nil {
@@ -122,9 +137,9 @@ func (s *Set) openInFolder(i item, id lonja.FileID) (f *os.File, size int64, err
 	return f, size, err
 }
 
-// eachWith calls each with the files in a folder that have that content, and when
-// each was changed last, until each returns false.
-func (s *Set) eachWith(i item, id lonja.FileID, each func(e folder.Entry, modified int64) bool) error {
+// eachWith calls each with the files in a folder that have that content, until each
+// returns false.
+func (s *Set) eachWith(i item, id lonja.FileID, each func(treeFile) bool) error {
 	t, err := s.tree(i.content)
 	if err != nil {
 		return err
@@ -147,75 +162,40 @@ func (s *Set) readBlock(c *content, offset int64) ([]folder.Entry, error) {
 	return entries, err
 }
 
-// tree returns the index of a folder, which is made the first time.
-func (s *Set) tree(c *content) (*folderTree, error) {
-	id := c.listing.Proof.File
-	s.treesMu.Lock()
-	defer s.treesMu.Unlock()
-	if t := s.trees[id]; t != nil {
-		return t, nil
-	}
-	list, size, err := s.openList(c)
-	if err != nil {
-		return nil, err
-	}
-	defer list.Close()
-	seen, err := os.Open(s.store.folderPath(id, seenEnding))
-	if err != nil {
-		return nil, plainCause(err)
-	}
-	defer seen.Close()
-	t, err := readTree(io.NewSectionReader(list, 0, size), seen)
-	if err != nil {
-		return nil, err
-	}
-	if s.trees == nil {
-		s.trees = make(map[lonja.FileID]*folderTree)
-	}
-	s.dropTrees()
-	s.trees[id] = t
-	return t, nil
-}
-
-// dropTrees forgets the indexes of folders that are published no more; treesMu is
-// held.
-func (s *Set) dropTrees() {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	for id := range s.trees {
-		if len(s.signed.names[id]) == 0 {
-			delete(s.trees, id)
-		}
-	}
-}
-
-// withdrawChangedFolders is WithdrawChanged for folders in which a file has that
-// content.
-func (s *Set) withdrawChangedFolders(id lonja.FileID, differs func(*os.File) bool) (names []lonja.FileName, err error) {
+// recheckFolders is Recheck for folders in which a file has that content.
+func (s *Set) recheckFolders(id lonja.FileID, hash Hash) (withdrawn []lonja.FileName, err error) {
 	for _, i := range s.folders() {
-		if !s.mayHave(i, id) || !s.hasChangedIn(i, id, differs) {
+		s.dropOutdated(i.content)
+		if !s.mayHave(i, id) {
 			continue
 		}
-		gone, removeErr := s.withdrawThis(i.content)
-		if gone {
-			names = append(names, i.content.listing.Name)
+		changed, changeErr := s.recheckFolder(i, id, hash)
+		if changed {
+			var gone bool
+			if gone, changeErr = s.withdrawThis(i.content); gone {
+				withdrawn = append(withdrawn, i.content.listing.Name)
+			}
 		}
-		err = errors.Join(err, removeErr)
+		err = errors.Join(err, changeErr)
 	}
-	return names, err
+	return withdrawn, err
 }
 
-func (s *Set) hasChangedIn(i item, id lonja.FileID, differs func(*os.File) bool) (changed bool) {
-	err := s.eachWith(i, id, func(e folder.Entry, modified int64) bool {
-		f, info, err := i.place.openWithin(e.Path)
-		if err != nil {
+// recheckFolder reports whether a file of a folder is another now that had that content.
+func (s *Set) recheckFolder(i item, id lonja.FileID, hash Hash) (changed bool, err error) {
+	findErr := s.eachWith(i, id, func(e treeFile) bool {
+		f, _, openErr := i.place.openWithin(e.Path)
+		if openErr != nil {
 			return true
 		}
 		defer f.Close()
-		changed = info.Size() != e.Size || info.ModTime().UnixNano() != modified || differs != nil && differs(f)
+		found := e.seen.judge(f, e.Size, id, hash)
+		if changed = found.changed; found.now.mark != 0 {
+			err = errors.Join(err, s.keepMark(i.content, e.number, found.now.mark))
+		}
 		return !changed
 	})
-	return err == nil && changed
+	return findErr == nil && changed, err
 }
 
 // openWithin opens a file of the directory that p is, whose path there is rel, for

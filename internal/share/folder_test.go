@@ -63,13 +63,15 @@ func offerFolder(t *testing.T, s *Set, dir, name string, audience ...lonja.UserN
 	}
 }
 
-// had is what a member gets of a content: its bytes, "changed" or "nothing".
+// had is what a member gets of a content: its bytes, "changed", "touched" or "nothing".
 func had(t *testing.T, s *Set, id lonja.FileID, user lonja.UserName) string {
 	t.Helper()
 	f, _, err := s.OpenContent(id, lonja.Member{User: user, Key: keyOf(user)}, func([]lonja.PublicKey) bool { return false })
 	switch {
 	case errors.Is(err, lonja.Conflict):
 		return "changed"
+	case errors.Is(err, lonja.Limited) && errors.Is(err, ErrTouched):
+		return "touched"
 	case errors.Is(err, lonja.NoSuchFile):
 		return "nothing"
 	}
@@ -154,10 +156,12 @@ func TestFolderThatChanges(t *testing.T) {
 	if got := had(t, s, id, "eva"); got != "nothing" {
 		t.Errorf("got %q of what is gone", got)
 	}
-	if names, err := s.WithdrawChanged(id, nil); err != nil || len(names) > 0 {
+	if names, err := s.Recheck(id, nil); err != nil || len(names) > 0 {
 		t.Errorf("withdrawn: %q, %v", names, err)
 	}
-	must(t, os.Rename(path+".away", path))
+	must(t, os.Rename(path+".away", path)) // which may show, and is looked at
+	_, err := s.Recheck(id, sumOf)
+	must(t, err)
 	if got := had(t, s, id, "eva"); got != "first" {
 		t.Errorf("got %q of what has come back", got)
 	}
@@ -167,7 +171,7 @@ func TestFolderThatChanges(t *testing.T) {
 	if got := had(t, s, id, "eva"); got != "changed" {
 		t.Errorf("got %q of what has changed", got)
 	}
-	if names, err := s.WithdrawChanged(id, nil); err != nil || !slices.Equal(names, []lonja.FileName{"things"}) {
+	if names, err := s.Recheck(id, nil); err != nil || !slices.Equal(names, []lonja.FileName{"things"}) {
 		t.Errorf("withdrawn: %q, %v", names, err)
 	}
 	if !s.IsWithdrawn("things") || had(t, s, tree.Sum([]byte("third")), "eva") != "nothing" {

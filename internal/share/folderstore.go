@@ -11,13 +11,16 @@ import (
 )
 
 // The lists of folders are kept in a directory beside the records, for each a file
-// with the list and one with the times at which its entries were changed last, 8
-// bytes each, big-endian. They are written once, before the record names them.
+// with the list and one with what its entries were when they were hashed: seenMagic,
+// and for each the time at which it was changed last and its mark, 8 bytes each,
+// big-endian. Before there were marks, the times were all that it had. They are written
+// once, before the record names them; only marks change later.
 const (
 	foldersName = "folders"
 	draftPrefix = "draft-"
 	listEnding  = ".list"
 	seenEnding  = ".seen"
+	seenMagic   = "lonja\x00s2"
 )
 
 // errForgetful is why a Set in memory has no folders.

@@ -5,32 +5,50 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"io/fs"
 	"slices"
 	"sort"
 	"sync"
+	"sync/atomic"
 
 	"lonja"
 	"lonja/internal/folder"
 )
 
-// A folderTree finds the files of a folder by their content: some 20 bytes of
+// A folderTree finds the files of a folder by their content: some 30 bytes of
 // memory for each. Their paths stay in the list, on disk, but for some that were
-// asked for lately. It is not changed otherwise once it is made.
+// asked for lately. Otherwise nothing but marks changes once it is made.
 type folderTree struct {
 	blocks []int64  // where in the list each block begins
 	ids    []uint64 // the beginnings of the ids, in order
 	at     []uint32 // which entry each of those is
-	seen   []int64  // when each entry was changed last, when it was hashed: nanoseconds since 1970
+	times  []int64  // when each entry was changed last, when it was hashed: nanoseconds since 1970
+	marks  []uint64 // and its mark, 0 where none is known; used atomically
 	recent recentBlocks
+
+	file   fs.FileInfo // where times and marks were read
+	marked bool        // there are marks in it
+}
+
+// A treeFile is a file of a folder, and what it was when it was hashed.
+type treeFile struct {
+	folder.Entry
+	number int64 // of the entry
+	seen   seen
 }
 
 // beginning is as much of an id as tells most apart.
 func beginning(id lonja.FileID) uint64 { return binary.BigEndian.Uint64(id[:]) }
 
-// readTree reads a list, and the times that belong to it.
-func readTree(list, seen io.Reader) (*folderTree, error) {
+// readTree reads a list, and the times and marks that belong to it.
+func readTree(list, known io.Reader) (*folderTree, error) {
 	t := &folderTree{}
-	r, times := folder.NewReader(list), bufio.NewReader(seen)
+	r, times := folder.NewReader(list), bufio.NewReader(known)
+	length := 8
+	if begin, _ := times.Peek(len(seenMagic)); string(begin) == seenMagic {
+		_, _ = times.Discard(len(seenMagic)) // they are there
+		t.marked, length = true, seenLen
+	}
 	for n := uint32(0); ; n++ {
 		e, err := r.Next()
 		if errors.Is(err, io.EOF) {
@@ -42,17 +60,18 @@ func readTree(list, seen io.Reader) (*folderTree, error) {
 		if n%folder.BlockEntries == 0 {
 			t.blocks = append(t.blocks, r.Offset())
 		}
-		var b [8]byte
-		if _, err := io.ReadFull(times, b[:]); err != nil {
+		var b [seenLen]byte
+		if _, err := io.ReadFull(times, b[:length]); err != nil {
 			return nil, err
 		}
-		t.seen = append(t.seen, int64(binary.BigEndian.Uint64(b[:])))
+		t.times = append(t.times, int64(binary.BigEndian.Uint64(b[:])))
+		t.marks = append(t.marks, binary.BigEndian.Uint64(b[8:]))
 		if e.IsFile() {
 			t.ids = append(t.ids, beginning(e.ID))
 			t.at = append(t.at, n)
 		}
 	}
-	t.blocks, t.seen = slices.Clip(t.blocks), slices.Clip(t.seen)
+	t.blocks, t.times, t.marks = slices.Clip(t.blocks), slices.Clip(t.times), slices.Clip(t.marks)
 	t.ids, t.at = slices.Clip(t.ids), slices.Clip(t.at)
 	sort.Stable(byID{t})
 	return t, nil
@@ -73,9 +92,9 @@ func (t *folderTree) mayHave(id lonja.FileID) bool {
 	return found
 }
 
-// find calls each with the files that have that content, and when each was changed
-// last, until each returns false. read reads a block that begins there.
-func (t *folderTree) find(id lonja.FileID, read func(offset int64) ([]folder.Entry, error), each func(e folder.Entry, modified int64) bool) error {
+// find calls each with the files that have that content, until each returns false.
+// read reads a block that begins there.
+func (t *folderTree) find(id lonja.FileID, read func(offset int64) ([]folder.Entry, error), each func(treeFile) bool) error {
 	want := beginning(id)
 	i, _ := slices.BinarySearch(t.ids, want)
 	for ; i < len(t.ids) && t.ids[i] == want; i++ {
@@ -85,7 +104,8 @@ func (t *folderTree) find(id lonja.FileID, read func(offset int64) ([]folder.Ent
 		if err != nil || within >= len(entries) {
 			return errors.Join(err, errors.New("the list of the folder is damaged: publish it again"))
 		}
-		if found := entries[within]; found.ID == id && !each(found, t.seen[number]) {
+		was := seen{t.times[number], atomic.LoadUint64(&t.marks[number])}
+		if found := entries[within]; found.ID == id && !each(treeFile{found, number, was}) {
 			return nil
 		}
 	}

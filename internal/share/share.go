@@ -33,8 +33,9 @@ type Set struct {
 	current publications
 	signed  contents // what of it is signed
 
-	treesMu sync.Mutex                   // guards trees; held while a list is read
+	treesMu sync.Mutex                   // guards what follows; held while a list is read
 	trees   map[lonja.FileID]*folderTree // by the id of the folder, once they were asked for
+	broken  map[lonja.FileID]brokenTree  // those that could not be read
 }
 
 type publications map[lonja.FileName]item
