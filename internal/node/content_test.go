@@ -159,6 +159,34 @@ func TestChangeThatOnlyTheHashTells(t *testing.T) {
 	luis.gets("ana", "film", string(content))
 }
 
+// TestTouchedFile: a file of the same size and time in the place of the one that was
+// published is hashed before anything of it is sent. A copy is sent at once.
+func TestTouchedFile(t *testing.T) {
+	for part := range fileapi.Have + 1 {
+		v := newTown(t)
+		ana, luis := v.resident("ana"), v.resident("luis")
+		path, content, id := ana.bigFile("film", 2*tree.PieceSize)
+		info, err := os.Stat(path)
+		v.ok(err)
+		replace := func() {
+			t.Helper()
+			v.ok(os.WriteFile(path+".new", content, 0o600))
+			v.ok(os.Chtimes(path+".new", info.ModTime(), info.ModTime()))
+			v.ok(os.Rename(path+".new", path))
+		}
+		replace()
+		if status, _ := luis.asks(ana, part, id, ""); status != http.StatusOK {
+			t.Errorf("%s of a copy: status %d", part.Path(id), status)
+		}
+		content[0] ^= 1
+		replace()
+		if status, _ := luis.asks(ana, part, id, ""); status != http.StatusConflict {
+			t.Errorf("%s of another: status %d", part.Path(id), status)
+		}
+		v.until("it is listed no more", func() bool { return ana.listed() == "" })
+	}
+}
+
 // arriving is a content of two pieces of which the second is here.
 type arriving []byte
 
