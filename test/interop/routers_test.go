@@ -25,12 +25,13 @@ const (
 // A village is a lab with a directory in it that everybody can reach.
 type village struct {
 	*natlab.Lab
-	t *testing.T
+	t     *testing.T
+	homes map[*console]program // what each console is, for other commands of its user
 }
 
 func newVillage(t *testing.T, o natlab.Options) village {
 	t.Helper()
-	v := village{natlab.Start(t, o), t}
+	v := village{natlab.Start(t, o), t, make(map[*console]program)}
 	server := lonja(t, "server", "--host", v.Addr(natlab.Directory).String(), "-p", "4444", "--classic=off")
 	server.argv = v.Enter(natlab.Directory, server.argv...)
 	start(t, server).waitLine(`^s> init server `)
@@ -49,6 +50,7 @@ func (v village) user(host natlab.Host, user string, options ...string) *console
 	prog.argv = v.Enter(host, prog.argv...)
 	prog.dir, prog.stdin = v.t.TempDir(), in
 	c := &console{start(v.t, prog), keys, prog.dir}
+	v.homes[c] = prog
 	in.Close() // the client has its own
 	c.waitBytes([]byte(prompt))
 	c.must(v.t, "register "+user, "REGISTER OK")
@@ -77,8 +79,20 @@ func (v village) arrives(c *console, command, target string) {
 	}
 }
 
+// fetched returns what "lonja get" tells programs, as the user of a console on a host.
+func (v village) fetched(host natlab.Host, c *console, user, name string) string {
+	v.t.Helper()
+	get := lonja(v.t, "get", name, "-o", "fetched", "--json", "--user", user, "-s", v.Addr(natlab.Directory).String())
+	get.argv, get.dir, get.env = v.Enter(host, get.argv...), c.dir, v.homes[c].env
+	got := run(v.t, get)
+	if got.status != 0 {
+		v.t.Errorf("get: status %d, %s", got.status, got.stderr)
+	}
+	return got.stdout
+}
+
 // TestThroughMappedPorts: a file passes from behind one router to behind another
-// one, through the port that the owner's node has had mapped.
+// one, through the port that the owner's node has had mapped, and that is told.
 func TestThroughMappedPorts(t *testing.T) {
 	for _, router := range []string{"port+upnp", "port+igd1", "port+natpmp"} {
 		t.Run(router, func(t *testing.T) {
@@ -94,6 +108,9 @@ func TestThroughMappedPorts(t *testing.T) {
 			}
 			v.arrives(luis, "get_file ana file.txt", "one")
 			v.arrives(luis, "get_multifile file.txt", "two")
+			if told := v.fetched(natlab.B1, luis, "luis", "file.txt"); !strings.Contains(told, `"route":"mapped"`) || !strings.Contains(told, `"way":"Internet"`) {
+				t.Errorf("of the way to ana it is told %s", told)
+			}
 			ana.quit(t)
 			if v.reaches(natlab.PublicPeer, outside) {
 				t.Error("the mapping outlives the program")
