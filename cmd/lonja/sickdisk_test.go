@@ -54,25 +54,25 @@ func fillUp(t *testing.T, volume string) (ballast string) {
 	return ballast
 }
 
-// A publisher is a connected user who knows what it publishes.
-type publisher struct {
+// A bookkeeper is a connected user who knows what it publishes.
+type bookkeeper struct {
 	*testing.T
 	dir  lonja.Directory
 	next int
 }
 
-func newPublisher(t *testing.T, dir lonja.Directory) *publisher {
+func newBookkeeper(t *testing.T, dir lonja.Directory) *bookkeeper {
 	t.Helper()
 	if err := errors.Join(dir.Register(t.Context(), "ana"), dir.Connect(t.Context(), "ana", somewhere)); err != nil {
 		t.Fatal(err)
 	}
-	return &publisher{T: t, dir: dir}
+	return &bookkeeper{T: t, dir: dir}
 }
 
 var longText = lonja.Description(strings.Repeat("x", 200))
 
 // publish publishes one more file.
-func (p *publisher) publish() error {
+func (p *bookkeeper) publish() error {
 	err := p.dir.Publish(p.Context(), "ana", lonja.Listing{Name: lonja.FileName(fmt.Sprint("/", p.next)), Description: longText})
 	if err == nil {
 		p.next++
@@ -81,7 +81,7 @@ func (p *publisher) publish() error {
 }
 
 // publishUntilRefused fills what is there; what was published stays listed.
-func (p *publisher) publishUntilRefused() {
+func (p *bookkeeper) publishUntilRefused() {
 	p.Helper()
 	for range 20_000 {
 		switch err := p.publish(); {
@@ -95,7 +95,7 @@ func (p *publisher) publishUntilRefused() {
 }
 
 // listed checks that everything is.
-func (p *publisher) listed(dir lonja.Directory) {
+func (p *bookkeeper) listed(dir lonja.Directory) {
 	p.Helper()
 	listings, err := dir.ListContent(p.Context(), "ana", "ana")
 	if err != nil || len(listings) != p.next {
@@ -109,7 +109,7 @@ func TestFullDisk(t *testing.T) {
 	volume := newVolume(t, 8)
 	data := filepath.Join(volume, "data")
 	server, dir := startDurable(t, data)
-	ana := newPublisher(t, dir)
+	ana := newBookkeeper(t, dir)
 	ballast := fillUp(t, volume)
 	ana.publishUntilRefused()
 	server.waitStderr("no space left")
@@ -151,7 +151,7 @@ func TestReadOnlyDisk(t *testing.T) {
 	volume := newVolume(t, 8)
 	data := filepath.Join(volume, "data")
 	server, dir := startDurable(t, data)
-	ana := newPublisher(t, dir)
+	ana := newBookkeeper(t, dir)
 	if err := ana.publish(); err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +179,7 @@ func refusesToStart(t *testing.T, data, why string) {
 func TestDamagedDisk(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
 	server, dir := startDurable(t, data)
-	ana := newPublisher(t, dir)
+	ana := newBookkeeper(t, dir)
 	var publishing sync.WaitGroup
 	const each, rivals = 1250, 16 // together more than SQLite remembers of the file
 	for i := range rivals {
