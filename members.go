@@ -119,8 +119,8 @@ func (d *ContentDigest) mix(s Signature) {
 
 // Pages are the operations that read, a page at a time. After is the cursor that
 // came with the page before, or empty; limit is at most MaxPage, and 0 stands for
-// DefaultPage. A page may be shorter than that; the last one has no cursor. What comes
-// or goes between two pages may be in them or not; all else is, once.
+// DefaultPage. A page may be shorter than that, even empty; the last one has no cursor.
+// What comes or goes between two pages may be in them or not; all else is, once.
 type Pages interface {
 	// UsersPage returns connected users. NoSuchUser, NotConnected.
 	UsersPage(ctx context.Context, user UserName, after Cursor, limit int) ([]Peer, Cursor, error)

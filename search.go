@@ -91,7 +91,9 @@ type FoundPage struct {
 // A Searcher looks for publications.
 type Searcher interface {
 	// Search returns a page of what matches: most connected holders first,
-	// then most holders, then by base name. Nothing found is a valid answer.
+	// then most holders, then by base name. Nothing found is a valid answer. A
+	// page may be shorter than asked for, even empty, while its Next is not: no
+	// answer takes long.
 	// NoSuchUser, NotConnected.
 	Search(ctx context.Context, user UserName, query Query) (FoundPage, error)
 }

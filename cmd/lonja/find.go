@@ -219,10 +219,13 @@ func asGuest(ctx context.Context, dir lonja.Directory, show func(searchFunc) err
 	return err
 }
 
+// mostEmptyPages bounds the pages with nothing on them that are passed over.
+const mostEmptyPages = 1000
+
 // showFound writes the first page of results, or all, and says on stderr when
 // there is none, or more.
 func showFound(ctx context.Context, search searchFunc, query lonja.Query, all bool, out *foundWriter, stderr io.Writer) error {
-	for {
+	for empty := 0; ; {
 		page, err := search(ctx, query)
 		if err != nil {
 			return err
@@ -236,11 +239,13 @@ func showFound(ctx context.Context, search searchFunc, query lonja.Query, all bo
 			return nil
 		case page.Next == "":
 			return nil
+		case page.Next == query.After || empty > mostEmptyPages:
+			return lonja.E(lonja.Malformed, "find", errors.New("the directory's pages do not end"))
+		case len(page.Found) == 0:
+			empty++ // it has looked at much that does not match: that is where it goes on
 		case !all:
 			fmt.Fprintln(stderr, "lonja: there is more: see --limit and --all")
 			return nil
-		case page.Next == query.After || len(page.Found) == 0:
-			return lonja.E(lonja.Malformed, lonja.OpSearch.String(), errors.New("the directory's pages do not end"))
 		}
 		query.After = page.Next
 	}

@@ -156,10 +156,12 @@ func (c *Client) Revocations(ctx context.Context, since int64) ([]lonja.Revocati
 
 // RevocationsPage implements lonja.Pages.
 func (c *Client) RevocationsPage(ctx context.Context, since int64, after lonja.Cursor, limit int) ([]lonja.Revocation, lonja.Cursor, error) {
-	return page(ctx, c, subject{op: "REVOCATIONS", method: api.Method_METHOD_REVOCATIONS},
-		&api.RevocationsRequest{Since: since, After: api.Text(after), Limit: int32(limit)},
-		func(a *api.RevocationsAnswer) ([]lonja.Revocation, string, error) {
-			list, err := each(a.Revocations, api.RevocationOf)
-			return list, a.Next, err
-		})
+	return filled(after, func(after lonja.Cursor) ([]lonja.Revocation, lonja.Cursor, error) {
+		return page(ctx, c, subject{op: "REVOCATIONS", method: api.Method_METHOD_REVOCATIONS},
+			&api.RevocationsRequest{Since: since, After: api.Text(after), Limit: int32(limit)},
+			func(a *api.RevocationsAnswer) ([]lonja.Revocation, string, error) {
+				list, err := each(a.Revocations, api.RevocationOf)
+				return list, a.Next, err
+			})
+	})
 }

@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"lonja"
@@ -28,14 +29,17 @@ func (c *console) find(ctx context.Context, cmd shell.Command) (string, error) {
 		return "", shell.ErrNothingToContinue
 	}
 	var page lonja.FoundPage
-	if !s.ended {
+	for !s.ended && len(page.Found) == 0 { // a page that ended early may have nothing on it
 		var err error
 		if page, err = c.Node.Search(ctx, s.query); err != nil {
 			return "", err
 		}
+		if s.ended = page.Next == ""; !s.ended && page.Next == s.query.After {
+			return "", lonja.E(lonja.Malformed, lonja.OpSearch.String(), errors.New("the directory's pages do not end"))
+		}
+		s.query.After = page.Next
 	}
 	list := shell.Found(page, s.shown)
-	s.query.After, s.ended = page.Next, page.Next == ""
 	s.shown += len(page.Found)
 	return list, nil
 }

@@ -49,3 +49,29 @@ func TestPagesAreShort(t *testing.T) {
 		return len(page), next, err
 	})
 }
+
+// TestSearchFillsPages: what stands far behind in the order of results, among more
+// than the index looks at in one go, is on the first page all the same.
+func TestSearchFillsPages(t *testing.T) {
+	const publications = 100_000
+	d := open(t, memstore.New())
+	ana := newSigner("ana", "ana")
+	join(t, d, ana)
+	must(t, d.ConnectMember(t.Context(), ana.Member, []lonja.Endpoint{somewhere}))
+	d.mu.Lock()
+	a, _ := d.index.Account("ana")
+	for i := range uint64(publications) {
+		d.index.SetPublication("ana", a.Incarnation, 1<<40+i, lonja.Listing{Name: lonja.FileName(fmt.Sprintf("many/f%d.txt", i)), Size: 1})
+	}
+	d.mu.Unlock()
+	for _, words := range []string{"f1", "f5", "f9", "f55", "f99999"} {
+		want := lonja.DefaultFound
+		if words == "f99999" {
+			want = 1
+		}
+		page, err := d.Search(t.Context(), "ana", lonja.Query{Words: words})
+		if err != nil || len(page.Found) != want || (page.Next == "") != (want == 1) {
+			t.Errorf("%s: got %d results, more: %t, %v; want %d", words, len(page.Found), page.Next != "", err, want)
+		}
+	}
+}
