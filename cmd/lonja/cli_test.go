@@ -67,9 +67,26 @@ func TestWrongUseIsOneClearLine(t *testing.T) {
 		{"completion fly", 2, "has no command"},
 		{"completion bash fly", 2, "unknown command"},
 		{"trust forget localhost --user ana --trust abc", 2, "exclude each other"},
+		{`unpublish ""`, 2, "an argument is empty"},
+		{`unpublish poem.txt ""`, 2, "an argument is empty"},
+		{`publish ""`, 2, "an argument is empty"},
+		{`share ""`, 2, "an argument is empty"},
+		{`ls ""`, 2, "an argument is empty"},
+		{`unregister ""`, 2, "an argument is empty"},
+		{`cancel ""`, 2, "an argument is empty"},
+		{`get poem.txt -o ""`, 2, "--output is empty"},
+		{`get poem.txt --from=""`, 2, "--from is empty"},
+		{`find --owner ""`, 2, "--owner is empty"},
+		{`publish poem.txt --as ""`, 2, "--as is empty"},
+		{`ls --user ""`, 2, "--user is empty"},
+		{`admin invite --host ""`, 2, "--host is empty"},
 	} {
 		t.Run(c.args, func(t *testing.T) {
-			status, stdout, stderr := runToEnd(t, strings.Fields(c.args)...)
+			args := strings.Fields(c.args)
+			for i := range args {
+				args[i] = strings.Replace(args[i], `""`, "", 1)
+			}
+			status, stdout, stderr := runToEnd(t, args...)
 			if status != c.status || !strings.Contains(stderr, c.says) {
 				t.Errorf("got status %d and %q; want %d and %q", status, stderr, c.status, c.says)
 			}

@@ -162,7 +162,7 @@ func TestFindFails(t *testing.T) {
 		{"poem --user eva", 1, `lonja: eva: SEARCH: user is not connected; connect in a running "lonja client", or leave --user out`},
 		{"poem --user nobody", 1, "lonja: nobody: SEARCH: user does not exist; connect"},
 		{"", 2, "what to look for?"},
-		{"poem --server=", 2, "-s HOST is missing"},
+		{"poem --server=", 2, "--server is empty"},
 		{"poem -p 0", 2, "port 0 is not between 1 and 65535"},
 		{"poem --limit 0", 2, "--limit 0 is not between 1 and 1000; --all shows all"},
 		{"poem --limit 2000", 2, "--limit 2000 is not between 1 and 1000"},

@@ -156,7 +156,7 @@ func asUsage(check cobra.PositionalArgs) cobra.PositionalArgs {
 		if err := check(cmd, args); err != nil {
 			return usageError{fmt.Errorf("%w (see %q)", err, cmd.CommandPath()+" --help")}
 		}
-		return nil
+		return refuseEmpty(cmd, args)
 	}
 }
 
