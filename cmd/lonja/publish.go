@@ -47,6 +47,9 @@ With --folder, each DIR is published as one object instead: it is listed once, a
 "lonja get" fetches it whole, or those files in it that are asked for. When a file in
 it changes, the folder is not served any more: publish it again.
 
+Of many files, each is told of with --verbose or --json only. One that cannot be
+published does not keep the others from it; the exit status is 1 then.
+
 With --to, only those users, and you, can see and fetch it.`,
 		Example: `  lonja publish poem.txt -d "by Shelley"
   lonja publish photos --to luis,eva
@@ -83,18 +86,11 @@ func runPublish(cmd *cobra.Command, opts publishOptions, paths []string) error {
 		if err != nil {
 			return err
 		}
-		var errs []error
-		for _, f := range files {
-			if cmd.Context().Err() != nil {
-				errs = append(errs, lonja.E(lonja.Canceled, "publish", nil))
-				break
-			}
-			offer.Path, offer.Name = f.Path, f.Name
-			if err := a.publish(cmd, offer, opts.json); err != nil {
-				errs = append(errs, err)
-			}
+		if len(files) == 1 {
+			offer.Path, offer.Name = files[0].Path, files[0].Name
+			return a.publish(cmd, offer, opts.json)
 		}
-		return errors.Join(errs...)
+		return a.publishMany(cmd, opts, offer, files)
 	})
 }
 
@@ -127,19 +123,26 @@ func (o *offerOptions) offer(ctx context.Context, a *asker) (offer node.Offer, e
 
 // publish publishes one file, and says so.
 func (a *asker) publish(cmd *cobra.Command, offer node.Offer, asJSON bool) error {
-	done := func() {}
-	if telemetry.IsTerminal(os.Stderr) {
-		offer.Progress, done = telemetry.NewTransferBar(os.Stderr)("hashing " + lonja.Printable(filepath.Base(offer.Path)))
-	}
-	l, err := a.errand.Offer(cmd.Context(), offer)
-	done()
-	if errors.Is(err, lonja.AlreadyPublished) && l.Proof != nil {
-		err = nil // the same
-	}
+	l, err := a.offer(cmd.Context(), offer)
 	if err != nil {
 		return err
 	}
 	return showPublished(cmd.OutOrStdout(), a.published(a.user, l), asJSON)
+}
+
+// offer publishes one file, and shows how far it is hashed. What is published
+// already, just so, is no error.
+func (a *asker) offer(ctx context.Context, offer node.Offer) (lonja.Listing, error) {
+	done := func() {}
+	if telemetry.IsTerminal(os.Stderr) {
+		offer.Progress, done = telemetry.NewTransferBar(os.Stderr)("hashing " + lonja.Printable(filepath.Base(offer.Path)))
+	}
+	l, err := a.errand.Offer(ctx, offer)
+	done()
+	if errors.Is(err, lonja.AlreadyPublished) && l.Proof != nil {
+		err = nil
+	}
+	return l, err
 }
 
 func showPublished(w io.Writer, p publishedLine, asJSON bool) error {

@@ -171,7 +171,8 @@ func (d *Directory) mayHaveMore(a index.Account) error {
 	}
 	return &lonja.Error{
 		Kind: lonja.Limited, Op: lonja.OpPublish.String(), User: a.User,
-		Err: fmt.Errorf("%d files are published already", a.Publications),
+		Err: fmt.Errorf("%d files are published already, as many as this directory takes of one user: unpublish some, publish directories as one with --folder, or ask its operator for more",
+			a.Publications),
 	}
 }
 

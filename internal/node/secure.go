@@ -91,8 +91,10 @@ type secureDialect struct {
 	SecureOptions
 	dialer *transport.Dialer
 	// publishing is held while what is served and what the directory lists are
-	// changed together, or compared.
-	publishing sync.Mutex
+	// compared, or changed together; with announcing, any number of names may be
+	// announced at once, each by one.
+	publishing sync.RWMutex
+	announcing nameLocks
 	// downloads are served while they are on their way here.
 	downloads fileserver.Downloads
 	fetching  *fetching

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"lonja"
@@ -55,7 +57,7 @@ func (o *Offer) settle(user lonja.UserName, files *share.Set) (local string, err
 		o.Name = lonja.FileName(filepath.Base(local))
 	}
 	if _, err := lonja.ParsePublishedName(string(o.Name)); err != nil {
-		return "", err
+		return "", lonja.E(lonja.Invalid, "publish "+lonja.Printable(local), causeOf(err))
 	}
 	if other, there := files.PathOf(o.Name); there && !slices.Contains(files.NamesOf(local), o.Name) {
 		return "", &lonja.Error{
@@ -66,6 +68,26 @@ func (o *Offer) settle(user lonja.UserName, files *share.Set) (local string, err
 	return local, nil
 }
 
+// causeOf returns what is wrong, without who says so.
+func causeOf(err error) error {
+	if e, ok := errors.AsType[*lonja.Error](err); ok && e.Err != nil {
+		return e.Err
+	}
+	return err
+}
+
+// nameLocks keep two from doing something with the same name at once.
+type nameLocks [64]sync.Mutex
+
+var nameSeed = maphash.MakeSeed()
+
+// lock locks a name, and returns what unlocks it.
+func (l *nameLocks) lock(name lonja.FileName) (unlock func()) {
+	mu := &l[maphash.String(nameSeed, string(name))%uint64(len(l))]
+	mu.Lock()
+	return mu.Unlock
+}
+
 // announce has what was signed be served, by serve, and listed.
 func (d *secureDialect) announce(ctx context.Context, user lonja.UserName, files *share.Set, listing lonja.Listing,
 	serve func(known []lonja.Member) error,
@@ -74,8 +96,9 @@ func (d *secureDialect) announce(ctx context.Context, user lonja.UserName, files
 	if err != nil {
 		return err
 	}
-	d.publishing.Lock()
-	defer d.publishing.Unlock()
+	d.publishing.RLock()
+	defer d.publishing.RUnlock()
+	defer d.announcing.lock(listing.Name)()
 	before, served := files.Listing(listing.Name)
 	away := files.Remove // of what is not listed
 	if files.IsWithdrawn(listing.Name) {

@@ -26,6 +26,9 @@ type Set struct {
 	owner lonja.UserName // who may have all of it
 	store *store         // nil for a Set that lives in memory only
 
+	waitingMu sync.Mutex  // guards waiting
+	waiting   []*addition // that the next write takes along
+
 	changing sync.Mutex // held while publications change, over the disk write
 	owed     []edit     // removals that count, but that the disk does not know yet
 
@@ -132,16 +135,42 @@ func (s *Set) Add(name lonja.FileName, path string) error {
 	return s.add(edit{name: name, item: item{place: where}})
 }
 
+// An addition waits for the disk, with others. Its done and err are guarded by changing.
+type addition struct {
+	edit edit
+	done bool
+	err  error
+}
+
+// add writes an addition, and all that have come meanwhile with it: whoever publishes
+// many files at once waits for the disk once for several.
 func (s *Set) add(e edit) error {
+	mine := &addition{edit: e}
+	s.waitingMu.Lock()
+	s.waiting = append(s.waiting, mine)
+	s.waitingMu.Unlock()
 	s.changing.Lock()
 	defer s.changing.Unlock()
-	// On disk first: what is served never outlives what is remembered.
-	edits := append(s.owed, e)
-	if err := s.write(edits); err != nil {
-		return err
+	if mine.done {
+		return mine.err
 	}
-	s.apply(edits)
-	return nil
+	s.waitingMu.Lock()
+	all := s.waiting
+	s.waiting = nil
+	s.waitingMu.Unlock()
+	edits := slices.Clone(s.owed)
+	for _, a := range all {
+		edits = append(edits, a.edit)
+	}
+	// On disk first: what is served never outlives what is remembered.
+	err := s.write(edits)
+	if err == nil {
+		s.apply(edits)
+	}
+	for _, a := range all {
+		a.done, a.err = true, err
+	}
+	return err
 }
 
 // Remove takes name out of the Set; one that is not there does no harm. It is
