@@ -246,7 +246,7 @@ func TestOpenRights(t *testing.T) {
 		{filepath.Join(config, "identity.key"), 0o604, ask, "chmod 600 "},
 		{filepath.Join(config, "identity.key"), 0o640, ask, "chmod 600 "},
 		{filepath.Join(config, "trust.json"), 0o622, ask, "chmod 600 "},
-		{config, 0o755, ask, "chmod 700 "},
+		{config, 0o775, ask, "chmod 700 "},
 		{filepath.Join(data, authority.FileName), 0o644, serve, "chmod 600 "},
 		{data, 0o777, serve, "chmod 700 "},
 	} {

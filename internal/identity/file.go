@@ -29,7 +29,7 @@ func (f File) Path() string { return filepath.Join(f.Dir, FileName) }
 // kind LocalFile if the file cannot be read or others have rights to it or to
 // its directory; Damaged; Forbidden if the passphrase is wrong; or Ask's.
 func (f File) Load() (Key, error) {
-	text, err := private.Read(f.Dir, FileName, private.Hidden)
+	text, err := private.Read(f.Dir, FileName, private.Fixed)
 	if err != nil {
 		return Key{}, err
 	}
@@ -76,7 +76,7 @@ func (f File) Unseal() error {
 
 // Sealed reports whether the key is sealed. Errors as for Load.
 func (f File) Sealed() (bool, error) {
-	text, err := private.Read(f.Dir, FileName, private.Hidden)
+	text, err := private.Read(f.Dir, FileName, private.Fixed)
 	return sealed(text), err
 }
 
@@ -159,7 +159,7 @@ func (f File) rewrite(form func(Key) (Secret, error)) error {
 
 // change has the directory for itself while it calls do.
 func (f File) change(do func(*private.Dir) error) error {
-	dir, err := private.Lock(f.Dir, private.Hidden)
+	dir, err := private.Lock(f.Dir, private.Fixed)
 	if err != nil {
 		return err
 	}

@@ -108,7 +108,7 @@ func TestManyMakeOne(t *testing.T) {
 func TestOpenRightsAreRefused(t *testing.T) {
 	f := fileIn(t, "")
 	made(t, f)
-	for path, mode := range map[string]fs.FileMode{f.Path(): 0o640, f.Dir: 0o755} {
+	for path, mode := range map[string]fs.FileMode{f.Path(): 0o640, f.Dir: 0o775} {
 		info, err := os.Stat(path)
 		if err != nil {
 			t.Fatal(err)
@@ -420,4 +420,25 @@ func newKey(t testing.TB) Key {
 		t.Fatal(err)
 	}
 	return k
+}
+
+// TestListedDirectory: who makes the directory by hand for the settings makes it so
+// that others can list it, which does no harm to a key that they cannot read.
+func TestListedDirectory(t *testing.T) {
+	f := fileIn(t, "")
+	if err := os.MkdirAll(f.Dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(f.Dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, madeOne, err := f.LoadOrMake(); err != nil || !madeOne {
+		t.Errorf("got made %t, %v", madeOne, err)
+	}
+	if info, err := os.Stat(f.Path()); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("got %v, %v; want a key for its owner only", info, err)
+	}
+	if _, err := f.Load(); err != nil {
+		t.Error(err)
+	}
 }

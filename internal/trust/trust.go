@@ -243,7 +243,7 @@ func (s *Store) now() time.Time { return s.clock().UTC().Truncate(time.Second) }
 
 // read returns what the file says. The caller owns it.
 func (s *Store) read() (record, error) {
-	text, err := private.Read(s.dir, FileName, private.Hidden)
+	text, err := private.Read(s.dir, FileName, private.Fixed)
 	if errors.Is(err, fs.ErrNotExist) {
 		return record{}, nil
 	}
@@ -279,7 +279,7 @@ func (r record) clone() record {
 // change has the file for itself while do changes what it says; do tells whether
 // it has.
 func (s *Store) change(do func(*record) (bool, error)) (err error) {
-	dir, err := private.Lock(s.dir, private.Hidden)
+	dir, err := private.Lock(s.dir, private.Fixed)
 	if err != nil {
 		return err
 	}
