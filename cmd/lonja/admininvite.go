@@ -76,6 +76,9 @@ func runAdminInvite(cmd *cobra.Command, opts adminInviteOptions) error {
 	if err != nil {
 		return err
 	}
+	if opts.host == "" && isLoopback(made.Address) {
+		fmt.Fprintf(cmd.ErrOrStderr(), "lonja: the link says %s, where only this machine finds the directory: --host says another\n", lonja.Printable(made.Address))
+	}
 	if opts.json {
 		return writeJSONLine(cmd.OutOrStdout(), invitedLine{made, shown})
 	}

@@ -37,6 +37,13 @@ func TestAdminInvite(t *testing.T) {
 	if status, _, stderr := s.tryAdmin("invitations", "--revoke", i.ID); status != 1 || !strings.Contains(stderr, "none with this id") {
 		t.Errorf("taken back twice: got status %d, %q", status, stderr)
 	}
+	status, shown, stderr := s.tryAdmin("invite")
+	if own, err := link.ParseInvitation(strings.TrimSpace(shown)); status != 0 || err != nil || own.Address.Host != "127.0.0.1" || !strings.Contains(stderr, "--host says another") {
+		t.Errorf("an address that others cannot reach: got status %d, %q and %q", status, shown, stderr)
+	} else if err := json.Unmarshal([]byte(s.admin("invitations", "--json")), &i); err != nil {
+		t.Error(err)
+	}
+	s.admin("invitations", "--revoke", i.ID)
 	if listed := s.admin("invitations"); listed != "" {
 		t.Errorf("got %q, want nothing", listed)
 	}

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -70,10 +72,14 @@ func (o *memberOptions) remembered() error {
 		return err
 	}
 	names, err := readNames(state)
-	if err == nil {
-		o.server = names.onlyDirectory()
+	if err != nil {
+		return err
 	}
-	return err
+	if o.server = names.onlyDirectory(); o.server == "" && len(names) > 1 {
+		return usagef(`-s HOST is missing: names were registered from here at %s: which one? (once and for all: server = "HOST" in the [node] of the settings)`,
+			lonja.Printable(strings.Join(slices.Sorted(maps.Keys(names)), " and ")))
+	}
+	return nil
 }
 
 // site reads --server and --port.

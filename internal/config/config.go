@@ -29,6 +29,7 @@ import (
 	"github.com/knadh/koanf/parsers/toml/v2"
 	"github.com/knadh/koanf/providers/rawbytes"
 	"github.com/knadh/koanf/v2"
+	tomlerrors "github.com/pelletier/go-toml/v2"
 	"github.com/spf13/pflag"
 
 	"lonja"
@@ -62,6 +63,10 @@ func Load(path string, required bool, lookup func(string) (string, bool)) (*Sett
 		return s, nil
 	case err == nil:
 		err = s.file.Load(rawbytes.Provider(text), toml.Parser())
+		if wrong, ok := errors.AsType[*tomlerrors.DecodeError](err); ok {
+			line, column := wrong.Position()
+			err = fmt.Errorf("line %d, column %d: %w", line, column, err)
+		}
 	}
 	if err != nil {
 		return nil, lonja.E(lonja.Invalid, "", fmt.Errorf("settings in %s: %w", path, err))

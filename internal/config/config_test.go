@@ -123,6 +123,9 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 	if err := os.WriteFile(broken, []byte("[node\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := Load(broken, true, none); err == nil || !strings.Contains(err.Error(), "line 1, column ") {
+		t.Errorf("got %v, want the line", err)
+	}
 	for _, path := range []string{missing, broken, t.TempDir()} {
 		if _, err := Load(path, true, none); !errors.Is(err, lonja.Invalid) || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: got %v", path, err)
