@@ -144,6 +144,8 @@ func (a *asker) explain(err error) error {
 		return fmt.Errorf("%w; register it: lonja register %s -s %s", err, name, a.name())
 	case errors.Is(err, lonja.OtherKey):
 		return fmt.Errorf("%w; \"lonja id\" shows the key here, \"lonja id keys %s\" those of the name", err, name)
+	case errors.Is(err, lonja.Unavailable) && fromDirectory(err):
+		return fmt.Errorf("the directory at %s cannot be reached: %w; does it run, and is that its address? (-s says another)", a.name(), err)
 	case errors.Is(err, lonja.NotConnected):
 		return fmt.Errorf("%w; a name without a key must be connected to ask: claim it with \"lonja id claim %s\"", err, name)
 	}

@@ -159,8 +159,8 @@ func TestFindFails(t *testing.T) {
 		status int
 		says   string
 	}{
-		{"poem --user eva", 1, `lonja: eva: SEARCH: user is not connected; connect in a running "lonja client", or leave --user out`},
-		{"poem --user nobody", 1, "lonja: nobody: SEARCH: user does not exist; connect"},
+		{"poem --user eva", 1, `lonja: eva: search: user is not connected; connect in a running "lonja client", or leave --user out`},
+		{"poem --user nobody", 1, "lonja: nobody: search: user does not exist; connect"},
 		{"", 2, "what to look for?"},
 		{"poem --server=", 2, "--server is empty"},
 		{"poem -p 0", 2, "port 0 is not between 1 and 65535"},
@@ -250,7 +250,7 @@ func TestFindInAnOldDirectory(t *testing.T) {
 		return []byte{0}
 	})
 	status, stdout, stderr := runToEnd(t, "find", "--classic", "-s", "127.0.0.1", "-p", port, "--datetime", noClock, "poem")
-	want := "lonja: SEARCH: this directory is an older one, which cannot search\n"
+	want := "lonja: search: this directory is an older one, which cannot search\n"
 	if status != 1 || stdout != "" || stderr != want {
 		t.Errorf("got status %d, %q and %q; want 1 and %q", status, stdout, stderr, want)
 	}

@@ -180,7 +180,7 @@ func runGet(cmd *cobra.Command, opts getOptions, text string) error {
 		}
 		choices, err := a.errand.Choices(cmd.Context(), asked, lonja.UserName(opts.from))
 		if err != nil {
-			return err
+			return a.whyAbsent(cmd.Context(), asked, lonja.UserName(opts.from), err)
 		}
 		if len(choices) > 1 {
 			return a.choose(cmd, opts, wanted.Name, choices)

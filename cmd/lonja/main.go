@@ -50,10 +50,13 @@ func run(args []string) int {
 	root.SetArgs(args)
 	addBuiltins(root)
 	err := root.ExecuteContext(ctx)
+	if err == nil {
+		err = stdout.failure()
+	}
 	if err == nil || stdout.abandoned(err) {
 		return exitOK
 	}
-	fmt.Fprintln(os.Stderr, "lonja:", err)
+	fmt.Fprintln(os.Stderr, "lonja:", inWords(err))
 	return exitStatus(err)
 }
 

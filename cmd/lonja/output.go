@@ -19,6 +19,7 @@ type output struct {
 	file *os.File
 	end  context.CancelFunc // ends the command
 	gone atomic.Bool        // its reader
+	lost atomic.Pointer[error]
 }
 
 // Write implements io.Writer.
@@ -27,8 +28,19 @@ func (o *output) Write(p []byte) (int, error) {
 	if errors.Is(err, syscall.EPIPE) {
 		o.gone.Store(true)
 		o.end()
+	} else if err != nil {
+		o.lost.CompareAndSwap(nil, &err)
 	}
 	return n, err
+}
+
+// failure returns why not all was written, if so: a full disk, say, behind a command
+// that did not look at each line.
+func (o *output) failure() error {
+	if err := o.lost.Load(); err != nil {
+		return lonja.E(lonja.LocalFile, "write the output", *err)
+	}
+	return nil
 }
 
 // Fd lets it be known for a terminal.

@@ -114,6 +114,9 @@ func (o *offerOptions) offer(ctx context.Context, a *asker) (offer node.Offer, e
 			return offer, usagef("--to: %w", err)
 		}
 		if _, err := a.client.Keys(ctx, name); err != nil { // a name that is mistyped hides it from whom it is for
+			if errors.Is(err, lonja.NoSuchOwner) {
+				return offer, fmt.Errorf("--to %s: nobody is registered as %s: is the name right?", lonja.Printable(text), lonja.Printable(string(name)))
+			}
 			return offer, fmt.Errorf("--to %s: %w", lonja.Printable(text), err)
 		}
 		offer.Audience = append(offer.Audience, name)

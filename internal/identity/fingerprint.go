@@ -31,7 +31,7 @@ func Hex(id lonja.PeerID) string {
 func ParseHex(s string) (id lonja.PeerID, err error) {
 	digits := strings.NewReplacer(" ", "", ":", "", "-", "").Replace(s)
 	b, err := hex.DecodeString(digits)
-	if err == nil && len(b) != len(id) {
+	if err != nil || len(b) != len(id) {
 		err = errors.New("a fingerprint has 64 hexadecimal digits")
 	}
 	if err != nil {
