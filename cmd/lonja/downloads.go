@@ -14,6 +14,7 @@ import (
 	"lonja"
 	"lonja/internal/downloads"
 	"lonja/internal/shell"
+	"lonja/internal/unfinished"
 )
 
 // listOptions are those of a command that looks at the list of downloads.
@@ -93,7 +94,7 @@ type downloadLine struct {
 	Kind      string    `json:"kind,omitempty"` // file or folder
 	Include   []string  `json:"include,omitempty"`
 	Size      int64     `json:"size"`     // in bytes
-	Received  int64     `json:"received"` // bytes that are here; of one that was interrupted, those of the time before
+	Received  int64     `json:"received"` // bytes that are here, as far as they are recorded
 	Speed     int64     `json:"speed,omitempty"`
 	Priority  int       `json:"priority"`
 	Directory string    `json:"directory,omitempty"`
@@ -123,6 +124,8 @@ func lineOf(d downloads.Download) downloadLine {
 	}
 	if d.State == downloads.Done {
 		line.Received = d.Size
+	} else {
+		line.Received = here(d)
 	}
 	return line
 }
@@ -132,6 +135,12 @@ func kindOfDownload(d downloads.Download) string {
 		return kindFolder
 	}
 	return kindFile
+}
+
+// here returns how many bytes are here of a download that is not done: who was killed
+// has said nothing, but the disk tells.
+func here(d downloads.Download) int64 {
+	return max(d.Received, unfinished.Recorded(d.Target, d.File, d.Size))
 }
 
 // showDownloads lists what there is, with what those say that are running.

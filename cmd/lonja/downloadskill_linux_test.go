@@ -56,11 +56,14 @@ func TestDownloadKilled(t *testing.T) {
 	}
 	get.signal(syscall.SIGKILL)
 	get.wait()
-	luis.wantDownload("film.mkv", downloads.Interrupted)
+	left := luis.wantDownload("film.mkv", downloads.Interrupted)
+	if left.Received == 0 || left.Received > why.Status.Received {
+		t.Errorf("%d bytes are said to be here, where %d had come", left.Received, why.Status.Received)
+	}
 
 	holder.thaw()
 	before := holder.written()
-	if e := lines[event](t, luis.does("resume", id, "--json")); lastOf(e).Event != eventDone {
+	if e := lines[event](t, luis.does("resume", id, "--json")); lastOf(e).Event != eventDone || e[0].Received == nil || *e[0].Received != left.Received {
 		t.Errorf("got %+v", e)
 	}
 	missing := (why.Status.Of - why.Status.Pieces) << 20

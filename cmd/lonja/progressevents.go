@@ -98,7 +98,7 @@ func (e *eventWriter) write(event any) {
 }
 
 func (e *eventWriter) started(d downloads.Download) {
-	event := startedEvent{eventHead: e.head(eventStarted), Name: string(d.Name), Path: e.path, Kind: kindOfDownload(d), Size: d.Size, Received: d.Received}
+	event := startedEvent{eventHead: e.head(eventStarted), Name: string(d.Name), Path: e.path, Kind: kindOfDownload(d), Size: d.Size, Received: here(d)}
 	if !d.File.IsZero() {
 		event.File = d.File.String()
 	}
