@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"lonja"
+	"lonja/internal/fairshare"
 )
 
 // The defaults of TransferOptions.
@@ -53,9 +54,9 @@ func (o *TransferOptions) check() error {
 	switch {
 	case len(o.Shapes) == 0:
 		return invalid("no shapes of transfers are nothing to measure")
-	case o.Size < 1 || o.Rate < throttleBurst || o.Throttled <= 0 || o.Rounds < 1:
+	case o.Size < 1 || o.Rate < leastTransferRate || o.Throttled <= 0 || o.Rounds < 1:
 		return invalid("files of %d bytes, %d bytes a second (at least %d), throttled for %v, and %d rounds are too few to measure",
-			o.Size, o.Rate, throttleBurst, o.Throttled, o.Rounds)
+			o.Size, o.Rate, leastTransferRate, o.Throttled, o.Rounds)
 	case o.Holders < 2 || o.Holders > mostHolders || o.Downloaders < 1 || o.Downloaders > mostDownloaders:
 		return invalid("%d holders and %d downloaders: 2 to %d, and 1 to %d can be measured", o.Holders, o.Downloaders, mostHolders, mostDownloaders)
 	}
@@ -119,6 +120,10 @@ func (o *TransferOptions) ideal(s TransferShape) int64 {
 
 // slowShare is how much slower the slow holder is.
 const slowShare = 10
+
+// leastTransferRate is the lowest Rate of which the slow holder's share is one that a
+// node can have, in bytes a second.
+const leastTransferRate = slowShare * int64(fairshare.LeastRate)
 
 // size is that of the file of a shape.
 func (o *TransferOptions) size(s TransferShape) int64 {

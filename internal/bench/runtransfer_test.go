@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"lonja/internal/fairshare"
 )
 
 // TestRunTransferMeasuresEveryShape with small files, of which nothing is left.
@@ -55,9 +57,8 @@ func TestRunTransferMeasuresEveryShape(t *testing.T) {
 	checkTransferPlots(t, r)
 }
 
-// checkTransferPoints also sees that throttled nodes are: what TLS and HTTP add to
-// a file is throttled too, and a burst of each node is not, nor a speed above the
-// limit for a moment.
+// checkTransferPoints also sees that throttled nodes are: more than their rates comes
+// from holders only as a burst of each, a tenth of a second's worth and a quantum.
 func checkTransferPoints(t *testing.T, r *TransferReport, o *TransferOptions) {
 	t.Helper()
 	for i, p := range r.Points {
@@ -67,7 +68,7 @@ func checkTransferPoints(t *testing.T, r *TransferReport, o *TransferOptions) {
 		if (p.OfBare > 0) != (p.Shape == OneHolder || p.Shape == SeveralHolders) || (p.OfOne > 0) != (p.Shape == SeveralHolders) {
 			t.Errorf("compared with the wrong ones: %+v", p)
 		}
-		bursts := float64((o.Downloaders + o.Holders) * throttleBurst)
+		bursts := float64(o.holders(p.Shape)) * (float64(o.Rate)/10 + fairshare.MostQuantum)
 		if most := 1 + bursts/float64(p.Bytes); p.OfIdeal > most {
 			t.Errorf("%v came at %.2f of the limit, want at most %.2f", p.Shape, p.OfIdeal, most)
 		}

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"lonja"
+	"lonja/internal/fairshare"
 	"lonja/internal/localnet"
 	"lonja/internal/node"
 )
@@ -202,13 +203,14 @@ func (o *TransferOptions) downloaders(s TransferShape) int {
 
 // throttle is what becomes of the ith node of its kind.
 func (o *TransferOptions) throttle(s TransferShape, i int) []func(*node.Options) {
+	rate := fairshare.Rate(o.Rate)
 	switch {
 	case o.ideal(s) == 0:
 		return nil
 	case s == Uneven && i == 0:
-		return []func(*node.Options){throttled(o.Rate / slowShare)}
+		rate /= slowShare
 	}
-	return []func(*node.Options){throttled(o.Rate)}
+	return []func(*node.Options){func(o *node.Options) { o.Secure.Rates = node.Rates{Up: rate, Near: true} }}
 }
 
 // crowdLook is how often it is looked how far a crowd has come.

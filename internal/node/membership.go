@@ -158,12 +158,8 @@ func (m *membership) begin(lost func()) (stop func()) {
 	})
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return sorter.Run(ctx) })
-	secure := net.Listener(sorter.Secure)
-	if m.opts.Through != nil {
-		secure = m.opts.Through(secure)
-	}
 	group.Go(func() error {
-		return files.Serve(ctx, tls.NewListener(secure, authority.PeerServerConfig(m.peers())))
+		return files.Serve(ctx, tls.NewListener(sorter.Secure, authority.PeerServerConfig(m.peers())))
 	})
 	if m.speaksClassic() {
 		uploads := upload.New(upload.Options{Files: m.files, SendSize: m.opts.SendSize, Pacer: m.Rates.classic(pacer), Near: m.near(), Log: m.opts.Log})

@@ -34,9 +34,6 @@ type Options struct {
 	// Listen is the address on which published files are served while a user
 	// is connected. Empty: any free port, on all addresses.
 	Listen string
-	// Through, if set, is given what published files are served on in the secure
-	// dialect, and returns what stands in its place: measurements limit it so.
-	Through func(net.Listener) net.Listener
 	// SendSize makes the node send a file's size before its content, in the
 	// classic protocol.
 	SendSize bool
