@@ -203,18 +203,24 @@ func (c *Client) Ways() (w fileapi.Ways) {
 
 // Have asks which of so many pieces the peer has: nil is all.
 func (c *Client) Have(ctx context.Context, pieces int64) (*roaring.Bitmap, error) {
-	resp, err := c.ask(ctx, http.MethodGet, fileapi.Have.Path(c.id), nil)
+	has, _, err := c.have(ctx, nil, pieces)
+	return has, err
+}
+
+func (c *Client) have(ctx context.Context, ask http.Header, pieces int64) (*roaring.Bitmap, http.Header, error) {
+	resp, err := c.ask(ctx, http.MethodGet, fileapi.Have.Path(c.id), ask)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer resp.Body.Close()
 	ways := fileapi.ParseWays(resp.Header.Get(fileapi.WaysHeader))
 	c.ways.Store(&ways)
 	b, err := io.ReadAll(io.LimitReader(resp.Body, fileapi.MaxHave+1))
 	if err != nil {
-		return nil, Broken(ctx, fmt.Errorf("in the pieces that it has: %w", err))
+		return nil, nil, Broken(ctx, fmt.Errorf("in the pieces that it has: %w", err))
 	}
-	return fileapi.ParseHave(b, pieces)
+	has, err := fileapi.ParseHave(b, pieces)
+	return has, resp.Header, err
 }
 
 // check looks at what an answer says that it has.

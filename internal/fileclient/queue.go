@@ -2,13 +2,12 @@ package fileclient
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"time"
 
-	"lonja"
+	"github.com/RoaringBitmap/roaring/v2"
+
 	"lonja/internal/fileapi"
 )
 
@@ -33,20 +32,14 @@ func queuedAt(header http.Header) *Queued {
 
 // Turn waits in the peer's queue, at most that long, in whole seconds, which must
 // be less than the StallTimeout. It returns the place there, 0 if it is one's turn
-// now. A peer that has no queue says that it is.
-func (c *Client) Turn(ctx context.Context, patience time.Duration) (place int, err error) {
+// now, and which of so many pieces the peer has then: nil is all. A peer that has no
+// queue says that it is one's turn.
+func (c *Client) Turn(ctx context.Context, patience time.Duration, pieces int64) (place int, has *roaring.Bitmap, err error) {
 	wait := http.Header{fileapi.WaitHeader: {fileapi.FormatWait(int(patience / time.Second))}}
-	resp, err := c.ask(ctx, http.MethodGet, fileapi.Have.Path(c.id), wait)
+	has, header, err := c.have(ctx, wait, pieces)
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
-	defer resp.Body.Close()
-	switch _, err := io.CopyN(io.Discard, resp.Body, fileapi.MaxHave+1); {
-	case err == nil:
-		return 0, lonja.E(lonja.Malformed, "", errors.New("it has more pieces than there can be"))
-	case !errors.Is(err, io.EOF):
-		return 0, Broken(ctx, fmt.Errorf("in the answer: %w", err))
-	}
-	place, _ = fileapi.ParsePlace(resp.Header.Get(fileapi.PlaceHeader))
-	return place, nil
+	place, _ = fileapi.ParsePlace(header.Get(fileapi.PlaceHeader))
+	return place, has, nil
 }

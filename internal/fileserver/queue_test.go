@@ -264,7 +264,7 @@ func fetchOnAndOn(ctx context.Context, f fetching, connected func(), came func(i
 		body, err := client.Open(ctx, f.size, offset, offset+f.length)
 		if queued, ok := errors.AsType[*fileclient.Queued](err); ok {
 			for place := queued.Place; place > 0; {
-				if place, err = client.Turn(ctx, 20*time.Second); err != nil {
+				if place, _, err = client.Turn(ctx, 20*time.Second, f.size/mib); err != nil {
 					return err
 				}
 			}

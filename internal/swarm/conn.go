@@ -7,6 +7,8 @@ import (
 	"io"
 	"time"
 
+	"github.com/RoaringBitmap/roaring/v2"
+
 	"lonja"
 	"lonja/internal/fileclient"
 	"lonja/internal/picker"
@@ -21,6 +23,7 @@ type conn struct {
 	client  *fileclient.Client
 	brought int64 // bytes that counted
 	refused int   // times in a row that what was asked for was not there
+	waited  bool  // it has waited for its turn, and fetched nothing since
 
 	hasher tree.Hasher
 	buf    []byte // a piece: what was not checked is not written, where it might harm what was
@@ -76,6 +79,11 @@ func (c *conn) fetch(ctx context.Context, answered func()) error {
 				return err
 			}
 		case something:
+			if c.waited {
+				// A turn may be for one piece only, and what is next is decided best
+				// when it is sent.
+				span.End, c.waited = span.First+1, false
+			}
 			if err := c.heed(ctx, c.inTurn(ctx, c.fetchSpan(ctx, span))); err != nil {
 				return err
 			}
@@ -112,14 +120,20 @@ func (c *conn) ask(ctx context.Context) error {
 	has, err := c.client.Have(ctx, c.layout.Pieces())
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.holder.look.asking = false
 	if err != nil {
-		c.holder.look.asking = false
 		return err
 	}
-	c.holder.look.end(has, time.Since(c.began))
-	c.holder.state.Partial = has != nil
 	c.holder.state.Route = routeOf(c.holder.state.At, c.client.Ways())
 	c.holder.state.Trip = time.Since(began)
+	c.learn(has)
+	return nil
+}
+
+// learn takes in what the holder has; nil is all. mu is held.
+func (c *conn) learn(has *roaring.Bitmap) {
+	c.holder.look.end(has, time.Since(c.began))
+	c.holder.state.Partial = has != nil
 	if c.holder.joined {
 		c.picker.Update(c.holder.number, has)
 	} else {
@@ -127,7 +141,6 @@ func (c *conn) ask(ctx context.Context) error {
 		c.holder.joined = true
 	}
 	c.wake()
-	return nil
 }
 
 // What there is to do for a connection.

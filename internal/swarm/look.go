@@ -49,7 +49,7 @@ func (l *look) begin(now time.Duration) bool {
 
 // end takes in what the holder has; nil is all.
 func (l *look) end(has *roaring.Bitmap, now time.Duration) {
-	l.asking, l.partial, l.last = false, has != nil, now
+	l.partial, l.last = has != nil, now
 	if has == nil {
 		return
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 
 	"lonja"
+	"lonja/internal/fairshare"
 	"lonja/internal/fileapi"
 	"lonja/internal/fileserver"
 	"lonja/internal/tlstest"
@@ -32,12 +33,12 @@ type fetcher struct {
 }
 
 // fetcher returns one that fetches from nobody yet. It serves until the test ends.
-func (w *town) fetcher(c *corpus, name lonja.UserName, opts Options, wire func(net.Conn) net.Conn) *fetcher {
+func (w *town) fetcher(c *corpus, name lonja.UserName, opts Options, uploads fairshare.Options) *fetcher {
 	w.Helper()
 	s, finish := w.swarm(c, opts)
 	downloads := &fileserver.Downloads{}
 	w.Cleanup(downloads.Register(c.ID, s.Pieces(), nil))
-	serving := w.serve(name, downloads, wire)
+	serving := w.serve(name, downloads, uploads, nil)
 	return &fetcher{s, serving.holder, finish}
 }
 
@@ -49,19 +50,16 @@ type serving struct {
 }
 
 // serve runs a file server until the test ends, or its close is called.
-func (w *town) serve(name lonja.UserName, files fileserver.Files, wire func(net.Conn) net.Conn) serving {
+func (w *town) serve(name lonja.UserName, files fileserver.Files, uploads fairshare.Options, wire func(net.Conn) net.Conn) serving {
 	w.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		w.Fatal(err)
 	}
-	opts := fileserver.Options{Files: files, Who: tlstest.Who, Grace: time.Millisecond, MaxPerMember: 1000}
-	if p, ok := files.(*peer); ok {
-		opts.Uploads = p.uploads
-		if p.ways != nil {
-			at := l.Addr().(*net.TCPAddr).AddrPort()
-			opts.Ways = func() fileapi.Ways { return p.ways(at) }
-		}
+	opts := fileserver.Options{Files: files, Who: tlstest.Who, Grace: time.Millisecond, MaxPerMember: 1000, Uploads: uploads}
+	if p, ok := files.(*peer); ok && p.ways != nil {
+		at := l.Addr().(*net.TCPAddr).AddrPort()
+		opts.Ways = func() fileapi.Ways { return p.ways(at) }
 	}
 	server := fileserver.New(opts)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -95,17 +93,8 @@ func (w *town) dial(at string) func(ctx context.Context) (net.Conn, error) {
 	}
 }
 
-// A tap lets so many bytes through each second, of all connections together.
-type tap struct {
-	rate float64
-
-	mu   sync.Mutex
-	next time.Time
-	sent atomic.Int64
-}
-
-// tapStep is how much passes at a time: some records of TLS.
-const tapStep = 64 << 10
+// A tap counts the bytes that are sent through it, of all connections together.
+type tap struct{ sent atomic.Int64 }
 
 func (t *tap) wire(conn net.Conn) net.Conn { return tapped{conn, t} }
 
@@ -114,32 +103,10 @@ type tapped struct {
 	tap *tap
 }
 
-func (c tapped) Write(b []byte) (n int, err error) {
-	for n < len(b) && err == nil {
-		var m int
-		step := b[n:min(len(b), n+tapStep)]
-		c.tap.wait(len(step))
-		m, err = c.Conn.Write(step)
-		n += m
-	}
+func (c tapped) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	c.tap.sent.Add(int64(n))
 	return n, err
-}
-
-// wait returns when it is the turn of so many bytes.
-func (t *tap) wait(n int) {
-	t.sent.Add(int64(n))
-	if t.rate == 0 {
-		return
-	}
-	t.mu.Lock()
-	now := time.Now()
-	if t.next.Before(now) {
-		t.next = now
-	}
-	turn := t.next
-	t.next = t.next.Add(time.Duration(float64(n) / t.rate * float64(time.Second)))
-	t.mu.Unlock()
-	<-time.After(turn.Sub(now))
 }
 
 // together has fetchers know each other and fetch, and returns their errors.
@@ -177,7 +144,7 @@ func TestHalvesMakeAWhole(t *testing.T) {
 	patient.StallTimeout = time.Minute // the other one may be slow to begin
 	var all []*fetcher
 	for i, half := range []*roaring.Bitmap{even, odd} {
-		f := w.fetcher(c, lonja.UserName(rune('a'+i)), patient, nil)
+		f := w.fetcher(c, lonja.UserName(rune('a'+i)), patient, fairshare.Options{})
 		source := w.peer(c, lonja.UserName(rune('x'+i)), func(p *peer) { p.has = half })
 		f.Join(source.Holder)
 		all = append(all, f)
@@ -248,7 +215,7 @@ func TestRefusedIsAskedAgain(t *testing.T) {
 	var asked atomic.Int64
 	few := roaring.BitmapOf(0, 1, 2, 3)
 	part := &shrinking{peer: w.peer(c, "unused", nil), few: few, asked: &asked}
-	holder := w.serve("part", part, nil).holder
+	holder := w.serve("part", part, fairshare.Options{}, nil).holder
 	s, finish := w.swarm(c, impatient, w.peer(c, "ana", func(p *peer) { p.has = roaring.BitmapOf(4, 5, 6, 7, 8, 9, 10, 11) }))
 	s.Join(holder)
 	if err := finish(); err != nil {
@@ -283,13 +250,12 @@ func (s *shrinking) Have() *roaring.Bitmap {
 }
 
 // crowd has so many downloaders fetch from one seed and each other.
-func (w *town) crowd(c *corpus, n int, seedRate, rate float64) (seed *tap, errs []error) {
-	seed = &tap{rate: seedRate}
-	first := w.peer(c, "seed", func(p *peer) { p.wire = seed.wire })
-	opts := Options{ConnsEach: 1}
+func (w *town) crowd(c *corpus, n int, seedRate, rate fairshare.Rate) (seed *tap, errs []error) {
+	seed = &tap{}
+	first := w.peer(c, "seed", func(p *peer) { p.wire, p.uploads.Total = seed.wire, seedRate })
 	var all []*fetcher
 	for i := range n {
-		f := w.fetcher(c, lonja.UserName(rune('a'+i)), opts, (&tap{rate: rate}).wire)
+		f := w.fetcher(c, lonja.UserName(rune('a'+i)), Options{}, fairshare.Options{Total: rate})
 		f.Join(first.Holder)
 		all = append(all, f)
 	}
@@ -434,7 +400,7 @@ func TestServesWhatIsLeft(t *testing.T) {
 	}
 	downloads := &fileserver.Downloads{}
 	defer downloads.Register(c.ID, left.Pieces(), nil)()
-	holder := w.serve("ana", downloads, nil).holder
+	holder := w.serve("ana", downloads, fairshare.Options{}, nil).holder
 	s, finish := w.swarm(c, impatient, w.peer(c, "eva", func(p *peer) { p.has = roaring.BitmapOf(3, 4, 5) }))
 	s.Join(holder)
 	if err := finish(); err != nil {

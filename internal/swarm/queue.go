@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/RoaringBitmap/roaring/v2"
+
 	"lonja"
 	"lonja/internal/fileclient"
 )
@@ -14,6 +16,10 @@ import (
 // inQueue is how long a holder is asked to keep a question for one's turn. It tells
 // the place then.
 const inQueue = 10 * time.Second
+
+// inQueueOfPart is likewise for one that lacks pieces: it tells with the place what it
+// has by then.
+const inQueueOfPart = 2 * time.Second
 
 // inTurn returns err, unless that is that the holder has others to serve first: then
 // it waits until it is our turn, which is no failure. Nothing is kept from other
@@ -23,9 +29,10 @@ func (c *conn) inTurn(ctx context.Context, err error) error {
 	if !ok {
 		return err
 	}
+	c.waited = true
 	place, again := queued.Place, min(queued.After, c.opts.MostPause)
-	patience := min(inQueue, c.opts.StallTimeout/2).Truncate(time.Second)
 	for place > 0 {
+		patience := c.inQueue()
 		c.waitsAt(place)
 		if patience == 0 { // too little to wait there
 			timer := time.NewTimer(again)
@@ -36,12 +43,27 @@ func (c *conn) inTurn(ctx context.Context, err error) error {
 				return lonja.E(lonja.Canceled, "", ctx.Err())
 			}
 		}
-		if place, err = c.client.Turn(ctx, patience); err != nil {
+		var has *roaring.Bitmap
+		if place, has, err = c.client.Turn(ctx, patience, c.layout.Pieces()); err != nil {
 			return err
 		}
+		c.mu.Lock()
+		c.learn(has)
+		c.mu.Unlock()
 	}
 	c.waitsAt(0)
 	return nil
+}
+
+// inQueue returns how long to wait for one's turn before one is told one's place.
+func (c *conn) inQueue() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	most := inQueue
+	if c.holder.look.partial {
+		most = inQueueOfPart
+	}
+	return min(most, c.opts.StallTimeout/2).Truncate(time.Second)
 }
 
 func (c *conn) waitsAt(place int) {

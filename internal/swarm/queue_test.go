@@ -1,17 +1,23 @@
 package swarm
 
 import (
+	"context"
 	"crypto/tls"
 	"fmt"
 	"io"
 	"net/netip"
+	"runtime"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/RoaringBitmap/roaring/v2"
+
 	"lonja"
 	"lonja/internal/fairshare"
 	"lonja/internal/fileapi"
+	"lonja/internal/fileserver"
 )
 
 // occupy takes the one slot of a peer, for another user, until the test ends or leave
@@ -194,5 +200,52 @@ func TestLimits(t *testing.T) {
 				t.Errorf("it took %v, as if the rate counted", took)
 			}
 		})
+	}
+}
+
+// A growing peer has some pieces for "me", and all for others.
+type growing struct {
+	*peer
+	has atomic.Pointer[roaring.Bitmap]
+}
+
+func (g *growing) OpenContent(_ context.Context, _ lonja.FileID, m lonja.Member) (fileserver.Content, error) {
+	if m.User != "me" {
+		return g.peer, nil
+	}
+	return g, nil
+}
+
+func (g *growing) Have() *roaring.Bitmap { return g.has.Load() }
+
+// TestWhoWaitsLearns: what a busy holder has got meanwhile is known before it is one's
+// turn, though all connections to it wait for that.
+func TestWhoWaitsLearns(t *testing.T) {
+	w := newTown(t)
+	c := newCorpus(t, 40*mib)
+	part := &growing{peer: w.peer(c, "unused", oneSlot)}
+	part.has.Store(roaring.BitmapOf(1))
+	running := w.serve("busy", part, part.uploads, nil)
+	part.Holder, part.at = running.holder, running.at
+	w.occupy(part.peer)
+	opts := impatient
+	opts.StallTimeout, opts.ConnsEach = 2*time.Second, 1
+	s, finish := w.swarm(c, opts)
+	s.Join(running.holder)
+	done := make(chan error, 1)
+	go func() { done <- finish() }()
+	t.Cleanup(func() { <-done }) // the test's context ends it
+	w.placeOf(s, part.peer)
+	part.has.Store(roaring.BitmapOf(1, 2, 3))
+	knows := func() uint64 {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.holders[running.holder.id()].look.had
+	}
+	for deadline := time.Now().Add(20 * time.Second); knows() != 3; {
+		if time.Now().After(deadline) {
+			t.Fatalf("it is known to have %d pieces still", knows())
+		}
+		runtime.Gosched()
 	}
 }

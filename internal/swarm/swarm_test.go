@@ -142,7 +142,7 @@ func (w *town) peer(c *corpus, name lonja.UserName, set func(*peer)) *peer {
 	if set != nil {
 		set(p)
 	}
-	running := w.serve(name, p, p.wire)
+	running := w.serve(name, p, p.uploads, p.wire)
 	p.Holder, p.close, p.at = running.holder, running.close, running.at
 	return p
 }
