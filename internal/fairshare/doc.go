@@ -16,6 +16,11 @@
 // user's turn comes again. So nobody starves, and while nobody waits nobody has to
 // make room.
 //
+// At a known rate there are as few slots as that is for, each for a piece or two at a
+// time. Sent to all at once, by turns, no piece would be whole for long, and in a crowd
+// nobody had anything to pass on; and who waits in the queue decides what it takes when
+// that is sent, not when it came.
+//
 // # Quanta
 //
 // Bytes are sent in quanta. Users take turns, and each user's requests among

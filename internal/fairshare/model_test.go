@@ -79,7 +79,7 @@ func (m *model) told(t *rapid.T, name lonja.UserName, ask func(lonja.UserName, t
 func (m *model) begin(t *rapid.T) {
 	how := Terms{Unlimited: rapid.Bool().Draw(t, "unlimited"), NoSlot: rapid.IntRange(0, 4).Draw(t, "no slot") == 0}
 	name := drawUser(t)
-	if how.NoSlot {
+	if how.NoSlot || how.Unlimited {
 		r, _ := m.s.Begin(name, how, m.now)
 		m.all = append(m.all, &modelRequest{Request: r, user: name, noSlot: true, beyond: how.Unlimited})
 		return

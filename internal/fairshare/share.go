@@ -8,16 +8,16 @@ import (
 )
 
 // Options say how much is sent to how many. What is zero gets the value in
-// parentheses; a Rate of zero is no limit.
+// parentheses, the second one with a Total; a Rate of zero is no limit.
 type Options struct {
-	Slots int // users that are served at once (DefaultSlots)
+	Slots int // users that are served at once, at most (DefaultSlots; one for each 2 MiB/s, and 3 at least)
 	Queue int // users that may wait beside them (1000)
 
-	TurnBytes int64         // a turn, if others wait (8 MiB)
-	TurnTime  time.Duration // or so long (10 s)
-	Overrun   int64         // what may be sent after it of requests that were under way (16 MiB)
+	TurnBytes int64         // a turn, if others wait (8 MiB; 1 MiB)
+	TurnTime  time.Duration // or so long (10 s; what two pieces for each slot take, if that is longer)
+	Overrun   int64         // what may be sent after it of requests that were under way (16 MiB; 2 MiB)
 
-	Claim    time.Duration // for who came out of the queue to ask (10 s)
+	Claim    time.Duration // for who came out of the queue to ask (10 s; 2 s)
 	Linger   time.Duration // that a slot lasts, if others wait, while its user asks for nothing (2 s)
 	Keep     time.Duration // that a place is kept for who does not ask again (20 s)
 	Patience time.Duration // for a quantum, before the user's next is begun beside it (5 s)
@@ -30,6 +30,9 @@ type Options struct {
 const DefaultSlots = 32
 
 func (o Options) withDefaults() Options {
+	if o.Total > 0 {
+		o = o.atRate()
+	}
 	o.Slots = cmp.Or(o.Slots, DefaultSlots)
 	o.Queue = cmp.Or(o.Queue, 1000)
 	o.TurnBytes = cmp.Or(o.TurnBytes, 8<<20)
@@ -39,6 +42,27 @@ func (o Options) withDefaults() Options {
 	o.Linger = cmp.Or(o.Linger, 2*time.Second)
 	o.Keep = cmp.Or(o.Keep, 20*time.Second)
 	o.Patience = cmp.Or(o.Patience, 5*time.Second)
+	return o
+}
+
+// Where the rate is known, a slot is for what a swarm asks for at once, and there are
+// as many of them as get that in a second: whatever is sent to more at once is whole
+// late, and only then its receiver has something to pass on.
+const (
+	piece      = 1 << 20 // as package tree has them
+	atOnce     = 2       // pieces
+	leastSlots = 3       // so that receivers that take nothing do not hold up all
+)
+
+// atRate has the Options of a node with a Total fit that, as far as they are not set;
+// Slots are the most that there may be.
+func (o Options) atRate() Options {
+	o.Slots = min(cmp.Or(o.Slots, DefaultSlots), max(leastSlots, int(o.Total/(atOnce*piece))))
+	o.TurnBytes = cmp.Or(o.TurnBytes, piece)
+	o.Overrun = cmp.Or(o.Overrun, atOnce*piece)
+	all := float64(o.Slots*atOnce*piece) / float64(o.Total)
+	o.TurnTime = cmp.Or(o.TurnTime, max(10*time.Second, time.Duration(all*float64(time.Second))))
+	o.Claim = cmp.Or(o.Claim, 2*time.Second)
 	return o
 }
 
@@ -91,7 +115,7 @@ type Request struct {
 
 // Terms are what a request is answered on.
 type Terms struct {
-	Unlimited bool // no Rate counts for it, nor does it count for any
+	Unlimited bool // no Rate counts for it, nor does it count for any; nor does it need a slot
 	NoSlot    bool // it is small: it needs no slot, but takes its turn
 }
 
@@ -161,6 +185,7 @@ func (s *Share) Ask(name lonja.UserName, now time.Duration) Place {
 // Begin begins a request if its user is Served or none of its Terms needs that;
 // otherwise it is nil, and the place is as Ask says. The caller calls End.
 func (s *Share) Begin(name lonja.UserName, how Terms, now time.Duration) (*Request, Place) {
+	how.NoSlot = how.NoSlot || how.Unlimited // slots are as many as the Rates are for
 	if !how.NoSlot {
 		if place := s.Ask(name, now); place != Served {
 			return nil, place

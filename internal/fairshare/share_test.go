@@ -309,3 +309,74 @@ func TestEndOfWhatNeedsNoSlot(t *testing.T) {
 		t.Errorf("%+v is next", r)
 	}
 }
+
+// TestPiecesComeWhole: of twenty users who want one piece after the other, some have
+// whole ones early, and all get the same in the long run.
+func TestPiecesComeWhole(t *testing.T) {
+	const rate, users = 4 << 20, 20 // four pieces a second
+	s := New(Options{Total: rate})
+	left, whole := make(map[*Request]int), make(map[lonja.UserName]int)
+	now, early := time.Duration(0), 0
+	begin := func(user lonja.UserName) {
+		if r, _ := s.Begin(user, Terms{}, now); r != nil {
+			left[r] = piece
+			s.Want(r, piece, now)
+		}
+	}
+	for now < time.Minute {
+		r, n, at := s.Next(now)
+		if r == nil {
+			now = min(at, now+100*time.Millisecond)
+			for i := range users {
+				if user := lonja.UserName(fmt.Sprint("user", i)); s.users[user] == nil || s.users[user].requests == 0 {
+					begin(user)
+				}
+			}
+			continue
+		}
+		s.Sent(r, now)
+		if left[r] -= n; left[r] > 0 {
+			s.Want(r, left[r], now)
+			continue
+		}
+		delete(left, r)
+		whole[r.user.name]++
+		s.End(r, now)
+		if now <= 5*time.Second {
+			early++
+		}
+	}
+	if early < 15 {
+		t.Errorf("%d pieces are whole after 5 s, in which 20 can be sent", early)
+	}
+	least, sum := rate, 0
+	for _, n := range whole {
+		least, sum = min(least, n), sum+n
+	}
+	if len(whole) != users || sum < 220 || least < 10 {
+		t.Errorf("%d pieces of 240 in a minute: %v", sum, whole)
+	}
+}
+
+// TestSlotsAtARate: there are as many as get their pieces in a second, but no more than
+// are wished for and no fewer than keep the line busy; and a turn is long enough for what
+// is asked for in it.
+func TestSlotsAtARate(t *testing.T) {
+	for _, tc := range []struct {
+		o     Options
+		slots int
+		turn  time.Duration
+	}{
+		{Options{}, DefaultSlots, 10 * time.Second},
+		{Options{Each: 1e6}, DefaultSlots, 10 * time.Second},
+		{Options{Total: 1 << 30}, DefaultSlots, 10 * time.Second},
+		{Options{Total: 16 << 20}, 8, 10 * time.Second},
+		{Options{Total: 16 << 20, Slots: 2}, 2, 10 * time.Second},
+		{Options{Total: 1 << 20}, leastSlots, 10 * time.Second},
+		{Options{Total: 64 << 10}, leastSlots, 96 * time.Second},
+	} {
+		if got := New(tc.o).opts; got.Slots != tc.slots || got.TurnTime != tc.turn {
+			t.Errorf("%+v: %d slots and turns of %v, want %d and %v", tc.o, got.Slots, got.TurnTime, tc.slots, tc.turn)
+		}
+	}
+}
