@@ -47,7 +47,7 @@ func (o *rateOptions) addFlags(f *pflag.FlagSet) {
 	o.addDownFlags(f)
 	f.Var(&o.up, "limit-up", "send no faster than this `rate`, such as 10MB/s or 500k; off for no limit")
 	f.Var(&o.upEach, "limit-up-each", "likewise, to each user, and each address of classic peers")
-	f.IntVar(&o.slots, "upload-slots", fairshare.DefaultSlots, "send to so many `users` at once over TLS; others wait for their turn")
+	f.IntVar(&o.slots, "upload-slots", fairshare.DefaultSlots, "send to so many `users` at once over TLS, or fewer with --limit-up; others wait for their turn")
 }
 
 func (o *rateOptions) check() error {
