@@ -13,6 +13,14 @@ import (
 	"testing"
 )
 
+// TestMain lets the tests be one side of a bare transfer, as the program is.
+func TestMain(m *testing.M) {
+	if is, err := runBare(os.Args[1:]); is {
+		exit(err)
+	}
+	os.Exit(m.Run())
+}
+
 // TestCompareTransfer compares with all that is installed, in a small way: each
 // contestant brings the file or is named as missing, and nothing is left, neither
 // files nor processes.

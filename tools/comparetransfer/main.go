@@ -33,6 +33,9 @@ type options struct {
 }
 
 func main() {
+	if is, err := runBare(os.Args[1:]); is {
+		exit(err)
+	}
 	var o options
 	flag.StringVar(&o.lonja, "lonja", "bin/lonja", "the `program` to compare with others")
 	flag.StringVar(&o.dir, "dir", "", "`directory` for the files, which are removed again (default /dev/shm, so that no disk is measured)")
@@ -52,11 +55,18 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, o, os.Stdout, os.Stderr); err != nil {
-		fmt.Fprintln(os.Stderr, "compare-transfer:", err)
-		stop()
-		os.Exit(1)
+	err := run(ctx, o, os.Stdout, os.Stderr)
+	stop()
+	exit(err)
+}
+
+// exit ends the program.
+func exit(err error) {
+	if err == nil {
+		os.Exit(0)
 	}
+	fmt.Fprintln(os.Stderr, "compare-transfer:", err)
+	os.Exit(1)
 }
 
 // patience is how long one transfer may take.
@@ -168,6 +178,8 @@ func contestants() []*contestant {
 	return []*contestant{
 		{name: "lonja get, one holder", checked: "each piece, BLAKE3", start: startLonja(1)},
 		{name: "lonja get, three holders", checked: "each piece, BLAKE3", start: startLonja(3)},
+		{name: "bare TLS, one sender", start: startBare(1)},
+		{name: "bare TLS, three senders", start: startBare(3)},
 		{name: "curl from nginx", needs: []program{curl, nginx}, start: startCurl(false)},
 		{name: "curl from nginx, then b3sum", checked: "whole, BLAKE3", needs: []program{curl, nginx, b3sum}, start: startCurl(true)},
 		{name: "aria2c from three nginx", checked: "whole, SHA-256", needs: []program{aria2c, nginx}, start: startAria2},
