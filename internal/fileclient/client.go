@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -37,8 +38,8 @@ type Options struct {
 // if it does not have that part of the content;
 // Limited with a *Queued as its cause if it is not one's turn;
 // Unavailable if it cannot be reached, stops sending, or breaks off; Malformed if it
-// answers something else than it was asked; Untrusted if the content is of
-// another size there; Canceled if ctx ended; and whatever Dial says.
+// answers something else than it was asked; Conflict with an *OtherSize as its cause
+// if that has another size there; Canceled if ctx ended; and whatever Dial says.
 type Client struct {
 	id        lonja.FileID
 	transport *http.Transport
@@ -223,22 +224,33 @@ func (c *Client) have(ctx context.Context, ask http.Header, pieces int64) (*roar
 	return has, resp.Header, err
 }
 
+// An OtherSize is the cause of an error of kind Conflict: what was asked for has
+// another size there. Who is wrong, it does not say: what is signed of a size may be
+// false.
+type OtherSize struct {
+	Asked, There int64 // bytes
+}
+
+func (o *OtherSize) Error() string {
+	return fmt.Sprintf("what was asked for has %d bytes there, not %d", o.There, o.Asked)
+}
+
 // check looks at what an answer says that it has.
 func check(resp *http.Response, size, offset, end int64) error {
-	total, want := resp.ContentLength, "all of it"
+	total, part, said := resp.ContentLength, "", ""
 	if resp.StatusCode == http.StatusPartialContent {
-		want = fmt.Sprintf("bytes %d-%d/", offset, end-1)
-		got := resp.Header.Get("Content-Range")
-		if len(got) < len(want) || got[:len(want)] != want {
-			return lonja.E(lonja.Malformed, "", fmt.Errorf("asked for %s, it answers with %q", want, got))
-		}
+		part = resp.Header.Get("Content-Range")
 		var err error
-		if total, err = strconv.ParseInt(got[len(want):], 10, 64); err != nil {
-			return lonja.E(lonja.Malformed, "", fmt.Errorf("a range of %q", got))
+		part, said, _ = strings.Cut(part, "/")
+		if total, err = strconv.ParseInt(said, 10, 64); err != nil {
+			return lonja.E(lonja.Malformed, "", fmt.Errorf("a range of %q", part+"/"+said))
 		}
 	}
 	if total != size {
-		return lonja.E(lonja.Untrusted, "", fmt.Errorf("the file has %d bytes there, not %d", total, size))
+		return lonja.E(lonja.Conflict, "", &OtherSize{Asked: size, There: total})
+	}
+	if want := fmt.Sprintf("bytes %d-%d", offset, end-1); resp.StatusCode == http.StatusPartialContent && part != want {
+		return lonja.E(lonja.Malformed, "", fmt.Errorf("asked for %s, it answers with %q", want, part))
 	}
 	if resp.StatusCode == http.StatusOK && (offset != 0 || end != size) {
 		return lonja.E(lonja.Malformed, "", errors.New("it cannot send parts of a file"))

@@ -65,7 +65,7 @@ func (p *Pipeline) Ask(id lonja.FileID) error {
 func (p *Pipeline) Send() error { return p.broken(p.out.Flush()) }
 
 // Next reads the content that was asked for first of those that have not come yet.
-// It must be as long as content is: otherwise the error is of kind Untrusted.
+// It must be as long as content is: otherwise the error is of kind Conflict.
 func (p *Pipeline) Next(content []byte) error {
 	resp, err := p.answer(int64(len(content)))
 	if err != nil {

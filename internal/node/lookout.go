@@ -144,7 +144,7 @@ func (l *lookout) chosen(others []lonja.Holder) []lonja.Holder {
 // what it sends is checked as from anybody.
 func (l *lookout) partialHolder(h lonja.Holder) swarm.Holder {
 	member := lonja.Member{User: h.User, Key: h.Reach.Key}
-	return swarm.Holder{User: h.User, Key: h.Reach.Key, Dial: func(ctx context.Context) (net.Conn, error) {
+	return swarm.Holder{User: h.User, Key: h.Reach.Key, Unsigned: true, Dial: func(ctx context.Context) (net.Conn, error) {
 		if err := l.checkKey(ctx, member); err != nil {
 			return nil, err
 		}

@@ -28,17 +28,11 @@ type Fetched struct {
 // fetchFromAll fetches a content from all of its holders at once. What has come is
 // kept when it fails, and the next one goes on with it.
 func (d *secureDialect) fetchFromAll(ctx context.Context, as asking, holders []lonja.Holder, f fetch) (Fetched, error) {
-	err := unsigned(holders[0])
-	for _, same := range bySize(holders) {
-		got := Fetched{}
-		if got, err = d.fetchSized(ctx, as, same, f); err == nil {
-			return got, nil
-		}
-		if !errors.Is(err, lonja.Untrusted) {
-			break
-		}
+	same, err := d.ofOneSize(ctx, as, holders, f)
+	if err != nil {
+		return Fetched{}, err
 	}
-	return Fetched{}, err
+	return d.fetchSized(ctx, as, same, f)
 }
 
 func unsigned(h lonja.Holder) error {
@@ -47,7 +41,7 @@ func unsigned(h lonja.Holder) error {
 
 // bySize sorts those holders of a content who have signed that by the size that
 // they say it has, what most say first: a content has one size only, but a
-// holder can sign anything.
+// holder can sign anything. See ofOneSize.
 func bySize(holders []lonja.Holder) (groups [][]lonja.Holder) {
 	for _, h := range holders {
 		if h.Proof == nil || h.Reach == nil || h.Publication().ContentSize() < 0 {

@@ -56,16 +56,14 @@ func (h *hashes) fetch(ctx context.Context, c *fileclient.Client, piece int64) e
 		return err
 	}
 	// Not there yet, or not whole since a crash.
-	var chain []tree.Page
-	top, _ := h.layout.Top()
-	p, _ := tree.PageOf(piece)
-	for chain = append(chain, p); p != top; chain = append(chain, p) {
-		p, _ = p.Above()
-	}
+	chain := pagesAbove(h.layout, piece)
 	want := tree.Hash(h.id)
 	for i := len(chain) - 1; i >= 0; i-- {
-		page, err := h.fetchPage(ctx, c, chain[i], want)
+		page, b, err := fetchPage(ctx, c, h.layout, chain[i], want)
 		if err != nil {
+			return err
+		}
+		if _, err := h.kept.WriteAt(b, h.layout.Offset(chain[i])); err != nil {
 			return err
 		}
 		if i > 0 {
@@ -77,22 +75,32 @@ func (h *hashes) fetch(ctx context.Context, c *fileclient.Client, piece int64) e
 	return err
 }
 
-func (h *hashes) fetchPage(ctx context.Context, c *fileclient.Client, p tree.Page, want tree.Hash) ([]tree.Hash, error) {
-	offset := h.layout.Offset(p)
-	length := int64(h.layout.PageLen(p) * len(tree.Hash{}))
-	b, err := c.Tree(ctx, h.layout.OutboardSize(), offset, offset+length)
-	if err != nil {
-		return nil, err
+// pagesAbove returns the pages from that of a piece up to the topmost one.
+func pagesAbove(l tree.Layout, piece int64) (chain []tree.Page) {
+	top, _ := l.Top()
+	p, _ := tree.PageOf(piece)
+	for chain = append(chain, p); p != top; chain = append(chain, p) {
+		p, _ = p.Above()
 	}
-	page, err := tree.ParsePage(b)
+	return chain
+}
+
+// fetchPage fetches a page and checks that it is the one with that hash; b is the
+// same as it is kept.
+func fetchPage(ctx context.Context, c *fileclient.Client, l tree.Layout, p tree.Page, want tree.Hash) (page []tree.Hash, b []byte, err error) {
+	offset := l.Offset(p)
+	length := int64(l.PageLen(p) * len(tree.Hash{}))
+	if b, err = c.Tree(ctx, l.OutboardSize(), offset, offset+length); err != nil {
+		return nil, nil, err
+	}
+	page, err = tree.ParsePage(b)
 	if err == nil {
-		err = h.layout.CheckPage(p, page, want)
+		err = l.CheckPage(p, page, want)
 	}
 	if err != nil {
-		return nil, lonja.E(lonja.Untrusted, "", fmt.Errorf("it sends other hashes: %w", err))
+		return nil, nil, lonja.E(lonja.Untrusted, "", fmt.Errorf("it sends other hashes: %w", err))
 	}
-	_, err = h.kept.WriteAt(b, offset)
-	return page, err
+	return page, b, nil
 }
 
 // errWrongPiece is the cause for a piece that is not the content's.

@@ -2,6 +2,7 @@ package swarm
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -72,7 +73,7 @@ func (h *holder) keep(ctx context.Context, proven func()) {
 	pause := s.opts.LeastPause
 	for {
 		c := h.connect()
-		err := c.fetch(ctx, proven)
+		err := h.judge(c.fetch(ctx, proven))
 		c.close()
 		if err == nil || ctx.Err() != nil {
 			return
@@ -104,6 +105,14 @@ func (h *holder) keep(ctx context.Context, proven func()) {
 		}
 		pause = min(2*pause, s.opts.MostPause)
 	}
+}
+
+// judge has another size be a lie of a holder that has signed this one.
+func (h *Holder) judge(err error) error {
+	if other, ok := errors.AsType[*fileclient.OtherSize](err); ok && !h.Unsigned {
+		return lonja.E(lonja.Untrusted, "", other)
+	}
+	return err
 }
 
 // connect returns what will be a connection, once something is asked.

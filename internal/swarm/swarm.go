@@ -39,6 +39,9 @@ type Holder struct {
 	// proved to be it. The swarm closes the connection. Dial is called by several
 	// goroutines at once.
 	Dial func(ctx context.Context) (net.Conn, error)
+	// Unsigned says that the holder has not signed which size the content has: it is
+	// no liar if it has one of another size.
+	Unsigned bool
 }
 
 func (h *Holder) id() lonja.Member { return lonja.Member{User: h.User, Key: h.Key} }
