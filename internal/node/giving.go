@@ -160,8 +160,9 @@ func (a *audience) names(user lonja.UserName) (named, everybody bool) {
 }
 
 // isMeant reports whether a member may have what is for that audience. Of what is for
-// some only, the name is not enough: the key has to be that by which the user is known,
-// or follow from it.
+// some only, the name is not enough: the key has to be that by which the user is known
+// already, or follow from it. The owner knew those whom it is for when it published;
+// who is met only by asking for it could be anybody to whom the directory gives the name.
 func (d *secureDialect) isMeant(ctx context.Context, a *audience, m lonja.Member) bool {
 	named, everybody := a.names(m.User)
 	if !named || everybody {
@@ -175,7 +176,7 @@ func (d *secureDialect) isMeant(ctx context.Context, a *audience, m lonja.Member
 	}
 	ctx, cancel := context.WithTimeout(ctx, keysPatience)
 	defer cancel()
-	if err := d.checkKey(ctx, m); err != nil {
+	if err := d.checkKnown(ctx, m); err != nil {
 		d.opts.Log.Warn("somebody has asked for what is for some users only, with a key that is not known to be theirs",
 			slog.Any("user", m.User), slog.Any("key", m.Key), slog.Any("error", err))
 		return false
@@ -200,4 +201,19 @@ func (d *secureDialect) checkKey(ctx context.Context, m lonja.Member) error {
 		return &lonja.Error{Kind: lonja.Untrusted, Op: opFetchFile, User: m.User, Err: errors.New("the name is bound to no key")}
 	}
 	return d.Pins.CheckUser(m.User, ring, m.Key)
+}
+
+// errNeverMet is why a key is not believed to be that of a user.
+var errNeverMet = errors.New("the user was never met before, and what is for some only is not for first meetings")
+
+// checkKnown is checkKey for users who were met before, and pins nobody.
+func (d *secureDialect) checkKnown(ctx context.Context, m lonja.Member) error {
+	met, err := d.Pins.Users()
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(met, m.User) {
+		return &lonja.Error{Kind: lonja.Untrusted, Op: opFetchFile, User: m.User, Err: errNeverMet}
+	}
+	return d.checkKey(ctx, m)
 }

@@ -3,6 +3,7 @@ package node
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"lonja"
 	"lonja/internal/authority"
 	"lonja/internal/fileclient"
+	"lonja/internal/identity"
 	"lonja/internal/transport"
 	"lonja/internal/tree"
 )
@@ -213,11 +215,85 @@ func TestWhatIsForSomeOnly(t *testing.T) {
 	if _, err := luis.partsOf(at, id).Have(t.Context(), 6); lonja.KindOf(err) != lonja.NoSuchFile {
 		t.Errorf("luis asks eva: got %v", err)
 	}
+	if _, err := ben.partsOf(at, id).Have(t.Context(), 6); lonja.KindOf(err) != lonja.NoSuchFile {
+		t.Errorf("ben, whom eva has never met, asks her: got %v", err)
+	}
+	eva.meets(ben)
 	_, err := ben.partsOf(at, id).Have(t.Context(), 6)
 	v.ok(err)
 	_, err = ana.partsOf(at, id).Have(t.Context(), 6)
 	v.ok(err)
 	held.finish(content)
+}
+
+// meets has the citizen know somebody by the key that the other one has.
+func (c *citizen) meets(other *citizen) {
+	c.town.Helper()
+	ring, err := c.client.Keys(c.town.Context(), other.user)
+	c.town.ok(err)
+	c.town.ok(c.dialect.(*secureDialect).Pins.CheckUser(other.user, ring, other.key.PublicKey()))
+}
+
+// falseKeys is a directory that gives a user another key.
+type falseKeys struct {
+	SecureDirectory
+	user lonja.UserName
+	key  lonja.PublicKey
+}
+
+func (f falseKeys) Keys(ctx context.Context, user lonja.UserName) ([]lonja.KeyRecord, error) {
+	if user == f.user {
+		return []lonja.KeyRecord{{Endorsement: lonja.Endorsement{User: user, Key: f.key, Date: time.Now().Unix()}}}, nil
+	}
+	return f.SecureDirectory.Keys(ctx, user)
+}
+
+// TestFalseMemberOfAnAudience: a directory that gives the name of somebody whom a
+// content is for to a key of its own gets nothing of it from the owner, nor from who is
+// fetching it, who has never met that one; nor is that one met by being asked for it.
+func TestFalseMemberOfAnAudience(t *testing.T) {
+	v := newTown(t)
+	key, err := identity.NewKey()
+	v.ok(err)
+	v.resident("eva")
+	ana := v.resident("ana")
+	luis := v.residentWith("luis", func(o *Options) {
+		o.Secure.Directory = falseKeys{o.Secure.Directory, "eva", key.PublicKey()}
+	})
+	id := ana.offer("film.mkv", random(6*tree.PieceSize), "luis", "eva")
+	held := luis.fetchHeld(lonja.FileName(id.String()), 3*tree.PieceSize)
+	defer close(held.goOn)
+	der, err := v.authority.Issue(lonja.Member{User: "eva", Key: key.PublicKey()}, 1<<40, time.Hour)
+	v.ok(err)
+	cert, err := authority.MemberCertificate(der, key, "eva", v.authority.Set())
+	v.ok(err)
+	peers := authority.PeerOptions{
+		Set: luis.proved.Load, Certificate: func() (*tls.Certificate, error) { return cert, nil },
+		Revoked: func(lonja.Member, uint64) bool { return false }, Protocols: []string{"http/1.1"},
+	}
+	for _, from := range []*citizen{ana, luis} {
+		config := authority.PeerClientConfig(peers, authority.Expected{User: from.user, Keys: []lonja.PublicKey{from.key.PublicKey()}})
+		dialer := transport.NewDialer(transport.Options{})
+		client := fileclient.New(id, fileclient.Options{Conns: 1, StallTimeout: patience, Dial: func(ctx context.Context) (net.Conn, error) {
+			return dialer.Dial(ctx, from.current().keeps.ways(), config)
+		}})
+		if has, err := client.Have(t.Context(), 6); lonja.KindOf(err) != lonja.NoSuchFile {
+			t.Errorf("%s tells the false eva that it has %v, %v", from.user, has, err)
+		}
+		client.Close()
+	}
+	d := luis.dialect.(*secureDialect)
+	holders, _, err := luis.client.HoldersPage(t.Context(), "luis", lonja.Wanted{File: id}, "", 0)
+	v.ok(err)
+	look := &lookout{secureDialect: d, as: luis.current().asks(), audience: newAudience(holders)}
+	shown := lonja.Holder{User: "eva", Reach: &lonja.Reach{Key: key.PublicKey(), Ways: ana.status().Ways}, Partial: true}
+	_, err = look.partialHolder(shown).Dial(t.Context())
+	v.is(err, lonja.Untrusted)
+	met, err := d.Pins.Users()
+	v.ok(err)
+	if slices.Contains(met, "eva") {
+		t.Error("luis has met the false eva")
+	}
 }
 
 // TestAnotherKeyGetsNothing: a certificate with the name of somebody whom it is for, but
@@ -230,6 +306,8 @@ func TestAnotherKeyGetsNothing(t *testing.T) {
 	v.ok(err)
 	publication := holders[0]
 	d := eva.dialect.(*secureDialect)
+	eva.meets(ana)
+	eva.meets(ben)
 	of := newAudience([]lonja.Holder{publication})
 	forged := publication
 	forged.Proof = &lonja.Proof{File: id, Audience: []lonja.UserName{"mallory"}, Key: publication.Proof.Key, Signature: publication.Proof.Signature}
@@ -337,7 +415,7 @@ func TestPartialHolderWithAnotherKey(t *testing.T) {
 	ana, eva, luis := v.resident("ana"), v.resident("eva"), v.resident("luis")
 	d := luis.dialect.(*secureDialect)
 	as := luis.current().asks()
-	l := &lookout{secureDialect: d, as: as}
+	l := &lookout{secureDialect: d, as: as, audience: newAudience(nil)}
 	dial := func(user lonja.UserName, of *citizen) error {
 		reach := &lonja.Reach{Key: of.key.PublicKey(), Ways: of.status().Ways}
 		conn, err := l.partialHolder(lonja.Holder{User: user, Reach: reach, Partial: true}).Dial(t.Context())

@@ -141,11 +141,16 @@ func (l *lookout) chosen(others []lonja.Holder) []lonja.Holder {
 
 // partialHolder returns how somebody is reached who is fetching the content too. Nobody
 // has signed that; that it is the user whom the directory names, its key proves, and
-// what it sends is checked as from anybody.
+// what it sends is checked as from anybody. Of what is for some only, who was never
+// met is not met here either: whom it is asked of may have it in turn.
 func (l *lookout) partialHolder(h lonja.Holder) swarm.Holder {
 	member := lonja.Member{User: h.User, Key: h.Reach.Key}
 	return swarm.Holder{User: h.User, Key: h.Reach.Key, Unsigned: true, Dial: func(ctx context.Context) (net.Conn, error) {
-		if err := l.checkKey(ctx, member); err != nil {
+		check := l.checkKnown
+		if _, everybody := l.audience.names(h.User); everybody {
+			check = l.checkKey
+		}
+		if err := check(ctx, member); err != nil {
 			return nil, err
 		}
 		config := authority.PeerClientConfig(l.as.peers, authority.Expected{User: member.User, Keys: []lonja.PublicKey{member.Key}})
