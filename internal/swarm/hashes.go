@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"lonja"
 	"lonja/internal/fileclient"
@@ -19,18 +20,33 @@ type outboard interface {
 }
 
 // hashes are those of the pieces. A page is fetched from whoever is to send a
-// piece that is on it, and is checked against the FileID before it is used.
+// piece that is on it, and is checked against the FileID before it is used. Of those
+// who need the same page one asks for it and the others wait; but not for long: a
+// holder that is slow with it holds nobody else up.
 type hashes struct {
-	id     lonja.FileID
-	layout tree.Layout
-	kept   outboard
+	id       lonja.FileID
+	layout   tree.Layout
+	kept     outboard
+	patience time.Duration // for one page and those above it
 
-	mu    sync.Mutex // guards board, and is held while a page is fetched: the others need it too
-	board *tree.Outboard
+	mu     sync.Mutex // guards all below, and is not held while anything comes over the network
+	board  *tree.Outboard
+	asking map[tree.Page]*asking
 }
 
-func newHashes(id lonja.FileID, layout tree.Layout, kept outboard) *hashes {
-	return &hashes{id: id, layout: layout, kept: kept}
+// An asking is a page that is being fetched, once or more.
+type asking struct {
+	times   int
+	last    time.Time     // when the latest one began
+	changed chan struct{} // closed when one has ended
+}
+
+// askToo is how long it is waited for a page that somebody else has asked for: then
+// one more of those who wait asks its own holder.
+const askToo = time.Second
+
+func newHashes(id lonja.FileID, layout tree.Layout, kept outboard, patience time.Duration) *hashes {
+	return &hashes{id: id, layout: layout, kept: kept, patience: patience, asking: make(map[tree.Page]*asking)}
 }
 
 // open opens the outboard, which has the size of the content from the beginning:
@@ -44,26 +60,95 @@ func (h *hashes) open() error {
 	return err
 }
 
-// fetch makes sure that the hash of a piece is there.
-func (h *hashes) fetch(ctx context.Context, c *fileclient.Client, piece int64) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
+// has reports whether the hash of a piece is there. mu is held.
+func (h *hashes) has(piece int64) (bool, error) {
 	if err := h.open(); err != nil {
-		return err
+		return false, err
 	}
 	_, err := h.board.Piece(piece)
-	if kind := lonja.KindOf(err); err == nil || kind != lonja.Malformed && kind != lonja.Untrusted {
-		return err
+	if kind := lonja.KindOf(err); kind == lonja.Malformed || kind == lonja.Untrusted {
+		return false, nil // not there yet, or not whole since a crash
 	}
-	// Not there yet, or not whole since a crash.
+	return err == nil, err
+}
+
+// fetch makes sure that the hash of a piece is there.
+func (h *hashes) fetch(ctx context.Context, c *fileclient.Client, piece int64) error {
+	for {
+		wait, ask, err := h.begin(piece)
+		switch {
+		case err != nil:
+			return err
+		case ask:
+			return h.ask(ctx, c, piece)
+		case wait == nil:
+			return nil
+		}
+		again := time.NewTimer(askToo)
+		select {
+		case <-wait:
+		case <-again.C:
+		case <-ctx.Done():
+			again.Stop()
+			return lonja.E(lonja.Canceled, "", ctx.Err())
+		}
+		again.Stop()
+	}
+}
+
+// begin reports whether to ask for the page with the hash of a piece now; whoever does
+// calls end. Otherwise it is here already, or wait is closed when somebody has asked.
+func (h *hashes) begin(piece int64) (wait <-chan struct{}, ask bool, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if has, err := h.has(piece); has || err != nil {
+		return nil, false, err
+	}
+	p, _ := tree.PageOf(piece)
+	a := h.asking[p]
+	if a == nil {
+		a = &asking{changed: make(chan struct{})}
+		h.asking[p] = a
+	}
+	now := time.Now()
+	if a.times > 0 && now.Sub(a.last) < askToo {
+		return a.changed, false, nil
+	}
+	a.times, a.last = a.times+1, now
+	return nil, true, nil
+}
+
+// end has those look again who wait for the page.
+func (h *hashes) end(p tree.Page) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	a := h.asking[p]
+	close(a.changed)
+	a.changed = make(chan struct{})
+	if a.times--; a.times == 0 {
+		delete(h.asking, p)
+	}
+}
+
+// errSlowHashes is why a holder is not waited for.
+var errSlowHashes = errors.New("the hashes of pieces come too slowly from it")
+
+// ask fetches the page with the hash of a piece, and those above it.
+func (h *hashes) ask(ctx context.Context, c *fileclient.Client, piece int64) error {
 	chain := pagesAbove(h.layout, piece)
+	defer h.end(chain[0])
+	bounded, cancel := context.WithTimeoutCause(ctx, h.patience, errSlowHashes)
+	defer cancel()
 	want := tree.Hash(h.id)
 	for i := len(chain) - 1; i >= 0; i-- {
-		page, b, err := fetchPage(ctx, c, h.layout, chain[i], want)
-		if err != nil {
-			return err
+		page, b, err := fetchPage(bounded, c, h.layout, chain[i], want)
+		if err != nil && ctx.Err() == nil && context.Cause(bounded) == errSlowHashes {
+			return lonja.E(lonja.Unavailable, "", errSlowHashes)
 		}
-		if _, err := h.kept.WriteAt(b, h.layout.Offset(chain[i])); err != nil {
+		if err == nil {
+			err = h.keep(b, h.layout.Offset(chain[i]))
+		}
+		if err != nil {
 			return err
 		}
 		if i > 0 {
@@ -71,7 +156,16 @@ func (h *hashes) fetch(ctx context.Context, c *fileclient.Client, piece int64) e
 			want = page[place]
 		}
 	}
-	_, err = h.board.Piece(piece)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	_, err := h.board.Piece(piece)
+	return err
+}
+
+func (h *hashes) keep(b []byte, offset int64) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	_, err := h.kept.WriteAt(b, offset)
 	return err
 }
 

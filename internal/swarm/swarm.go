@@ -135,11 +135,11 @@ func New(c Content, dst *unfinished.File, opts Options) (*Swarm, error) {
 	}
 	s := &Swarm{
 		content: c, layout: layout, opts: opts.withDefaults(), dst: dst, began: time.Now(),
-		hashes:  newHashes(c.ID, layout, dst.Outboard()),
 		picker:  picker.New(picker.Options{Pieces: layout.Pieces(), Seed: uint64(time.Now().UnixNano())}),
 		holders: make(map[lonja.Member]*holder), conns: make(map[picker.Conn]context.CancelCauseFunc),
 		changed: make(chan struct{}), counted: func(int64) {},
 	}
+	s.hashes = newHashes(c.ID, layout, dst.Outboard(), 2*s.opts.StallTimeout)
 	if err := dst.Recover(s.hashes.checkContent); err != nil {
 		return nil, err
 	}
