@@ -24,6 +24,8 @@ type conn struct {
 	brought int64 // bytes that counted
 	refused int   // times in a row that what was asked for was not there
 	waited  bool  // it has waited for its turn, and fetched nothing since
+	turns   int   // in a row that brought nothing
+	atTurn  int64 // brought at the last one
 
 	hasher tree.Hasher
 	buf    []byte // a piece: what was not checked is not written, where it might harm what was

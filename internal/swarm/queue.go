@@ -1,6 +1,7 @@
 package swarm
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,16 +32,16 @@ func (c *conn) inTurn(ctx context.Context, err error) error {
 	}
 	c.waited = true
 	place, again := queued.Place, min(queued.After, c.opts.MostPause)
+	if err := c.notAgain(ctx, again); err != nil {
+		return err
+	}
 	for place > 0 {
 		patience := c.inQueue()
 		c.waitsAt(place)
+		next := time.Now().Add(min(again, cmp.Or(patience, again)))
 		if patience == 0 { // too little to wait there
-			timer := time.NewTimer(again)
-			select {
-			case <-timer.C:
-			case <-ctx.Done():
-				timer.Stop()
-				return lonja.E(lonja.Canceled, "", ctx.Err())
+			if err := pauseUntil(ctx, next); err != nil {
+				return err
 			}
 		}
 		var has *roaring.Bitmap
@@ -50,6 +51,11 @@ func (c *conn) inTurn(ctx context.Context, err error) error {
 		c.mu.Lock()
 		c.learn(has)
 		c.mu.Unlock()
+		if place > 0 { // a holder that does not have one wait is not asked more often
+			if err := pauseUntil(ctx, next); err != nil {
+				return err
+			}
+		}
 	}
 	c.waitsAt(0)
 	return nil
@@ -64,6 +70,39 @@ func (c *conn) inQueue() time.Duration {
 		most = inQueueOfPart
 	}
 	return min(most, c.opts.StallTimeout/2).Truncate(time.Second)
+}
+
+// mostTurns is how often in a row a holder says that it is our turn, and then sends
+// nothing, before that counts as a try in vain.
+const mostTurns = 3
+
+// errNoTurn is why a holder is left alone.
+var errNoTurn = errors.New("it says again and again that it is our turn, and then that it is not")
+
+// notAgain keeps a holder from being asked without end: it pauses if the turn before
+// has brought nothing, and returns an error of kind Limited after several.
+func (c *conn) notAgain(ctx context.Context, pause time.Duration) error {
+	if c.brought > c.atTurn {
+		c.turns, c.atTurn = 0, c.brought
+	}
+	switch c.turns++; {
+	case c.turns == 1:
+		return nil
+	case c.turns > mostTurns:
+		return lonja.E(lonja.Limited, "", errNoTurn)
+	}
+	return pauseUntil(ctx, time.Now().Add(pause))
+}
+
+func pauseUntil(ctx context.Context, then time.Time) error {
+	timer := time.NewTimer(time.Until(then))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return lonja.E(lonja.Canceled, "", ctx.Err())
+	}
 }
 
 func (c *conn) waitsAt(place int) {

@@ -1,12 +1,16 @@
 package swarm
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"fmt"
 	"io"
+	"net/http"
 	"net/netip"
 	"runtime"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -247,5 +251,72 @@ func TestWhoWaitsLearns(t *testing.T) {
 			t.Fatalf("it is known to have %d pieces still", knows())
 		}
 		runtime.Gosched()
+	}
+}
+
+// endless runs a holder that has everything, keeps no queue, and tells a place in it
+// all the same: that one for pieces, and the other one to who waits for the turn. It
+// tells when it was asked.
+func (w *town) endless(c *corpus, place, turn int) (p *peer, asked chan time.Time) {
+	w.Helper()
+	asked = make(chan time.Time, 1000)
+	p = w.strange(func(rw http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/have"):
+			if r.Header.Get(fileapi.WaitHeader) != "" && turn > 0 {
+				asked <- time.Now()
+				rw.Header().Set(fileapi.PlaceHeader, strconv.Itoa(turn))
+			}
+			_, _ = rw.Write(fileapi.AppendHave(nil, nil))
+		case strings.HasSuffix(r.URL.Path, "/tree"):
+			http.ServeContent(rw, r, "", time.Time{}, bytes.NewReader(c.outboard))
+		default:
+			if turn == 0 {
+				asked <- time.Now()
+			}
+			rw.Header().Set("Retry-After", "1")
+			rw.Header().Set(fileapi.PlaceHeader, strconv.Itoa(place))
+			http.Error(rw, "", http.StatusServiceUnavailable)
+		}
+	})
+	return p, asked
+}
+
+// TestTurnsInVain: a holder that says that it is our turn, and sends nothing then, is
+// asked a few times with pauses, and counts as tried in vain.
+func TestTurnsInVain(t *testing.T) {
+	w, c := newTown(t), newCorpus(t, 3*mib)
+	p, asked := w.endless(c, 1, 0)
+	opts := impatient
+	opts.StallTimeout, opts.ConnsEach, opts.MostPause = 20*time.Second, 1, 50*time.Millisecond
+	_, finish := w.swarm(c, opts, p)
+	if err := finish(); lonja.KindOf(err) != lonja.Limited || !strings.Contains(err.Error(), errNoTurn.Error()) {
+		t.Errorf("got %v, want Limited because of turns in vain", err)
+	}
+	if n := len(asked); n != 3*(mostTurns+1) {
+		t.Errorf("it was asked %d times, want %d in each of 3 tries", n, mostTurns+1)
+	}
+}
+
+// TestPlaceAtOnce: a holder that tells a place without having one wait there is asked no
+// more often than others.
+func TestPlaceAtOnce(t *testing.T) {
+	w, c := newTown(t), newCorpus(t, 3*mib)
+	p, asked := w.endless(c, 5, 5)
+	opts := impatient
+	opts.StallTimeout, opts.ConnsEach, opts.MostPause = 20*time.Second, 1, 50*time.Millisecond
+	s, _ := w.swarm(c, opts, p)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	const times = 5
+	first, last := <-asked, time.Time{}
+	for range times {
+		last = <-asked
+	}
+	cancel()
+	<-done
+	if took := last.Sub(first); took < (times-1)*opts.MostPause { // the first answer may be late
+		t.Errorf("it was asked %d times more within %v, with pauses of %v", times, took, opts.MostPause)
 	}
 }
