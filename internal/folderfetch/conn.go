@@ -261,6 +261,9 @@ func (c *conn) counted(bytes int64) {
 	defer q.mu.Unlock()
 	c.state.Files++
 	c.state.Bytes += bytes
-	c.vain, c.state.Err, c.idle, c.best = 0, nil, false, 0
+	c.vain, c.idle, c.best = 0, false, 0
+	if !c.state.Lied { // of one that has, why stays
+		c.state.Err = nil
+	}
 	q.done()
 }

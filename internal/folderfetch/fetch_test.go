@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -227,6 +228,28 @@ func TestLiarIsDropped(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 		f.wantAll(p, len(wanted))
+	}
+}
+
+// TestWhyOfALiar: why a holder was dropped stays, whatever its other connections bring,
+// or end with, afterwards.
+func TestWhyOfALiar(t *testing.T) {
+	f, err := New(2, func(int) Wanted { return Wanted{} }, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Join(Holder{User: "eva"})
+	var h *holder
+	for _, h = range f.holders {
+	}
+	other := &conn{holder: h}
+	h.drop(lonja.E(lonja.Untrusted, "", errors.New("it is another file")))
+	other.counted(1)
+	h.note(lonja.E(lonja.Unavailable, "", errors.New("broken off")), 1, nil, time.Time{})
+	f.queue.mu.Lock()
+	defer f.queue.mu.Unlock()
+	if err := f.hopeless(); lonja.KindOf(err) != lonja.Untrusted || !strings.Contains(err.Error(), "it is another file") {
+		t.Errorf("got %v, want why it was dropped", err)
 	}
 }
 

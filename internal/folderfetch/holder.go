@@ -104,6 +104,7 @@ func (h *holder) keep(ctx context.Context, proven func()) {
 	pause := o.LeastPause
 	for {
 		brought, err := h.connect(ctx, proven)
+		err = h.judge(err)
 		if err == nil || ctx.Err() != nil {
 			return
 		}
@@ -137,6 +138,16 @@ func (h *holder) keep(ctx context.Context, proven func()) {
 	}
 }
 
+// judge has another size be a lie of a holder that has signed the list, which says
+// this one. Who is fetching the folder has signed nothing.
+func (h *holder) judge(err error) error {
+	other, ok := errors.AsType[*fileclient.OtherSize](err)
+	if !ok || h.Partial {
+		return err
+	}
+	return lonja.E(lonja.Untrusted, "", other)
+}
+
 // A putError is what Put says, which is not the holder's fault.
 type putError struct{ error }
 
@@ -149,7 +160,7 @@ func (h *holder) note(err error, vain int, inQueue *fileclient.Queued, again tim
 	h.state.Again, h.queued = again, inQueue != nil
 	if h.queued {
 		h.isAt(inQueue.Place)
-	} else {
+	} else if !h.state.Lied { // of one that has, why stays
 		h.state.Err = err
 	}
 	h.vain += vain
@@ -161,11 +172,12 @@ func (h *holder) note(err error, vain int, inQueue *fileclient.Queued, again tim
 
 // drop asks a holder no more that sent something else.
 func (h *holder) drop(err error) {
-	h.note(err, 1, nil, time.Time{})
 	q := h.fetch.queue
 	q.mu.Lock()
 	first := !h.state.Lied
-	h.state.Lied = true
+	if first {
+		h.state.Lied, h.state.Err, h.state.Again = true, err, time.Time{}
+	}
 	h.leave()
 	q.wake()
 	q.mu.Unlock()

@@ -287,7 +287,10 @@ func (c *conn) done(piece, length int64) {
 		return
 	}
 	c.counted(piece)
-	c.holder.vain, c.holder.state.Err = 0, nil
+	c.holder.vain = 0
+	if !c.holder.state.Lied { // of one that has, why stays
+		c.holder.state.Err = nil
+	}
 	c.holder.state.Bytes += length
 	c.holder.state.Pieces++
 	for _, other := range c.picker.Done(c.number, piece, time.Since(c.began)) {

@@ -148,7 +148,9 @@ func (h *holder) note(err error, vain int, again time.Time) {
 	s := h.swarm
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	h.state.Err, h.state.Again = err, again
+	if !h.state.Lied { // of one that has, why stays
+		h.state.Err, h.state.Again = err, again
+	}
 	h.vain += vain
 	if vain == 0 {
 		h.vain = 0
@@ -159,10 +161,11 @@ func (h *holder) note(err error, vain int, again time.Time) {
 // drop asks a holder no more that sent something else.
 func (h *holder) drop(err error) {
 	s := h.swarm
-	h.note(err, 1, time.Time{})
 	s.mu.Lock()
 	first := !h.state.Lied
-	h.state.Lied = true
+	if first {
+		h.state.Lied, h.state.Err, h.state.Again = true, err, time.Time{}
+	}
 	h.leave()
 	s.wake()
 	s.mu.Unlock()

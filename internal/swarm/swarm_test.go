@@ -310,6 +310,35 @@ func TestLiarIsNamed(t *testing.T) {
 	}
 }
 
+// TestWhyOfALiar: why a holder was dropped stays, whatever its other connection brings,
+// or ends with, afterwards.
+func TestWhyOfALiar(t *testing.T) {
+	w, c := newTown(t), newCorpus(t, 3*mib)
+	s, _ := w.swarm(c, impatient, w.peer(c, "ana", nil))
+	var h *holder
+	for _, h = range s.holders {
+	}
+	s.picker.Join(h.number, nil)
+	other := h.connect()
+	defer other.close()
+	span, _, _ := other.take()
+	lie := lonja.E(lonja.Untrusted, "", errors.New("it is another piece"))
+	h.drop(lie)
+	other.done(span.First, mib)
+	if got := s.Holders()[0]; got.Pieces != 1 || got.Err != lie {
+		t.Errorf("once a piece has come: %+v", got)
+	}
+	h.note(lonja.E(lonja.Unavailable, "", errors.New("broken off")), 1, time.Time{})
+	if got := s.Holders()[0]; got.Err != lie {
+		t.Errorf("once the connection has ended: %+v", got)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.hopeless(); lonja.KindOf(err) != lonja.Untrusted {
+		t.Errorf("got %v, want Untrusted", err)
+	}
+}
+
 func TestAllLie(t *testing.T) {
 	w, c := newTown(t), newCorpus(t, 3*mib)
 	lie := func(p *peer) { p.read = func(b []byte, _ int64) { b[0] ^= 1 } }
