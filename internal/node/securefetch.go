@@ -19,6 +19,9 @@ import (
 )
 
 func (d *secureDialect) fetchFile(ctx context.Context, s *stay, owner lonja.UserName, f fetch) error {
+	if err := checkFree(opFetchFile, f.local); err != nil {
+		return err
+	}
 	holders, err := d.holders(ctx, s.user, wanted(f.remote))
 	if err != nil {
 		return d.heed(s, err)
@@ -147,6 +150,9 @@ func localNetworks(log *slog.Logger) (networks []netip.Prefix) {
 // fetchMulti fetches what a name stands for from all who have it, which must be
 // one content.
 func (d *secureDialect) fetchMulti(ctx context.Context, s *stay, f fetch) error {
+	if err := checkFree(lonja.OpHolders.String(), f.local); err != nil {
+		return err
+	}
 	holders, err := d.holders(ctx, s.user, wanted(f.remote))
 	if err != nil {
 		return d.heed(s, err)
