@@ -107,6 +107,7 @@ func TestFolderIsPassedOnToItsAudience(t *testing.T) {
 		f.Include = func(path string) bool { return path != "film" }
 	})
 	v.ok(err)
+	luis.meets(eva)
 	goOn, done := luis.fetchFolderHeld("things", dir, 11+int64(len(bigContent))+5<<20)
 	holder := eva.sees(luis, listing.Proof.File)
 	has := func(c *citizen, content string) string {

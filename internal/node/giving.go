@@ -177,7 +177,11 @@ func (d *secureDialect) isMeant(ctx context.Context, a *audience, m lonja.Member
 	ctx, cancel := context.WithTimeout(ctx, keysPatience)
 	defer cancel()
 	if err := d.checkKnown(ctx, m); err != nil {
-		d.opts.Log.Warn("somebody has asked for what is for some users only, with a key that is not known to be theirs",
+		level := slog.LevelWarn
+		if errors.Is(err, errNeverMet) { // nothing is wrong with that one
+			level = slog.LevelDebug
+		}
+		d.opts.Log.Log(ctx, level, "somebody has asked for what is for some users only, with a key that is not known to be theirs",
 			slog.Any("user", m.User), slog.Any("key", m.Key), slog.Any("error", err))
 		return false
 	}
