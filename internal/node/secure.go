@@ -100,6 +100,7 @@ type secureDialect struct {
 	fetching  *fetching
 	networks  networks
 	down      *swarm.Limit // of all that is fetched; or nil
+	tries     int          // in vain, of each holder; zero is what package swarm has
 }
 
 func newSecure(n *Node) *secureDialect {

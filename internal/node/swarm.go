@@ -68,7 +68,7 @@ func (d *secureDialect) fetchSized(ctx context.Context, as asking, holders []lon
 	}
 	defer func() { err = errors.Join(err, leave(dst, err)) }()
 	s, err := swarm.New(swarm.Content{ID: got.ID, Size: got.Bytes, Name: cmp.Or(f.remote, got.Name)}, dst, swarm.Options{
-		Progress: f.progress, Log: d.opts.Log, Limit: d.down, LimitEach: d.Rates.DownEach, Near: d.near(), QueuePatience: d.Rates.Queue,
+		Progress: f.progress, Log: d.opts.Log, Limit: d.down, LimitEach: d.Rates.DownEach, Near: d.near(), QueuePatience: d.Rates.Queue, Tries: d.tries,
 		Lied: func(user lonja.UserName, _ error) { got.Liars = append(got.Liars, user) },
 	})
 	if err != nil {
