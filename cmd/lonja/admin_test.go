@@ -364,9 +364,9 @@ func TestAdminWrongUse(t *testing.T) {
 		{"stats --admin 127.0.0.1:1", 1, "is the server running"},
 		{"stats --admin " + other, 1, "not a lonja server"},
 		{"users --admin " + other, 1, "not a lonja server"},
-		{"remove-user", 2, "accepts 1 arg"},
+		{"remove-user", 2, "takes 1 argument, not 0"},
 		{"import /nonexistent", 2, "no such file"},
-		{"restore a b", 2, "at most 1 arg"},
+		{"restore a b", 2, "at most 1 argument, not 2"},
 		{"fly", 2, "has no command"},
 	} {
 		t.Run(c.args, func(t *testing.T) {

@@ -35,9 +35,12 @@ var fromLibraries = []struct {
 }{
 	{regexp.MustCompile(`strconv\.Parse\w+: parsing ("(?:[^"\\]|\\.)*"): value out of range`), "$1 is too large, or too small"},
 	{regexp.MustCompile(`strconv\.Parse\w+: parsing ("(?:[^"\\]|\\.)*"): invalid syntax`), "$1 is not what can stand there"},
-	{regexp.MustCompile(`accepts (\d+) arg\(s\), received (\d+)`), "takes $1 argument(s), not $2"},
-	{regexp.MustCompile(`accepts at most (\d+) arg\(s\), received (\d+)`), "takes at most $1 argument(s), not $2"},
-	{regexp.MustCompile(`requires at least (\d+) arg\(s\), only received (\d+)`), "takes at least $1 argument(s), not $2"},
+	{regexp.MustCompile(`accepts 1 arg\(s\), received (\d+)`), "takes 1 argument, not $1"},
+	{regexp.MustCompile(`accepts (\d+) arg\(s\), received (\d+)`), "takes $1 arguments, not $2"},
+	{regexp.MustCompile(`accepts at most 1 arg\(s\), received (\d+)`), "takes at most 1 argument, not $1"},
+	{regexp.MustCompile(`accepts at most (\d+) arg\(s\), received (\d+)`), "takes at most $1 arguments, not $2"},
+	{regexp.MustCompile(`requires at least 1 arg\(s\), only received (\d+)`), "takes at least 1 argument, not $1"},
+	{regexp.MustCompile(`requires at least (\d+) arg\(s\), only received (\d+)`), "takes at least $1 arguments, not $2"},
 }
 
 // inWords is what a person reads of the error that ends a command.

@@ -11,7 +11,7 @@ import (
 )
 
 // TestNothingIsReplaced: what a console fetches takes the place of no file that is
-// there, nor of a link, and says so before anything is asked.
+// there, nor of a link.
 func TestNothingIsReplaced(t *testing.T) {
 	v := newTown(t)
 	ana, luis := v.resident("ana"), v.resident("luis")

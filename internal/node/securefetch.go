@@ -19,9 +19,6 @@ import (
 )
 
 func (d *secureDialect) fetchFile(ctx context.Context, s *stay, owner lonja.UserName, f fetch) error {
-	if err := checkFree(opFetchFile, f.local); err != nil {
-		return err
-	}
 	holders, err := d.holders(ctx, s.user, wanted(f.remote))
 	if err != nil {
 		return d.heed(s, err)
@@ -34,6 +31,9 @@ func (d *secureDialect) fetchFile(ctx context.Context, s *stay, owner lonja.User
 	}
 	if holders[0].Publication().Folder() != nil {
 		return folderNotFile(f.remote, holders[0].Proof.File)
+	}
+	if err := checkFree(opFetchFile, f.local); err != nil {
+		return err
 	}
 	f.from = owner
 	return d.fetchWatched(ctx, s, holders[:1], f)
@@ -150,9 +150,6 @@ func localNetworks(log *slog.Logger) (networks []netip.Prefix) {
 // fetchMulti fetches what a name stands for from all who have it, which must be
 // one content.
 func (d *secureDialect) fetchMulti(ctx context.Context, s *stay, f fetch) error {
-	if err := checkFree(lonja.OpHolders.String(), f.local); err != nil {
-		return err
-	}
 	holders, err := d.holders(ctx, s.user, wanted(f.remote))
 	if err != nil {
 		return d.heed(s, err)
@@ -163,6 +160,9 @@ func (d *secureDialect) fetchMulti(ctx context.Context, s *stay, f fetch) error 
 	choices := d.choices(ctx, s.asks(), holders, f.remote)
 	if len(choices) > 1 {
 		return disagreement(f.remote, choices)
+	}
+	if err := checkFree(lonja.OpHolders.String(), f.local); err != nil {
+		return err
 	}
 	if choices[0].IsFolder() {
 		return folderNotFile(f.remote, choices[0].ID)
