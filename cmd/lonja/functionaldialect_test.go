@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"lonja/internal/authority"
@@ -21,14 +22,17 @@ var (
 	inSecure  = dialect{suffix: "-secure", flags: []string{"--listen", "127.0.0.1:0"}, secure: true}
 )
 
-// inputs returns the cases, and those of this dialect alone.
+// inputs returns the cases; those of this dialect stand for the common ones of their names.
 func (d dialect) inputs() ([]string, error) {
 	inputs, err := filepath.Glob(battery + "/input/*.txt")
 	if err != nil || !d.secure {
 		return inputs, err
 	}
-	more, err := filepath.Glob(battery + "/input" + d.suffix + "/*.txt")
-	return append(inputs, more...), err
+	own, err := filepath.Glob(battery + "/input" + d.suffix + "/*.txt")
+	inputs = slices.DeleteFunc(inputs, func(input string) bool {
+		return slices.ContainsFunc(own, func(o string) bool { return filepath.Base(o) == filepath.Base(input) })
+	})
+	return append(inputs, own...), err
 }
 
 // typed returns what a line of a case is in the dialect: files have names, and

@@ -16,7 +16,7 @@ import (
 func TestSearchInADirectoryWithoutIt(t *testing.T) {
 	directory, at := startPythonDirectory(t, nil)
 	find := run(t, lonja(t, append([]string{"find", "--classic", "poem"}, atDirectory(at)...)...))
-	want := "lonja: SEARCH: this directory is an older one, which cannot search\n"
+	want := "lonja: search: this directory is an older one, which cannot search\n"
 	if find.status != 1 || find.stdout != "" || find.stderr != want {
 		t.Errorf("find ended with status %d, %q and %q; want 1 and %q", find.status, find.stdout, find.stderr, want)
 	}
