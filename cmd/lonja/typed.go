@@ -24,7 +24,7 @@ func listTyped(list *downloads.List, where site, log *slog.Logger) func(context.
 		}
 		active, err := list.Begin(ctx, downloads.Download{
 			File: b.File, Name: b.Name, Size: max(0, b.Size), Directory: where.addressList(), Site: where.name(), User: b.User,
-			From: b.From, Target: target, Force: true,
+			From: b.From, Target: target,
 		})
 		switch {
 		case errors.Is(err, lonja.Conflict): // with another download to that place

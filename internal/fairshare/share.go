@@ -17,7 +17,7 @@ type Options struct {
 	TurnTime  time.Duration // or so long (10 s; what two pieces for each slot take, if that is longer)
 	Overrun   int64         // what may be sent after it of requests that were under way (16 MiB; 2 MiB)
 
-	Claim    time.Duration // for who came out of the queue to ask (10 s; 2 s)
+	Claim    time.Duration // for who came out of the queue to ask (10 s)
 	Linger   time.Duration // that a slot lasts, if others wait, while its user asks for nothing (2 s)
 	Keep     time.Duration // that a place is kept for who does not ask again (20 s)
 	Patience time.Duration // for a quantum, before the user's next is begun beside it (5 s)
@@ -62,7 +62,6 @@ func (o Options) atRate() Options {
 	o.Overrun = cmp.Or(o.Overrun, atOnce*piece)
 	all := float64(o.Slots*atOnce*piece) / float64(o.Total)
 	o.TurnTime = cmp.Or(o.TurnTime, max(10*time.Second, time.Duration(all*float64(time.Second))))
-	o.Claim = cmp.Or(o.Claim, 2*time.Second)
 	return o
 }
 

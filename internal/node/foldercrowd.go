@@ -36,6 +36,7 @@ type folderCrowd struct {
 type crowdHolder struct {
 	swarm.Holder
 	partial bool
+	each    *swarm.Limit // of all that comes from it; or nil
 }
 
 // A part is something that fetches of a folder.
@@ -88,7 +89,11 @@ func (c *folderCrowd) join(h swarm.Holder, partial bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	id := lonja.Member{User: h.User, Key: h.Key}
-	dial, each := h.Dial, c.each()
+	known, there := c.holders[id]
+	dial, each := h.Dial, known.each
+	if !there {
+		each = c.each()
+	}
 	h.Dial = func(ctx context.Context) (net.Conn, error) {
 		conn, err := dial(ctx)
 		if err != nil {
@@ -96,12 +101,7 @@ func (c *folderCrowd) join(h swarm.Holder, partial bool) {
 		}
 		return c.slow(conn, each), nil
 	}
-	if known, there := c.holders[id]; there {
-		if known.partial == partial {
-			return // the ways to it are asked for anew by each lookout; a swarm has them
-		}
-	}
-	c.holders[id] = crowdHolder{h, partial}
+	c.holders[id] = crowdHolder{h, partial, each} // by the ways to it that are known now
 	for f := range c.fetches {
 		f.join(h, partial)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"log/slog"
 	"net"
 	"slices"
@@ -86,6 +87,10 @@ func (l *lookout) look(ctx context.Context) {
 	}
 	others := slices.DeleteFunc(all, func(h lonja.Holder) bool { return !h.Partial || slices.ContainsFunc(now, sameNode(h)) })
 	for _, h := range l.chosen(others) {
+		if _, everybody := l.audience.names(h.User); !everybody &&
+			errors.Is(l.checkKnown(ctx, lonja.Member{User: h.User, Key: h.Reach.Key}), errNeverMet) {
+			continue // nothing is wrong with that one, who is just not met here
+		}
 		l.crowd.join(l.partialHolder(h), true)
 		now = append(now, h)
 	}

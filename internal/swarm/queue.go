@@ -136,7 +136,7 @@ func (q *queue) err(patience time.Duration) error {
 // held.
 func (h *holder) stuck() bool {
 	s := h.swarm
-	return h.state.Place > 0 && time.Since(s.began)-h.queue.since >= s.opts.QueuePatience
+	return h.state.Place > 0 && h.queue.best > 0 && time.Since(s.began)-h.queue.since >= s.opts.QueuePatience
 }
 
 // stuckAfter returns what is sent something when the queue of another holder may be
@@ -145,7 +145,7 @@ func (s *Swarm) stuckAfter() <-chan time.Time {
 	now := time.Since(s.began)
 	var left []time.Duration
 	for _, h := range s.holders {
-		if wait := h.queue.since + s.opts.QueuePatience - now; h.state.Place > 0 && wait > 0 {
+		if wait := h.queue.since + s.opts.QueuePatience - now; h.state.Place > 0 && h.queue.best > 0 && wait > 0 {
 			left = append(left, wait)
 		}
 	}
