@@ -26,9 +26,9 @@ func TestInWords(t *testing.T) {
 		"get: f: no connected user has the file":   &lonja.Error{Kind: lonja.NoHolder, Op: "get", File: "f"},
 		"stopped":                                  context.Canceled,
 		`"x" is not what can stand there`:          number,
-		"takes 1 argument, not 0":               cobra.ExactArgs(1)(&cobra.Command{}, nil),
-		"takes at most 1 argument, not 2":       cobra.MaximumNArgs(1)(&cobra.Command{}, []string{"a", "b"}),
-		"takes at least 1 argument, not 0":      cobra.MinimumNArgs(1)(&cobra.Command{}, nil),
+		"takes 1 argument, not 0":                  cobra.ExactArgs(1)(&cobra.Command{}, nil),
+		"takes at most 1 argument, not 2":          cobra.MaximumNArgs(1)(&cobra.Command{}, []string{"a", "b"}),
+		"takes at least 1 argument, not 0":         cobra.MinimumNArgs(1)(&cobra.Command{}, nil),
 	} {
 		if got := inWords(err); got != want {
 			t.Errorf("%v: got %q, want %q", err, got, want)
