@@ -231,16 +231,20 @@ func typed(text string) string {
 // explainDash tells who typed such a key alone what to type.
 func explainDash(cmd *cobra.Command) {
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		var text string
 		if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
-			text := "--" + unknown.GetSpecifiedName()
+			text = "--" + unknown.GetSpecifiedName()
 			if group := unknown.GetSpecifiedShortnames(); group != "" {
 				text = "-" + group
 			}
-			_, noKey := lonja.ParsePublicKey(text)
-			_, noRequest := statement.ParseRequest(text)
-			if noKey == nil || noRequest == nil {
-				return usagef("this begins with a dash: put it last, behind two more: %s %s", cmd.CommandPath(), typed(text))
-			}
+		}
+		if wrong, ok := errors.AsType[*pflag.InvalidValueError](err); ok { // of a flag that the key seems to begin with
+			text = "-" + wrong.GetFlag().Shorthand + wrong.GetValue()
+		}
+		_, noKey := lonja.ParsePublicKey(text)
+		_, noRequest := statement.ParseRequest(text)
+		if noKey == nil || noRequest == nil {
+			return usagef("this begins with a dash: put it last, behind two more: %s %s", cmd.CommandPath(), typed(text))
 		}
 		return cmd.Root().FlagErrorFunc()(cmd, err)
 	})
