@@ -261,7 +261,7 @@ func (c *conn) counted(bytes int64) {
 	defer q.mu.Unlock()
 	c.state.Files++
 	c.state.Bytes += bytes
-	c.vain, c.idle, c.best = 0, false, 0
+	c.vain, c.idle, c.waiting = 0, false, fileclient.Waiting{}
 	if !c.state.Lied { // of one that has, why stays
 		c.state.Err = nil
 	}

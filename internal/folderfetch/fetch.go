@@ -240,7 +240,7 @@ func (f *Fetch) hopeless() error {
 		}
 		err := cmp.Or[error](h.state.Err, lonja.E(lonja.NoHolder, "", errLacks))
 		if h.stuck() {
-			err = lonja.E(lonja.Limited, "", fmt.Errorf("place %d in its queue has not changed for %v, and nothing comes", h.best, f.opts.QueuePatience))
+			err = h.waiting.Err(f.opts.QueuePatience)
 		}
 		kinds = append(kinds, lonja.KindOf(err))
 		tried = append(tried, fmt.Sprintf("%s: %v", lonja.Printable(string(h.User)), why(err)))

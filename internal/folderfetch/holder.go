@@ -37,8 +37,7 @@ type holder struct {
 	answered int  // of its connections
 	vain     int  // tries in a row that brought nothing
 	queued   bool // it was not our turn
-	best     int  // place in its queue since something came; 0: none
-	bestAt   time.Duration
+	waiting  fileclient.Waiting
 }
 
 func newHolder(h Holder, f *Fetch) *holder {
@@ -61,15 +60,13 @@ func (h *holder) hopeful() bool {
 // stuck reports whether the holder's queue has not moved for too long; the queue's mu is
 // held.
 func (h *holder) stuck() bool {
-	return h.queued && h.best > 0 && time.Since(h.fetch.began)-h.bestAt >= h.fetch.opts.QueuePatience
+	return h.queued && h.waiting.Stuck(time.Since(h.fetch.began), h.fetch.opts.QueuePatience)
 }
 
 // isAt notes the place in the holder's queue; the queue's mu is held.
 func (h *holder) isAt(place int) {
 	h.state.Place = place
-	if place > 0 && (h.best == 0 || place < h.best) {
-		h.best, h.bestAt = place, time.Since(h.fetch.began)
-	}
+	h.waiting.At(place, time.Since(h.fetch.began))
 	h.fetch.queue.wake()
 }
 

@@ -217,7 +217,7 @@ func (c *conn) fetchSpan(ctx context.Context, span picker.Span) (err error) {
 	defer body.Close()
 	c.mu.Lock()
 	c.holder.state.Trip = time.Since(began)
-	c.holder.queue = queue{} // it is our turn
+	c.holder.queue = fileclient.Waiting{} // it is our turn
 	c.mu.Unlock()
 	for piece := span.First; piece < span.End; piece++ {
 		c.mu.Lock()

@@ -31,7 +31,7 @@ type holder struct {
 	state  HolderState
 	joined bool // the picker knows what it has
 	look   look
-	queue  queue
+	queue  fileclient.Waiting
 	vain   int // tries in a row that brought nothing
 }
 

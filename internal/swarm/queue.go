@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -109,26 +108,8 @@ func (c *conn) waitsAt(place int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.holder.state.Place = place
-	c.holder.queue.at(place, time.Since(c.began))
+	c.holder.queue.At(place, time.Since(c.began))
 	c.wake()
-}
-
-// A queue is what has happened in that of a holder since something came from it. Times
-// are since the Swarm was made. The Swarm's mu guards it.
-type queue struct {
-	best  int           // place that one had there; 0: none
-	since time.Duration // when one came to have it
-}
-
-func (q *queue) at(place int, now time.Duration) {
-	if place > 0 && (q.best == 0 || place < q.best) {
-		q.best, q.since = place, now
-	}
-}
-
-// err is why it is waited no more.
-func (q *queue) err(patience time.Duration) error {
-	return lonja.E(lonja.Limited, "", fmt.Errorf("place %d in its queue has not changed for %v, and nothing comes", q.best, patience))
 }
 
 // stuck reports whether the holder's queue has not moved for too long. It may have said
@@ -136,7 +117,7 @@ func (q *queue) err(patience time.Duration) error {
 // held.
 func (h *holder) stuck() bool {
 	s := h.swarm
-	return h.state.Place > 0 && h.queue.best > 0 && time.Since(s.began)-h.queue.since >= s.opts.QueuePatience
+	return h.state.Place > 0 && h.queue.Stuck(time.Since(s.began), s.opts.QueuePatience)
 }
 
 // stuckAfter returns what is sent something when the queue of another holder may be
@@ -145,7 +126,7 @@ func (s *Swarm) stuckAfter() <-chan time.Time {
 	now := time.Since(s.began)
 	var left []time.Duration
 	for _, h := range s.holders {
-		if wait := h.queue.since + s.opts.QueuePatience - now; h.state.Place > 0 && h.queue.best > 0 && wait > 0 {
+		if wait, waits := h.queue.Left(now, s.opts.QueuePatience); waits && h.state.Place > 0 && wait > 0 {
 			left = append(left, wait)
 		}
 	}

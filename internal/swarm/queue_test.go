@@ -21,6 +21,7 @@ import (
 	"lonja"
 	"lonja/internal/fairshare"
 	"lonja/internal/fileapi"
+	"lonja/internal/fileclient"
 	"lonja/internal/fileserver"
 )
 
@@ -141,7 +142,7 @@ func TestQueueThatMoves(t *testing.T) {
 		if s.stuckAfter() != nil {
 			t.Error("it is looked at again")
 		}
-		h.queue = queue{} // something comes
+		h.queue = fileclient.Waiting{} // something comes
 		c.waitsAt(7)
 		time.Sleep(patience - 1)
 		is(false)

@@ -267,7 +267,7 @@ func (s *Swarm) hopeless() error {
 		}
 		err := h.state.Err
 		if h.stuck() {
-			err = h.queue.err(s.opts.QueuePatience)
+			err = h.queue.Err(s.opts.QueuePatience)
 		} else if err == nil {
 			err = lonja.E(lonja.NoHolder, "", errLacks)
 		}
