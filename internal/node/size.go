@@ -51,7 +51,7 @@ func sizeOf(group []lonja.Holder) int64 { return group[0].Publication().ContentS
 // The bounds of asking for the size.
 const (
 	mostSizes      = 16               // that are asked about at once
-	sizePatience   = 10 * time.Minute // with one holder, its queue included
+	sizePatience   = 10 * time.Minute // with all who have signed one size, their queues included
 	mostSizeErrors = 10               // that are told
 )
 
@@ -66,11 +66,12 @@ func (d *secureDialect) shown(ctx context.Context, as asking, groups [][]lonja.H
 	group.SetLimit(mostSizes)
 	for _, same := range groups {
 		group.Go(func() error {
+			each := sizePatience / time.Duration(len(same)) // so that no stalling ones take it all
 			for _, h := range same {
 				if running.Err() != nil {
 					return nil
 				}
-				err := d.showSize(running, as, h, f)
+				err := d.showSize(running, as, h, f, each)
 				mu.Lock()
 				if err == nil {
 					found = same
@@ -100,9 +101,10 @@ func (d *secureDialect) shown(ctx context.Context, as asking, groups [][]lonja.H
 	return found, nil
 }
 
-// showSize has one holder show that the content has the size that it has signed.
-func (d *secureDialect) showSize(ctx context.Context, as asking, h lonja.Holder, f fetch) error {
-	ctx, cancel := context.WithTimeout(ctx, sizePatience)
+// showSize has one holder show, in time, that the content has the size that it has
+// signed.
+func (d *secureDialect) showSize(ctx context.Context, as asking, h lonja.Holder, f fetch, patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	content := swarm.Content{ID: h.Proof.File, Size: h.Publication().ContentSize(), Name: h.Name}
 	return swarm.ProveSize(ctx, content, d.swarmHolder(as, h, f), swarm.Options{
