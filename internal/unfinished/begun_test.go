@@ -21,8 +21,8 @@ func TestBegunFor(t *testing.T) {
 		change func(target string) error
 	}{
 		"no piece":          {nil, Begun{Size: size}, true, nil},
-		"the first pieces":  {[]int64{0, 1}, Begun{Size: size}, true, nil},
-		"the last piece":    {[]int64{2}, Begun{Size: size, Proven: true}, true, nil},
+		"the first pieces":  {[]int64{0, 1}, Begun{Size: size, Received: 2 * tree.PieceSize}, true, nil},
+		"the last piece":    {[]int64{2}, Begun{Size: size, Proven: true, Received: tree.PieceSize - 7}, true, nil},
 		"a damaged record":  {[]int64{2}, Begun{}, false, func(p string) error { return os.Truncate(filepath.Join(p, recordName), 50) }},
 		"data of no length": {[]int64{2}, Begun{}, false, func(p string) error { return os.Truncate(filepath.Join(p, dataName), 0) }},
 		"no data":           {[]int64{2}, Begun{}, false, func(p string) error { return os.Remove(filepath.Join(p, dataName)) }},
