@@ -405,6 +405,7 @@ func TestFollow(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(followEvery)
+		synctest.Wait()
 		cancel()
 		done.Wait()
 		if running.Fingerprint() != command.Fingerprint() || !strings.Contains(log.String(), "cannot be read") {

@@ -334,7 +334,8 @@ func TestSecretsDoNotPrint(t *testing.T) {
 	private := []byte(k.private())
 	for _, secret := range []string{
 		"correct horse", fmt.Sprintf("%x", "correct horse"), "BEGIN", hex.EncodeToString(private[:8]),
-		fmt.Sprint(private[:4]), fmt.Sprintf("%d", private[0:2])[1:5] + " " + fmt.Sprint(private[2]) + " ",
+		fmt.Sprint(private[:4]), strings.Trim(fmt.Sprint(private[:8]), "[]"), // fewer may stand in the identity by chance
+		strings.Trim(fmt.Sprint([]byte("BEGIN")), "[]"), strings.Trim(fmt.Sprint([]byte("correct")), "[]"),
 	} {
 		if strings.Contains(strings.ToLower(printed), strings.ToLower(secret)) {
 			t.Errorf("%q is printed", secret)

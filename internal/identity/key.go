@@ -15,16 +15,10 @@ import (
 )
 
 // A Key is a private Ed25519 key. It is a crypto.Signer and may be used by any
-// number of goroutines. However it is printed, it shows its identity only; the
-// pointer hides it in structures whose fields fmt cannot ask to print themselves.
-type Key struct{ secret *ed25519.PrivateKey }
+// number of goroutines. However it is printed, it shows its identity only.
+type Key struct{ secret hidden[ed25519.PrivateKey] }
 
-func (k Key) private() ed25519.PrivateKey {
-	if k.secret == nil {
-		return nil
-	}
-	return *k.secret
-}
+func (k Key) private() ed25519.PrivateKey { return k.secret.value() }
 
 // NewKey makes a key.
 func NewKey() (Key, error) {
@@ -32,7 +26,7 @@ func NewKey() (Key, error) {
 	if err != nil {
 		return Key{}, fmt.Errorf("make key: %w", err)
 	}
-	return Key{&private}, nil
+	return Key{hide(private)}, nil
 }
 
 // Public returns the public key, as crypto.Signer wants it.
@@ -95,24 +89,19 @@ func ParseKey(text []byte) (Key, error) {
 	if !ok {
 		return Key{}, damaged("the private key is not an Ed25519 one")
 	}
-	return Key{&private}, nil
+	return Key{hide(private)}, nil
 }
 
 func damaged(why string) error { return lonja.E(lonja.Damaged, "read key", errors.New(why)) }
 
 // A Secret is bytes that do not print. Bytes gives them to who writes them to
 // where they belong.
-type Secret struct{ bytes *[]byte }
+type Secret struct{ bytes hidden[[]byte] }
 
-func secretOf(b []byte) Secret { return Secret{&b} }
+func secretOf(b []byte) Secret { return Secret{hide(b)} }
 
 // Bytes returns what is secret.
-func (s Secret) Bytes() []byte {
-	if s.bytes == nil {
-		return nil
-	}
-	return *s.bytes
-}
+func (s Secret) Bytes() []byte { return s.bytes.value() }
 
 // Format prints that there is something, whatever the verb.
 func (s Secret) Format(to fmt.State, _ rune) { _, _ = io.WriteString(to, "[secret]") }

@@ -14,17 +14,12 @@ import (
 )
 
 // A Passphrase opens a sealed key. It does not print.
-type Passphrase struct{ text *string }
+type Passphrase struct{ text hidden[string] }
 
 // NewPassphrase takes what somebody typed. An empty one stands for none.
-func NewPassphrase(text string) Passphrase { return Passphrase{&text} }
+func NewPassphrase(text string) Passphrase { return Passphrase{hide(text)} }
 
-func (p Passphrase) typed() string {
-	if p.text == nil {
-		return ""
-	}
-	return *p.text
-}
+func (p Passphrase) typed() string { return p.text.value() }
 
 // Format prints that there is one, whatever the verb.
 func (p Passphrase) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, "[passphrase]") }

@@ -72,18 +72,18 @@ func (r *revocations) add(who lonja.Member, account uint64) {
 	notes[who] = note{now, account}
 }
 
-// makeRoom forgets so many that it need not be done again for a while. The caller
-// holds mu.
+// makeRoom forgets what has run out, or, if nothing has, so many that it need not be
+// done again for a while. The caller holds mu.
 func (r *revocations) makeRoom(notes map[lonja.Member]note, now time.Time) {
 	for who, n := range notes {
 		if now.Sub(n.heard) > certificateLife {
 			delete(notes, who)
 		}
 	}
-	over := len(notes) - mostRevoked*7/8
-	if over <= 0 {
+	if len(notes) < mostRevoked {
 		return
 	}
+	over := len(notes) - mostRevoked*7/8
 	matter := r.matter()
 	all := make([]lonja.Member, 0, len(notes))
 	for who := range notes {
