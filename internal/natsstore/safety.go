@@ -162,7 +162,9 @@ func servers(states map[string]serverState) (up, down []string, whole bool) {
 		}
 		whole = true
 		for _, r := range meta.Replicas {
-			others[r.Name] = !r.Offline && r.Active < downAfter
+			// Zero is one that this leader has never heard of: it may have led before,
+			// and be down. Who is there is heard of soon, or answers itself.
+			others[r.Name] = !r.Offline && 0 < r.Active && r.Active < downAfter
 		}
 	}
 	for name := range states {
